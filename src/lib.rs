@@ -1,0 +1,1 @@
+//! lvsd: Linux Virtual Server directors and real servers from one binary.

@@ -1,0 +1,2 @@
+//! The `lvsd` command.
+fn main() {}
