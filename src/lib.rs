@@ -1,1 +1,25 @@
 //! lvsd: Linux Virtual Server directors and real servers from one binary.
+//!
+//! Dependencies point down only:
+//!
+//! | layer | modules |
+//! |---|---|
+//! | the command | [`cli`] |
+//! | the two roles: tasks, threads, order of start and stop | [`director`], [`realserver`] |
+//! | input and output | [`config`], [`ipvs::client`], [`health::probe`], [`http`], [`sys`] |
+//! | decisions: values and the time in, values out | [`vrrp`], [`health`], [`pool`], [`ipvs::plan`] |
+//! | what they tell each other | [`status`] |
+//! | nouns | [`lvs`] |
+
+pub mod cli;
+pub mod config;
+pub mod director;
+pub mod health;
+pub mod http;
+pub mod ipvs;
+pub mod lvs;
+pub mod pool;
+pub mod realserver;
+pub mod status;
+pub mod sys;
+pub mod vrrp;

@@ -1,0 +1,71 @@
+//! Health checks: what is asked of a real server, how often, and when the
+//! answers make it up or down.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// A check: what is asked and when.
+///
+/// Its value is its identity. Real servers whose checks are equal share one
+/// check, and a check that a new configuration still holds keeps its verdict.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Check {
+    /// What is asked.
+    pub probe: Probe,
+    /// When, and how many answers decide.
+    pub timing: Timing,
+}
+
+/// One question to one server.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Probe {
+    /// A TCP connection is accepted.
+    Tcp {
+        /// Where to connect.
+        address: SocketAddr,
+    },
+    /// `GET path` is answered with an expected status.
+    Http {
+        /// Where to connect.
+        address: SocketAddr,
+        /// Path and query, with the leading slash.
+        path: String,
+        /// The `Host` header; the address if absent.
+        host: Option<String>,
+        /// The statuses that pass, first and last, both inclusive.
+        status: (u16, u16),
+    },
+    /// The real-server agent says it is ready (`GET /ready`).
+    Readiness {
+        /// Where the agent listens.
+        address: SocketAddr,
+    },
+}
+
+/// When a check is made and how many answers decide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Timing {
+    /// From the start of one attempt to the start of the next while the
+    /// answers agree with the verdict.
+    pub interval: Duration,
+    /// How long one attempt may take.
+    pub timeout: Duration,
+    /// Further attempts after a failed one before the server is down.
+    pub retries: u32,
+    /// Pause between a failed attempt and the next one, until the verdict.
+    pub retry_delay: Duration,
+    /// Successes in a row before the server is up; at least 1.
+    pub rise: u32,
+}
+
+/// What one attempt found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The server answered as it should.
+    Passed,
+    /// The server asks for no new connections, and still serves those it has.
+    Draining,
+    /// It did not answer, or wrongly. The reason reads after "because": lower
+    /// case, no full stop, e.g. `connection refused`.
+    Failed(String),
+}

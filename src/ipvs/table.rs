@@ -1,0 +1,52 @@
+//! The table of virtual and real servers: what is wanted and what the kernel
+//! has, in the same type, so that one can be taken from the other.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::lvs::{Forwarding, RealServerId, Scheduler, VirtualServerId, Weight};
+
+/// Virtual servers by identity. Ordered, so that plans and logs come in the
+/// same order each time.
+pub type Table = BTreeMap<VirtualServerId, VirtualServer>;
+
+/// A virtual server with its real servers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VirtualServer {
+    /// What can be edited without touching the real servers.
+    pub settings: Settings,
+    /// The pool, by RIP and port.
+    pub real_servers: BTreeMap<RealServerId, RealServer>,
+}
+
+/// What the kernel keeps of a virtual server besides its identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// How a real server is chosen.
+    pub scheduler: Scheduler,
+    /// Whether a client stays with its real server, and for how long.
+    pub persistence: Option<Persistence>,
+}
+
+/// A client (or its whole network) keeps its real server for a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Persistence {
+    /// Whole seconds, at least one: how long after the last connection.
+    pub timeout: Duration,
+    /// Clients that share this many leading bits count as one. 32 or 128: each
+    /// client for itself.
+    pub prefix_len: u8,
+}
+
+/// What the kernel keeps of a real server besides its identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RealServer {
+    /// How packets reach it.
+    pub forwarding: Forwarding,
+    /// Its share of new connections.
+    pub weight: Weight,
+    /// No new connections above this many; 0: no limit.
+    pub upper_threshold: u32,
+    /// New connections again below this many; 0: three quarters of the upper.
+    pub lower_threshold: u32,
+}
