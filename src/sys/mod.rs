@@ -1,3 +1,6 @@
 //! Thin wrappers over the operating system. They know nothing of VRRP or IPVS.
 
+pub mod address;
 pub mod clock;
+pub mod link;
+pub mod rtnetlink;
