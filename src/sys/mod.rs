@@ -4,3 +4,6 @@ pub mod address;
 pub mod clock;
 pub mod link;
 pub mod rtnetlink;
+pub mod signal;
+pub mod sysctl;
+pub mod systemd;
