@@ -5,5 +5,6 @@ pub mod clock;
 pub mod link;
 pub mod rtnetlink;
 pub mod signal;
+pub mod state_file;
 pub mod sysctl;
 pub mod systemd;
