@@ -1,1 +1,5 @@
 //! (being written)
+
+pub mod journal;
+pub mod sysctl;
+pub mod vip;
