@@ -1,1 +1,3 @@
-//! (being written)
+//! What the daemons tell about themselves, and how people read it.
+
+pub mod realserver;
