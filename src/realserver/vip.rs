@@ -83,6 +83,20 @@ pub fn new_address(vip: IpAddr, nth: usize, addresses: &[Address]) -> NewAddress
     }
 }
 
+/// An address that is to be added, as the kernel will list it.
+pub fn as_listed(link: u32, new: &NewAddress) -> Address {
+    Address {
+        link,
+        address: new.address,
+        label: new.label.clone(),
+        scope: new.scope,
+        tentative: false,
+        dad_failed: false,
+        deprecated: new.deprecated,
+        secondary: false,
+    }
+}
+
 /// `lo:N` for the N-th VIP, or the next N that no other address has. The kernel
 /// would take a label twice, ifconfig shows only one of the two.
 fn free_label(nth: usize, addresses: &[Address]) -> Option<String> {

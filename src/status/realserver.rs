@@ -179,7 +179,11 @@ fn write_vips(out: &mut String, status: &Status, now: Timestamp) -> fmt::Result 
             notes.join(", "),
         ]
     });
-    table(out, ["VIP", "LABEL", "STATE", ""], rows.collect())
+    table(
+        out,
+        ["VIP", "LABEL", "STATE", ""],
+        &rows.collect::<Vec<_>>(),
+    )
 }
 
 fn write_sysctls(out: &mut String, status: &Status) -> fmt::Result {
@@ -195,7 +199,11 @@ fn write_sysctls(out: &mut String, status: &Status) -> fmt::Result {
             notes.join(", "),
         ]
     });
-    table(out, ["SYSCTL", "VALUE", "BEFORE", ""], rows.collect())
+    table(
+        out,
+        ["SYSCTL", "VALUE", "BEFORE", ""],
+        &rows.collect::<Vec<_>>(),
+    )
 }
 
 fn write_services(out: &mut String, status: &Status, now: Timestamp) -> fmt::Result {
@@ -210,7 +218,11 @@ fn write_services(out: &mut String, status: &Status, now: Timestamp) -> fmt::Res
             service.reason.clone().unwrap_or_default(),
         ]
     });
-    table(out, ["SERVICE", "HEALTH", "", ""], rows.collect())
+    table(
+        out,
+        ["SERVICE", "HEALTH", "", ""],
+        &rows.collect::<Vec<_>>(),
+    )
 }
 
 fn times_repaired(count: u32) -> Option<String> {
@@ -222,11 +234,7 @@ fn times_repaired(count: u32) -> Option<String> {
 }
 
 /// A blank line, a header and the rows, in columns; nothing without rows.
-fn table<const N: usize>(
-    out: &mut String,
-    header: [&str; N],
-    rows: Vec<[String; N]>,
-) -> fmt::Result {
+fn table<const N: usize>(out: &mut String, header: [&str; N], rows: &[[String; N]]) -> fmt::Result {
     if rows.is_empty() {
         return Ok(());
     }
@@ -237,7 +245,7 @@ fn table<const N: usize>(
     };
     let widths: [usize; N] = std::array::from_fn(width);
     writeln!(out)?;
-    for row in std::iter::once(&header).chain(&rows) {
+    for row in std::iter::once(&header).chain(rows) {
         let mut line = String::new();
         for (cell, width) in row.iter().zip(widths) {
             write!(line, "{cell:<width$}  ")?;
