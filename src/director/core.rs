@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tracing::{error, info, warn};
 
@@ -17,7 +17,10 @@ use super::vips::{self, VipsHandle};
 use super::vrrp::{self, Command, VrrpHandle};
 use super::{Error, snapshot};
 use crate::config::director::{DirectorConfig, OnStop, RealServer};
-use crate::health::{Changes, Check, Origin, Runner, State, runner};
+use crate::health::Check;
+use crate::health::checks::{Change, Origin};
+use crate::health::runner::{self, Changes, Runner};
+use crate::health::verdict::State;
 use crate::ipvs::table::Table;
 use crate::pool::{self, Inherited, Standing};
 use crate::status::director as status;
@@ -28,6 +31,9 @@ use crate::sys::{clock, systemd};
 /// How long the first checks may take before the director calls itself ready
 /// without their answers.
 const FIRST_CHECKS: Duration = Duration::from_secs(2);
+
+/// How often it looks whether they have answered.
+const READINESS_LOOK: Duration = Duration::from_millis(20);
 
 /// How often threads are looked after, unless the watchdog wants it sooner.
 const LOOK_AFTER: Duration = Duration::from_secs(1);
@@ -106,33 +112,26 @@ impl Core {
         let look_after = systemd::watchdog_interval().map_or(LOOK_AFTER, |i| i.min(LOOK_AFTER));
         let mut look_after = interval(look_after);
         look_after.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut readiness = interval(READINESS_LOOK);
         let first_checks = sleep(FIRST_CHECKS);
         tokio::pin!(first_checks);
         let outcome = loop {
-            let mut report = self.balancer.as_ref().map(Balancer::report);
             tokio::select! {
                 signal = signals.next() => match signal {
                     Signal::Terminate => break Ok(()),
                     Signal::Reload => self.reload(),
                 },
-                changed = self.changes.next() => if let Some(first) = changed {
-                    self.note_changes(first);
-                },
+                Some(changes) = self.changes.next() => self.note_changes(&changes),
                 Some(ask) = asks.recv() => {
                     // Whoever asked may have gone away.
                     let _ = ask.send(Box::new(self.snapshot()));
                 }
-                () = report_changed(report.as_mut(), self.generation), if !self.ready => {
-                    self.call_ready_if_checked();
-                }
+                _ = readiness.tick(), if !self.ready => self.call_ready_if_checked(),
                 () = &mut first_checks, if !self.ready => self.call_ready(),
                 _ = look_after.tick() => match self.failed_thread() {
                     None => systemd::alive(),
                     Some(thread) => break Err(Error::Thread(thread)),
                 },
-            }
-            if !self.ready {
-                self.call_ready_if_checked();
             }
         };
         info!("stopping");
@@ -200,17 +199,15 @@ impl Core {
         }
     }
 
-    /// Logs the changes that have come and puts them into effect together.
-    fn note_changes(&mut self, first: crate::health::Change) {
-        let mut next = Some(first);
-        while let Some(change) = next {
+    /// Logs the changes and puts them into effect together.
+    fn note_changes(&mut self, changes: &[Change]) {
+        for change in changes {
             let check = snapshot::probe(&change.check.probe);
             let (from, to, because) = (change.from, change.verdict.state, &change.verdict.reason);
             match to {
                 State::Down => warn!(%check, %from, %to, %because, "real server"),
                 _ => info!(%check, %from, %to, %because, "real server"),
             }
-            next = self.changes.try_next();
         }
         self.rebalance();
     }
@@ -330,16 +327,6 @@ impl Core {
         if let Err(error) = self.ip_forward.set(false) {
             error!(error = chain(&error), "cannot restore");
         }
-    }
-}
-
-/// Completes when the kernel holds the table of that generation, at once
-/// if there is none to hold.
-async fn report_changed(report: Option<&mut watch::Receiver<Arc<Report>>>, generation: u64) {
-    let Some(report) = report else { return };
-    // An error means that the thread has ended, which is noticed elsewhere.
-    if report.wait_for(|report| report.generation >= generation).await.is_err() {
-        std::future::pending().await
     }
 }
 

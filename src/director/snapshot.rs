@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use crate::config::director::{self as config, DirectorConfig};
-use crate::health::{Check, CheckStatus, Probe};
+use crate::health::checks::CheckStatus;
+use crate::health::{Check, Probe};
 use crate::ipvs::kernel::{Counters, KernelRealServer, KernelVirtualServer, Rates};
 use crate::lvs::{RealServerId, VirtualServerId};
 use crate::status::director as status;
@@ -70,7 +71,7 @@ fn real_server(
 }
 
 /// `tcp 192.168.1.53:80`, `http 192.168.1.53:80/ready`.
-fn probe(probe: &Probe) -> String {
+pub(super) fn probe(probe: &Probe) -> String {
     match probe {
         Probe::Tcp { address } => format!("tcp {address}"),
         Probe::Http { address, path, .. } => format!("http {address}{path}"),
