@@ -2,12 +2,21 @@
 //! every default filled in.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 
+use super::document::Document;
+use super::error::Error;
+use super::values::parsed;
+use super::{pool, raw, show, vrrp as vrrp_tables};
 use crate::health::Check;
 use crate::ipvs::table;
-use crate::lvs::{Prefixed, RealServerId, VirtualServerId};
+use crate::lvs::{Forwarding, Prefixed, RealServerId, VirtualServerId};
 use crate::vrrp;
+
+/// Where the director's read-only HTTP endpoint listens unless told otherwise.
+pub const HTTP_LISTEN: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9481);
 
 /// A director's whole configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,4 +69,84 @@ pub struct RealServer {
     pub settings: table::RealServer,
     /// What decides whether it is up; none: always.
     pub check: Option<Check>,
+}
+
+impl DirectorConfig {
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    /// [`Error::Unreadable`], or [`Error::Refused`] with everything that is
+    /// wrong with it.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        Self::parse(path, &super::read(path)?)
+    }
+
+    /// Checks the text of a file; `path` is what errors call it.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with everything that is wrong with it.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, Error> {
+        let mut document = Document::parse(path, text);
+        let raw: raw::Director = document.read();
+        let router_id = match &raw.router_id {
+            Some(id) if id.get_ref().trim().is_empty() => {
+                document.refuse(
+                    &id.span(),
+                    "is empty",
+                    "name this director, or leave it out",
+                );
+                None
+            }
+            Some(id) => Some(id.get_ref().clone()),
+            None => Some("lvsd".to_owned()),
+        };
+        let mend = "write ADDRESS:PORT, such as \"127.0.0.1:9481\"";
+        let http_listen = parsed(&mut document, &raw.http.listen, HTTP_LISTEN, mend);
+        let mend = "use one of: clear keep";
+        let on_stop = parsed(&mut document, &raw.ipvs.on_stop, OnStop::Clear, mend);
+        let vrrp = vrrp_tables::read(&mut document, &raw.vrrp);
+        let virtual_servers = pool::read(&mut document, &raw.virtual_server);
+        if raw.vrrp.is_empty() && raw.virtual_server.is_empty() {
+            let mend = "write at least one [[vrrp]] or [[virtual_server]] table";
+            document.refuse_missing(&(0..0), "[[virtual_server]]", mend);
+        }
+        let config = (|| {
+            Some(Self {
+                router_id: router_id?,
+                http_listen: http_listen?,
+                on_stop: on_stop?,
+                vrrp,
+                virtual_servers,
+            })
+        })();
+        document.finish(config)
+    }
+
+    /// The same configuration as a file, every default written out.
+    pub fn to_toml(&self) -> String {
+        show::director(self)
+    }
+
+    /// Whether anything needs this host to forward packets of others
+    /// (`net.ipv4.ip_forward`): only NAT does. Direct routing and tunnels send
+    /// what they schedule as this host's own output.
+    pub fn needs_ip_forward(&self) -> bool {
+        let mut real_servers = self
+            .virtual_servers
+            .values()
+            .flat_map(|server| server.real_servers.values());
+        real_servers.any(|server| server.settings.forwarding == Forwarding::Nat)
+    }
+}
+
+impl std::str::FromStr for OnStop {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "clear" => Ok(Self::Clear),
+            "keep" => Ok(Self::Keep),
+            _ => Err("unknown choice"),
+        }
+    }
 }

@@ -1,4 +1,39 @@
-//! Files to checked types. Nothing outside this module validates configuration.
+//! Files to checked types. Nothing outside this module validates configuration
+//! or knows a default.
+//!
+//! Two layers. The private `raw` module mirrors the files; [`director`] and
+//! [`realserver`] hold what the program uses. [`document`] stands between them:
+//! it remembers where each value was written, so that every error names its
+//! file, line and key.
 
+pub mod check;
 pub mod director;
+pub mod document;
+pub mod error;
+mod pool;
+mod raw;
 pub mod realserver;
+mod show;
+mod values;
+mod vrrp;
+
+use std::path::Path;
+
+pub use error::Error;
+
+/// Where the director's file is unless told otherwise.
+pub const DIRECTOR_FILE: &str = "/etc/lvsd/director.toml";
+
+/// Reads a whole file.
+///
+/// # Errors
+/// [`Error::Unreadable`], which names the file.
+fn read(path: &Path) -> Result<String, Error> {
+    std::fs::read_to_string(path).map_err(|source| Error::Unreadable {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+#[cfg(test)]
+mod tests;

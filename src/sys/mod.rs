@@ -1,3 +1,9 @@
 //! Thin wrappers over the operating system. They know nothing of VRRP or IPVS.
 
+pub mod address;
 pub mod clock;
+pub mod link;
+pub mod rtnetlink;
+pub mod signal;
+pub mod sysctl;
+pub mod systemd;

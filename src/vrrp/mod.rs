@@ -102,6 +102,16 @@ impl AuthPass {
     pub fn bytes(&self) -> [u8; 8] {
         self.0
     }
+
+    /// The password as configured.
+    pub fn text(&self) -> std::borrow::Cow<'_, str> {
+        let end = self
+            .0
+            .iter()
+            .rposition(|byte| *byte != 0)
+            .map_or(0, |last| last + 1);
+        String::from_utf8_lossy(&self.0[..end])
+    }
 }
 
 impl TryFrom<&str> for AuthPass {

@@ -1,0 +1,318 @@
+//! A TOML file whose values remember where they stand, and the list of what is
+//! wrong with it.
+
+use std::fmt::Display;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue, Deserializer};
+
+use super::error::{Error, Problem};
+
+/// How many type errors are collected from one file before the rest is left for
+/// the next attempt.
+const MOST_SHAPE_ERRORS: usize = 50;
+
+/// A file being read: its text, its values with their places, and the problems
+/// found so far.
+pub(super) struct Document<'a> {
+    path: PathBuf,
+    text: &'a str,
+    root: Spanned<DeTable<'a>>,
+    /// Byte offset in the text and the problem found there.
+    problems: Vec<(usize, Problem)>,
+    /// Whether the text is not TOML at all: what the values say is then guesswork.
+    broken: bool,
+}
+
+impl<'a> Document<'a> {
+    /// Parses the text. Syntax errors become problems; what could be parsed
+    /// is there all the same.
+    pub(super) fn parse(path: &Path, text: &'a str) -> Self {
+        let (root, errors) = DeTable::parse_recoverable(text);
+        let mut document = Self {
+            path: path.to_owned(),
+            text,
+            root,
+            problems: Vec::new(),
+            broken: !errors.is_empty(),
+        };
+        for error in errors {
+            let span = error.span().unwrap_or(0..0);
+            let message = format!("not valid TOML: {}", error.message().replace('\n', ", "));
+            document.add(
+                span.start,
+                String::new(),
+                message,
+                "mend the syntax of this line",
+            );
+        }
+        document
+    }
+
+    /// Reads the values as `T`, whose fields are all optional.
+    ///
+    /// Serde stops at the first value of a wrong type and the first unknown
+    /// key; here each of them is noted, taken out, and the rest is read again,
+    /// so that the user sees all of them at once.
+    pub(super) fn read<T: DeserializeOwned + Default>(&mut self) -> T {
+        let mut remaining = self.root.clone();
+        for _ in 0..MOST_SHAPE_ERRORS {
+            let error = match T::deserialize(Deserializer::from(remaining.clone())) {
+                Ok(value) => return value,
+                Err(error) => error,
+            };
+            let span = error.span().unwrap_or(0..0);
+            let (message, mend) = shape_message(error.message());
+            self.refuse(&span, message, mend);
+            if !take_out(remaining.get_mut(), &span) {
+                break;
+            }
+        }
+        T::default()
+    }
+
+    /// Notes that the value at `span` cannot be used, why, and the way out.
+    pub(super) fn refuse(
+        &mut self,
+        span: &Range<usize>,
+        message: impl Display,
+        mend: impl Display,
+    ) {
+        let key = self.key_at(span);
+        self.add(span.start, key, message, mend);
+    }
+
+    /// Takes the value, or notes why it cannot be used.
+    pub(super) fn accept<T>(
+        &mut self,
+        span: &Range<usize>,
+        value: Result<T, impl Display>,
+        mend: impl Display,
+    ) -> Option<T> {
+        value
+            .map_err(|message| self.refuse(span, message, mend))
+            .ok()
+    }
+
+    /// Takes the value of a key that must be there; `table` is where it is missing.
+    pub(super) fn require<T>(
+        &mut self,
+        table: &Range<usize>,
+        value: Option<T>,
+        key: &str,
+        mend: impl Display,
+    ) -> Option<T> {
+        if value.is_none() {
+            self.refuse_missing(table, key, mend);
+        }
+        value
+    }
+
+    /// Notes that a table lacks a key.
+    pub(super) fn refuse_missing(&mut self, table: &Range<usize>, key: &str, mend: impl Display) {
+        let path = self.path_at(table);
+        let path = if path.is_empty() {
+            key.to_owned()
+        } else {
+            format!("{path}.{key}")
+        };
+        self.add(table.start, path, "missing", mend);
+    }
+
+    /// Where a value stands, for an error about another value that it clashes
+    /// with: `line 12`.
+    pub(super) fn place(&self, span: &Range<usize>) -> String {
+        format!("line {}", self.line(span.start))
+    }
+
+    /// The value that was read, unless anything is wrong with the file.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with every problem, in the order of the file.
+    pub(super) fn finish<T>(mut self, value: Option<T>) -> Result<T, Error> {
+        self.problems.sort_by_key(|(offset, _)| *offset);
+        let mut problems: Vec<_> = self
+            .problems
+            .into_iter()
+            .map(|(_, problem)| problem)
+            .collect();
+        problems.dedup();
+        match value {
+            Some(value) if problems.is_empty() => Ok(value),
+            _ => Err(Error::Refused {
+                path: self.path,
+                problems,
+            }),
+        }
+    }
+
+    fn add(&mut self, offset: usize, key: String, message: impl Display, mend: impl Display) {
+        let line = self.line(offset);
+        if self.broken && (!key.is_empty() || self.problems.iter().any(|(_, p)| p.line == line)) {
+            return;
+        }
+        let problem = Problem {
+            line,
+            key,
+            message: message.to_string(),
+            mend: mend.to_string(),
+        };
+        self.problems.push((offset, problem));
+    }
+
+    fn line(&self, offset: usize) -> usize {
+        let before = &self.text.as_bytes()[..offset.min(self.text.len())];
+        1 + before.iter().filter(|byte| **byte == b'\n').count()
+    }
+
+    /// `vrrp[0].priority = 300`, or only the path where the value is a table
+    /// or the span is that of a key.
+    fn key_at(&self, span: &Range<usize>) -> String {
+        let path = self.path_at(span);
+        let written = self.text.get(span.clone()).unwrap_or_default();
+        let is_value = !written.contains('\n') && !written.starts_with('[');
+        match find(self.root.get_ref(), span) {
+            Some(Place::Value) if is_value => format!("{path} = {written}"),
+            _ => path,
+        }
+    }
+
+    fn path_at(&self, span: &Range<usize>) -> String {
+        let mut path = String::new();
+        path_in_table(self.root.get_ref(), span, &mut path);
+        path
+    }
+}
+
+/// What a span belongs to.
+enum Place {
+    Key,
+    Value,
+}
+
+fn find(table: &DeTable<'_>, span: &Range<usize>) -> Option<Place> {
+    table.iter().find_map(|(key, value)| {
+        if key.span() == *span {
+            Some(Place::Key)
+        } else {
+            find_in_value(value, span)
+        }
+    })
+}
+
+fn find_in_value(value: &Spanned<DeValue<'_>>, span: &Range<usize>) -> Option<Place> {
+    if value.span() == *span {
+        return Some(Place::Value);
+    }
+    match value.get_ref() {
+        DeValue::Table(table) => find(table, span),
+        DeValue::Array(items) => items.iter().find_map(|item| find_in_value(item, span)),
+        _ => None,
+    }
+}
+
+/// Appends the path of the key or value at `span`; false, and nothing appended,
+/// where there is none.
+fn path_in_table(table: &DeTable<'_>, span: &Range<usize>, path: &mut String) -> bool {
+    table.iter().any(|(key, value)| {
+        let length = path.len();
+        if length > 0 {
+            path.push('.');
+        }
+        path.push_str(key.get_ref());
+        let found = key.span() == *span || path_in_value(value, span, path);
+        if !found {
+            path.truncate(length);
+        }
+        found
+    })
+}
+
+fn path_in_value(value: &Spanned<DeValue<'_>>, span: &Range<usize>, path: &mut String) -> bool {
+    let length = path.len();
+    match value.get_ref() {
+        _ if value.span() == *span && !matches!(value.get_ref(), DeValue::Array(_)) => true,
+        DeValue::Table(table) => path_in_table(table, span, path),
+        DeValue::Array(items) => {
+            let found = items.iter().enumerate().any(|(index, item)| {
+                path.truncate(length);
+                path.push_str(&format!("[{index}]"));
+                path_in_value(item, span, path)
+            });
+            if !found {
+                path.truncate(length);
+            }
+            found || value.span() == *span
+        }
+        _ => false,
+    }
+}
+
+/// Removes the innermost entry whose key or value is at `span`; false where
+/// there is none.
+fn take_out(table: &mut DeTable<'_>, span: &Range<usize>) -> bool {
+    let inner = table
+        .iter_mut()
+        .any(|(_, value)| take_out_of_value(value, span));
+    if inner {
+        return true;
+    }
+    let key = table
+        .iter()
+        .find(|(key, value)| key.span() == *span || value.span() == *span)
+        .map(|(key, _)| key.clone());
+    key.is_some_and(|key| table.remove(&key).is_some())
+}
+
+fn take_out_of_value(value: &mut Spanned<DeValue<'_>>, span: &Range<usize>) -> bool {
+    match value.get_mut() {
+        DeValue::Table(table) => take_out(table, span),
+        DeValue::Array(items) => {
+            if items.iter_mut().any(|item| take_out_of_value(item, span)) {
+                return true;
+            }
+            let length = items.len();
+            *items = items
+                .iter()
+                .filter(|item| item.span() != *span)
+                .cloned()
+                .collect();
+            items.len() < length
+        }
+        _ => false,
+    }
+}
+
+/// Turns serde's sentence into what is wrong and the way out.
+fn shape_message(message: &str) -> (String, String) {
+    let (wrong, expected) = message.split_once(", expected ").unwrap_or((message, ""));
+    if wrong.starts_with("unknown field") {
+        let keys = expected.trim_start_matches("one of ").replace('`', "");
+        let mend = match keys.as_str() {
+            "" | "there are no fields" => "remove it".to_owned(),
+            keys => format!(
+                "use one of: {}",
+                keys.replace(", ", " ").replace(" or ", " ")
+            ),
+        };
+        return ("unknown key".to_owned(), mend);
+    }
+    let wrong = wrong
+        .replace("invalid type: ", "")
+        .replace("invalid value: ", "");
+    let expected = match expected {
+        "i64" => "a whole number",
+        "a boolean" => "true or false",
+        other => other,
+    };
+    if expected.is_empty() {
+        return (wrong, "see `lvsd config show` for the keys".to_owned());
+    }
+    (
+        format!("{wrong} cannot be used here"),
+        format!("write {expected}"),
+    )
+}

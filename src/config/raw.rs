@@ -1,0 +1,164 @@
+//! The files as written: every key optional, every value with its place.
+//!
+//! Text that has a grammar of its own stays text here; the layer above parses
+//! it and says what is wrong with it.
+
+use serde::de::{Deserializer, Error, Unexpected, Visitor};
+use serde::{Deserialize, Serialize};
+use toml::Spanned;
+
+pub(super) type Field<T> = Option<Spanned<T>>;
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Director {
+    pub(super) router_id: Field<String>,
+    pub(super) http: Http,
+    pub(super) ipvs: Ipvs,
+    pub(super) vrrp: Vec<Spanned<Vrrp>>,
+    pub(super) virtual_server: Vec<Spanned<VirtualServer>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Http {
+    pub(super) listen: Field<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Ipvs {
+    pub(super) on_stop: Field<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Vrrp {
+    pub(super) name: Field<String>,
+    pub(super) interface: Field<String>,
+    pub(super) virtual_router_id: Field<i64>,
+    pub(super) priority: Field<i64>,
+    pub(super) version: Field<i64>,
+    pub(super) auth_pass: Field<String>,
+    pub(super) advert_interval: Field<Text>,
+    pub(super) preempt: Field<bool>,
+    pub(super) virtual_addresses: Field<Vec<Spanned<String>>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct VirtualServer {
+    pub(super) address: Field<String>,
+    pub(super) fwmark: Field<i64>,
+    pub(super) protocol: Field<String>,
+    pub(super) scheduler: Field<String>,
+    pub(super) forwarding: Field<String>,
+    pub(super) persistence: Field<Text>,
+    pub(super) check: Option<Check>,
+    pub(super) real_servers: Vec<Spanned<String>>,
+    pub(super) real_server: Vec<Spanned<RealServer>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RealServer {
+    pub(super) address: Field<String>,
+    pub(super) weight: Field<i64>,
+    pub(super) check: Option<Check>,
+}
+
+#[derive(Default, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Check {
+    #[serde(rename = "type")]
+    pub(super) kind: Field<String>,
+    pub(super) address: Field<String>,
+    pub(super) port: Field<i64>,
+    pub(super) path: Field<String>,
+    pub(super) host: Field<String>,
+    pub(super) status: Field<Status>,
+    pub(super) interval: Field<Text>,
+    pub(super) timeout: Field<Text>,
+    pub(super) retries: Field<i64>,
+    pub(super) retry_delay: Field<Text>,
+    pub(super) rise: Field<i64>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RealServerAgent {
+    pub(super) vips: Vec<Spanned<String>>,
+    pub(super) forwarding: Field<String>,
+    pub(super) drain: Field<Text>,
+    pub(super) readiness: Readiness,
+    pub(super) service: Vec<Spanned<Service>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Readiness {
+    pub(super) listen: Field<String>,
+    pub(super) allow: Option<Vec<Spanned<String>>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Service {
+    pub(super) name: Field<String>,
+    pub(super) check: Option<Spanned<Check>>,
+}
+
+/// A length of time as written: a string with a unit.
+#[derive(Clone, Serialize)]
+pub(super) struct Text(pub(super) String);
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(DurationText)
+    }
+}
+
+struct DurationText;
+
+impl Visitor<'_> for DurationText {
+    type Value = Text;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a string with a unit, such as \"6s\" or \"100ms\"")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Text, E> {
+        Ok(Text(text.to_owned()))
+    }
+}
+
+/// An HTTP status as written: `200` or `"200-299"`.
+#[derive(Clone)]
+pub(super) struct Status(pub(super) String);
+
+impl<'de> Deserialize<'de> for Status {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(StatusText)
+    }
+}
+
+struct StatusText;
+
+impl Visitor<'_> for StatusText {
+    type Value = Status;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a status such as 200, or a range such as \"200-299\"")
+    }
+
+    fn visit_i64<E: Error>(self, n: i64) -> Result<Status, E> {
+        match n {
+            100..=599 => Ok(Status(n.to_string())),
+            _ => Err(E::invalid_value(Unexpected::Signed(n), &self)),
+        }
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Status, E> {
+        Ok(Status(text.to_owned()))
+    }
+}

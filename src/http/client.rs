@@ -1,0 +1,172 @@
+//! Asking a running lvsd over its Unix socket.
+
+use std::future::poll_fn;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Bytes;
+use hyper::client::conn::http1;
+use hyper::header::{CONTENT_TYPE, HOST};
+use hyper::{Method, Request};
+use hyper_util::rt::TokioIo;
+use tokio::net::UnixStream;
+use tokio::time::timeout;
+
+/// How long a whole exchange may take.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// The longest answer: the status of ten thousand real servers, many times over.
+const MAX_ANSWER: usize = 64 * 1024 * 1024;
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Nobody listens.
+    #[error(
+        "cannot reach {path}: {why}\n    \
+         is lvsd {role} running? `systemctl status lvsd-{role}`",
+        path = .path.display()
+    )]
+    NotRunning {
+        /// The socket.
+        path: PathBuf,
+        /// The role, after the name of the socket.
+        role: String,
+        /// Whether the file is missing or deserted.
+        why: &'static str,
+    },
+    /// The file's mode does not let us in.
+    #[error(
+        "cannot reach {path}: permission denied\n    \
+         ask as root, or as a member of the socket's group",
+        path = .0.display()
+    )]
+    Denied(PathBuf),
+    /// Any other fault of the connection.
+    #[error("cannot reach {path}", path = .path.display())]
+    Connect {
+        /// The socket.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// It listens, and does not answer.
+    #[error("no answer on {path} within {} s", TIMEOUT.as_secs(), path = .0.display())]
+    Timeout(PathBuf),
+    /// The exchange broke off.
+    #[error("cannot ask {path} for {request}", path = .path.display())]
+    Exchange {
+        /// The socket.
+        path: PathBuf,
+        /// What was asked for.
+        request: String,
+        /// What went wrong.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// An answer, whatever its status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// The status.
+    pub status: hyper::StatusCode,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// Asks for a path, which may have a query.
+pub async fn get(socket: &Path, path: &str) -> Result<Reply, ClientError> {
+    within(TIMEOUT, socket, Method::GET, path, Bytes::new()).await
+}
+
+/// Posts a JSON body to a path.
+pub async fn post(socket: &Path, path: &str, json: impl Into<Bytes>) -> Result<Reply, ClientError> {
+    within(TIMEOUT, socket, Method::POST, path, json.into()).await
+}
+
+async fn within(
+    limit: Duration,
+    socket: &Path,
+    method: Method,
+    path: &str,
+    body: Bytes,
+) -> Result<Reply, ClientError> {
+    let asking = async {
+        let stream = UnixStream::connect(socket)
+            .await
+            .map_err(|e| unreachable(socket, e))?;
+        let request = format!("{method} {path}");
+        exchange(stream, method, path, body)
+            .await
+            .map_err(|source| ClientError::Exchange {
+                path: socket.to_owned(),
+                request,
+                source,
+            })
+    };
+    match timeout(limit, asking).await {
+        Ok(answer) => answer,
+        Err(_) => Err(ClientError::Timeout(socket.to_owned())),
+    }
+}
+
+fn unreachable(socket: &Path, source: io::Error) -> ClientError {
+    let path = socket.to_owned();
+    let why = match source.kind() {
+        io::ErrorKind::PermissionDenied => return ClientError::Denied(path),
+        io::ErrorKind::NotFound => "no such socket",
+        io::ErrorKind::ConnectionRefused => "connection refused",
+        _ => return ClientError::Connect { path, source },
+    };
+    let role = socket
+        .file_stem()
+        .map(|s| s.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    ClientError::NotRunning { path, role, why }
+}
+
+async fn exchange(
+    stream: UnixStream,
+    method: Method,
+    path: &str,
+    body: Bytes,
+) -> Result<Reply, Box<dyn std::error::Error + Send + Sync>> {
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    let mut request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header(HOST, "localhost");
+    if !body.is_empty() {
+        request = request.header(CONTENT_TYPE, "application/json");
+    }
+    let request = request.body(Full::new(body))?;
+    let asking = async {
+        let response = sender.send_request(request).await?;
+        let status = response.status();
+        let body = Limited::new(response.into_body(), MAX_ANSWER)
+            .collect()
+            .await?
+            .to_bytes();
+        Ok(Reply { status, body })
+    };
+    // The connection is driven here, not by a task of its own: dropping this
+    // future closes it.
+    let (mut asking, mut connection) = (pin!(asking), pin!(connection));
+    let mut open = true;
+    poll_fn(|context| {
+        if open && connection.as_mut().poll(context).is_ready() {
+            open = false;
+        }
+        match asking.as_mut().poll(context) {
+            Poll::Pending => Poll::Pending,
+            ready => ready,
+        }
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests;

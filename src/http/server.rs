@@ -1,0 +1,268 @@
+//! The server: many short exchanges, none of which can hold anything for long.
+//!
+//! ```text
+//!  serve ──accept──▶ one task per connection ──▶ handler
+//!    │                 ends with the exchange,
+//!    └─shutdown──▶ waits `grace`, then aborts what is left
+//! ```
+//! A connection carries one exchange and is then closed, so a client holds a
+//! place for [`Limits::exchange`] at most, whether it is silent, drips its
+//! request or never reads its answer. One address holds at most
+//! [`Limits::connections_per_peer`] places.
+
+mod peers;
+
+use std::convert::Infallible;
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tracing::{debug, warn};
+
+use self::peers::Peers;
+use super::{Request, Response, StatusCode, UnixSocket};
+
+/// How long to leave a listener alone that cannot accept.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What clients may take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections at a time; further ones wait in the kernel's backlog.
+    pub connections: usize,
+    /// Connections of one IP address at a time; further ones are closed.
+    pub connections_per_peer: usize,
+    /// From the connection to the end of the request's head.
+    pub head: Duration,
+    /// The head's size.
+    pub head_bytes: usize,
+    /// From the head to the end of the request's body.
+    pub body: Duration,
+    /// The body's size; a longer one is answered 413.
+    pub body_bytes: usize,
+    /// From the connection to its end, handler included.
+    pub exchange: Duration,
+    /// What running exchanges are given on shutdown.
+    pub grace: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 256,
+            connections_per_peer: 32,
+            head: Duration::from_secs(5),
+            head_bytes: 16 * 1024,
+            body: Duration::from_secs(5),
+            body_bytes: 64 * 1024,
+            exchange: Duration::from_secs(30),
+            grace: Duration::from_secs(1),
+        }
+    }
+}
+
+/// Where requests come from.
+#[derive(Debug)]
+pub enum Listener {
+    /// A TCP port.
+    Tcp(TcpListener),
+    /// A Unix socket, removed when serving ends.
+    Unix(UnixSocket),
+}
+
+impl From<TcpListener> for Listener {
+    fn from(listener: TcpListener) -> Self {
+        Self::Tcp(listener)
+    }
+}
+
+impl From<UnixSocket> for Listener {
+    fn from(socket: UnixSocket) -> Self {
+        Self::Unix(socket)
+    }
+}
+
+enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Listener {
+    async fn accept(&self) -> io::Result<(Stream, Option<IpAddr>)> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                Ok((Stream::Tcp(stream), Some(peer.ip().to_canonical())))
+            }
+            Self::Unix(socket) => {
+                let (stream, _) = socket.listener.accept().await?;
+                Ok((Stream::Unix(stream), None))
+            }
+        }
+    }
+}
+
+/// Answers requests until `shutdown` completes.
+///
+/// A handler that panics costs its own connection only. Dropping the returned
+/// future closes the listener and every connection at once.
+pub async fn serve<H, F>(
+    listener: impl Into<Listener>,
+    limits: Limits,
+    handler: H,
+    shutdown: impl Future<Output = ()>,
+) where
+    H: Fn(Request) -> F + Send + Sync + 'static,
+    F: Future<Output = Response> + Send + 'static,
+{
+    let listener = listener.into();
+    let grace = limits.grace;
+    let mut exchanges = JoinSet::new();
+    let accepting = accept_all(&listener, limits, Arc::new(handler), &mut exchanges);
+    tokio::select! {
+        () = accepting => {}
+        () = shutdown => {}
+    }
+    drop(listener);
+    // The error means that some outlasted the grace; dropping the set aborts them.
+    let _ = timeout(grace, async {
+        while exchanges.join_next().await.is_some() {}
+    })
+    .await;
+}
+
+/// Accepts forever; each connection gets a place first, then a task.
+async fn accept_all<H, F>(
+    listener: &Listener,
+    limits: Limits,
+    handler: Arc<H>,
+    exchanges: &mut JoinSet<()>,
+) where
+    H: Fn(Request) -> F + Send + Sync + 'static,
+    F: Future<Output = Response> + Send + 'static,
+{
+    let places = Arc::new(Semaphore::new(limits.connections));
+    let peers = Peers::new(limits.connections_per_peer);
+    let limits = Arc::new(limits);
+    let mut failing = false;
+    loop {
+        while exchanges.try_join_next().is_some() {}
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+            return;
+        };
+        let (stream, peer) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Once per streak: out of file descriptors lasts a while.
+                if !failing {
+                    warn!(%error, "cannot accept an HTTP connection");
+                }
+                failing = true;
+                sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        failing = false;
+        let Some(seat) = peers.admit(peer) else {
+            debug!(?peer, "HTTP connection closed: too many from this address");
+            continue;
+        };
+        let (limits, handler) = (Arc::clone(&limits), Arc::clone(&handler));
+        exchanges.spawn(async move {
+            let _held = (place, seat);
+            match stream {
+                Stream::Tcp(stream) => exchange(stream, peer, &limits, handler).await,
+                Stream::Unix(stream) => exchange(stream, peer, &limits, handler).await,
+            }
+        });
+    }
+}
+
+/// One request, one response, one end.
+async fn exchange<S, H, F>(stream: S, peer: Option<IpAddr>, limits: &Limits, handler: Arc<H>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    H: Fn(Request) -> F,
+    F: Future<Output = Response>,
+{
+    let service = service_fn(|request: hyper::Request<Incoming>| {
+        let handler = Arc::clone(&handler);
+        async move {
+            let response = match read(request, peer, limits).await {
+                Ok(request) => handler(request).await,
+                Err(refusal) => refusal,
+            };
+            Ok::<_, Infallible>(to_wire(response))
+        }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .keep_alive(false)
+        .half_close(true)
+        .header_read_timeout(limits.head)
+        .max_header_size(limits.head_bytes)
+        .serve_connection(TokioIo::new(stream), service);
+    match timeout(limits.exchange, connection).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => debug!(?peer, %error, "HTTP exchange failed"),
+        Err(_) => debug!(?peer, "HTTP exchange took too long"),
+    }
+}
+
+/// Reads the whole request, or says what is wrong with it.
+async fn read(
+    request: hyper::Request<Incoming>,
+    peer: Option<IpAddr>,
+    limits: &Limits,
+) -> Result<Request, Response> {
+    let (head, body) = request.into_parts();
+    let collected = timeout(limits.body, Limited::new(body, limits.body_bytes).collect());
+    let body = match collected.await {
+        Ok(Ok(body)) => body.to_bytes(),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            return Err(Response::text(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "body too long",
+            ));
+        }
+        Ok(Err(_)) => return Err(Response::text(StatusCode::BAD_REQUEST, "body is malformed")),
+        Err(_) => {
+            return Err(Response::text(
+                StatusCode::REQUEST_TIMEOUT,
+                "body came too slowly",
+            ));
+        }
+    };
+    Ok(Request {
+        method: head.method,
+        path: head.uri.path().to_owned(),
+        query: head.uri.query().map(str::to_owned),
+        headers: head.headers,
+        peer,
+        body,
+    })
+}
+
+fn to_wire(response: Response) -> hyper::Response<Full<Bytes>> {
+    let mut wire = hyper::Response::new(Full::new(response.body));
+    *wire.status_mut() = response.status;
+    if let Ok(content_type) = HeaderValue::from_str(response.content_type) {
+        wire.headers_mut().insert(CONTENT_TYPE, content_type);
+    }
+    wire
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,363 @@
+//! A director's snapshot.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::text::{self, Align, elapsed};
+use crate::lvs::VirtualServerId;
+
+/// Everything a director knows about itself and its site.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Director {
+    /// Always `director`.
+    pub role: String,
+    /// The configured name of this director.
+    pub router_id: String,
+    /// Version of lvsd.
+    pub version: String,
+    /// Process id.
+    pub pid: u32,
+    /// When this snapshot was taken.
+    pub now: Timestamp,
+    /// When the process started.
+    pub started: Timestamp,
+    /// The running configuration.
+    pub config: Config,
+    /// Virtual routers by name.
+    pub vrrp: Vec<VirtualRouter>,
+    /// The connection to the kernel's table.
+    pub ipvs: Ipvs,
+    /// Virtual servers in the order of the table.
+    pub virtual_servers: Vec<VirtualServer>,
+}
+
+/// Where the running configuration came from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Config {
+    /// The file.
+    pub path: String,
+    /// When it was accepted.
+    pub loaded: Timestamp,
+    /// Why the newest attempt to reload was refused, while the older
+    /// configuration runs on.
+    pub refused: Option<String>,
+}
+
+/// A virtual router.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VirtualRouter {
+    /// Its configured name.
+    pub name: String,
+    /// The interface it runs on.
+    pub interface: String,
+    /// Virtual router identifier.
+    pub vrid: u8,
+    /// VRRP version.
+    pub version: u8,
+    /// `initialize`, `backup`, `master` or `fault`.
+    pub state: String,
+    /// When it entered the state.
+    pub since: Timestamp,
+    /// Why.
+    pub cause: String,
+    /// The priority that it runs with.
+    pub priority: u8,
+    /// Time between adverts.
+    pub advert_interval_ms: u64,
+    /// Whether it takes over from a working master of lower priority.
+    pub preempt: bool,
+    /// The virtual addresses, with prefix length.
+    pub addresses: Vec<String>,
+    /// The master that is heard, if it is another router.
+    pub master: Option<Peer>,
+    /// Adverts sent.
+    pub adverts_sent: u64,
+    /// Adverts received and accepted.
+    pub adverts_received: u64,
+    /// Packets discarded, by reason; reasons that never occurred are left out.
+    pub discarded: std::collections::BTreeMap<String, u64>,
+    /// How often it became master.
+    pub became_master: u64,
+    /// What is wrong with it now, e.g. an address that could not be added.
+    pub problems: Vec<String>,
+}
+
+/// Another router of the same virtual router.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Peer {
+    /// The address that its adverts come from.
+    pub address: IpAddr,
+    /// The priority in them.
+    pub priority: u8,
+}
+
+/// The connection to the kernel's table.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ipvs {
+    /// Version of IPVS in this kernel, e.g. `1.2.1`. None while there is no
+    /// connection.
+    pub version: Option<String>,
+    /// Buckets of the connection table.
+    pub connection_table_size: u32,
+    /// Operations that were sent to the kernel since the start.
+    pub operations: u64,
+    /// Entries put right after somebody else had changed them.
+    pub repaired: u64,
+    /// Why the newest attempt to read or change the table failed.
+    pub error: Option<String>,
+    /// The operations that the kernel refuses, with its reason.
+    pub refused: Vec<String>,
+}
+
+/// A virtual server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VirtualServer {
+    /// Its identity, e.g. `tcp 192.168.1.200:80`.
+    pub id: VirtualServerId,
+    /// Scheduler.
+    pub scheduler: String,
+    /// Persistence timeout in seconds.
+    pub persistence_s: Option<u64>,
+    /// Whether the kernel has it.
+    pub in_kernel: bool,
+    /// What the kernel counted.
+    pub traffic: Traffic,
+    /// The pool.
+    pub real_servers: Vec<RealServer>,
+}
+
+/// A real server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RealServer {
+    /// RIP and port.
+    pub address: SocketAddr,
+    /// Forwarding method.
+    pub forwarding: String,
+    /// The weight in the file.
+    pub configured_weight: u32,
+    /// The weight in the kernel; none: it is not in the table.
+    pub weight: Option<u32>,
+    /// `up`, `down`, `draining` or `unchecked`.
+    pub health: String,
+    /// When that began.
+    pub since: Timestamp,
+    /// The reason of the last change.
+    pub reason: String,
+    /// What is asked of it, e.g. `tcp 192.168.1.53:80`; none: nothing.
+    pub check: Option<String>,
+    /// How long the newest attempt took.
+    pub check_took_us: Option<u64>,
+    /// Connections in the table that are established.
+    pub active: u32,
+    /// Connections in the table in any other state.
+    pub inactive: u32,
+    /// What the kernel counted.
+    pub traffic: Traffic,
+}
+
+/// Counters since the entry was made, and rates over the last seconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Traffic {
+    /// Connections scheduled.
+    pub connections: u64,
+    /// Packets from clients.
+    pub packets_in: u64,
+    /// Packets to clients; 0 where they do not come back through the director.
+    pub packets_out: u64,
+    /// Bytes from clients.
+    pub bytes_in: u64,
+    /// Bytes to clients.
+    pub bytes_out: u64,
+    /// Connections per second.
+    pub connections_per_s: u64,
+    /// Packets from clients per second.
+    pub packets_in_per_s: u64,
+    /// Packets to clients per second.
+    pub packets_out_per_s: u64,
+    /// Bytes from clients per second.
+    pub bytes_in_per_s: u64,
+    /// Bytes to clients per second.
+    pub bytes_out_per_s: u64,
+}
+
+/// The snapshot for people.
+impl fmt::Display for Director {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            router_id,
+            version,
+            pid,
+            ..
+        } = self;
+        let up = elapsed(self.started, self.now);
+        writeln!(
+            f,
+            "lvsd director {router_id}, version {version}, pid {pid}, up {up}"
+        )?;
+        let read = elapsed(self.config.loaded, self.now);
+        writeln!(f, "configuration {}, read {read} ago", self.config.path)?;
+        if let Some(refused) = &self.config.refused {
+            writeln!(
+                f,
+                "THE NEWEST FILE IS REFUSED, the older one runs on:\n{refused}"
+            )?;
+        }
+        if !self.vrrp.is_empty() {
+            write!(f, "\n{}", self.vrrp_table())?;
+            for router in &self.vrrp {
+                for problem in &router.problems {
+                    writeln!(f, "{}: {problem}", router.name)?;
+                }
+            }
+        }
+        if !self.virtual_servers.is_empty() {
+            write!(f, "\n{}\n{}", self.ipvs, self.server_table())?;
+        }
+        Ok(())
+    }
+}
+
+impl Director {
+    fn vrrp_table(&self) -> String {
+        let head = [
+            "VRRP",
+            "STATE",
+            "FOR",
+            "PRIO",
+            "INTERFACE",
+            "VRID",
+            "ADDRESSES",
+            "MASTER",
+            "BECAUSE",
+        ];
+        let mut rows = vec![head.map(str::to_owned).to_vec()];
+        rows.extend(self.vrrp.iter().map(|router| {
+            let master = match &router.master {
+                _ if router.state == "master" => "this host".to_owned(),
+                Some(Peer { address, priority }) => format!("{address} (prio {priority})"),
+                None => "-".to_owned(),
+            };
+            vec![
+                router.name.clone(),
+                router.state.clone(),
+                elapsed(router.since, self.now),
+                router.priority.to_string(),
+                router.interface.clone(),
+                router.vrid.to_string(),
+                router.addresses.join(" "),
+                master,
+                router.cause.clone(),
+            ]
+        }));
+        use Align::{Left, Right};
+        text::table(
+            &[Left, Left, Left, Right, Left, Right, Left, Left, Left],
+            &rows,
+        )
+    }
+
+    fn server_table(&self) -> String {
+        let head = [
+            "SERVER", "FORWARD", "WEIGHT", "HEALTH", "FOR", "ACTIVE", "INACTIVE", "CONN/S",
+            "BECAUSE",
+        ];
+        let mut rows = vec![head.map(str::to_owned).to_vec()];
+        for server in &self.virtual_servers {
+            rows.push(server.row());
+            rows.extend(
+                server
+                    .real_servers
+                    .iter()
+                    .map(|real_server| real_server.row(self.now)),
+            );
+        }
+        use Align::{Left, Right};
+        text::table(
+            &[Left, Left, Right, Left, Left, Right, Right, Right, Left],
+            &rows,
+        )
+    }
+}
+
+impl VirtualServer {
+    fn row(&self) -> Vec<String> {
+        let persistence = self
+            .persistence_s
+            .map(|seconds| format!(" persistent {seconds}s"));
+        let sum = |count: fn(&RealServer) -> u32| {
+            self.real_servers
+                .iter()
+                .map(|server| u64::from(count(server)))
+                .sum::<u64>()
+                .to_string()
+        };
+        let because = if self.in_kernel {
+            ""
+        } else {
+            "not in the kernel's table"
+        };
+        vec![
+            format!(
+                "{} {}{}",
+                self.id,
+                self.scheduler,
+                persistence.unwrap_or_default()
+            ),
+            String::new(),
+            String::new(),
+            String::new(),
+            String::new(),
+            sum(|server| server.active),
+            sum(|server| server.inactive),
+            self.traffic.connections_per_s.to_string(),
+            because.to_owned(),
+        ]
+    }
+}
+
+impl RealServer {
+    fn row(&self, now: Timestamp) -> Vec<String> {
+        vec![
+            format!("  {}", self.address),
+            self.forwarding.clone(),
+            self.weight
+                .map_or_else(|| "-".to_owned(), |weight| weight.to_string()),
+            self.health.clone(),
+            elapsed(self.since, now),
+            self.active.to_string(),
+            self.inactive.to_string(),
+            self.traffic.connections_per_s.to_string(),
+            self.reason.clone(),
+        ]
+    }
+}
+
+/// One line, and one for each thing that is wrong.
+impl fmt::Display for Ipvs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            operations,
+            repaired,
+            connection_table_size,
+            ..
+        } = self;
+        match &self.version {
+            Some(version) => writeln!(
+                f,
+                "IPVS {version}, connection table {connection_table_size}, \
+                 {operations} operations, {repaired} repairs"
+            )?,
+            None => writeln!(f, "IPVS: not connected")?,
+        }
+        for error in self.error.iter().chain(&self.refused) {
+            writeln!(f, "IPVS: {error}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+pub(in crate::status) mod tests;

@@ -1,0 +1,109 @@
+use std::collections::BTreeMap;
+
+use super::*;
+
+/// A director of the README's site, two hours after its start.
+pub(in crate::status) fn example() -> Director {
+    let started = Timestamp::UNIX_EPOCH;
+    let since = started + jiff::SignedDuration::from_secs(4);
+    let real_server = |address: &str, health: &str, weight, reason: &str| RealServer {
+        address: address.parse().unwrap(),
+        forwarding: "dr".to_owned(),
+        configured_weight: 1,
+        weight,
+        health: health.to_owned(),
+        since,
+        reason: reason.to_owned(),
+        check: Some(format!("tcp {address}")),
+        check_took_us: Some(250),
+        active: 3,
+        inactive: 12,
+        traffic: Traffic {
+            connections: 400,
+            connections_per_s: 5,
+            ..Traffic::default()
+        },
+    };
+    Director {
+        role: "director".to_owned(),
+        router_id: "LVS_DEVEL".to_owned(),
+        version: "0.1.0".to_owned(),
+        pid: 4711,
+        now: started + jiff::SignedDuration::from_secs(7_384),
+        started,
+        config: Config {
+            path: "/etc/lvsd/director.toml".to_owned(),
+            loaded: started,
+            refused: None,
+        },
+        vrrp: vec![VirtualRouter {
+            name: "VI_1".to_owned(),
+            interface: "ens192".to_owned(),
+            vrid: 51,
+            version: 2,
+            state: "backup".to_owned(),
+            since,
+            cause: "started".to_owned(),
+            priority: 50,
+            advert_interval_ms: 1_000,
+            preempt: true,
+            addresses: vec!["192.168.1.200/32".to_owned()],
+            master: Some(Peer {
+                address: "192.168.1.51".parse().unwrap(),
+                priority: 100,
+            }),
+            adverts_sent: 0,
+            adverts_received: 7_380,
+            discarded: BTreeMap::from([("checksum".to_owned(), 2)]),
+            became_master: 0,
+            problems: vec![],
+        }],
+        ipvs: Ipvs {
+            version: Some("1.2.1".to_owned()),
+            connection_table_size: 4_096,
+            operations: 4,
+            repaired: 0,
+            error: None,
+            refused: vec![],
+        },
+        virtual_servers: vec![VirtualServer {
+            id: "tcp 192.168.1.200:80".parse().unwrap(),
+            scheduler: "wrr".to_owned(),
+            persistence_s: None,
+            in_kernel: true,
+            traffic: Traffic {
+                connections: 800,
+                connections_per_s: 10,
+                ..Traffic::default()
+            },
+            real_servers: vec![
+                real_server("192.168.1.53:80", "up", Some(1), "tcp check passed"),
+                real_server("192.168.1.54:80", "down", None, "connection refused"),
+            ],
+        }],
+    }
+}
+
+#[test]
+fn an_operator_sees_the_site_at_a_glance() {
+    insta::assert_snapshot!(example().to_string());
+}
+
+#[test]
+fn what_is_wrong_stands_out() {
+    let mut status = example();
+    status.config.refused =
+        Some("/etc/lvsd/director.toml:3: priority = 300: out of range".to_owned());
+    status.vrrp[0]
+        .problems
+        .push("192.168.1.200 is on eth1 already".to_owned());
+    status.ipvs.version = None;
+    status.ipvs.error = Some("cannot open IPVS: no such file or directory".to_owned());
+    insta::assert_snapshot!(status.to_string());
+}
+
+#[test]
+fn the_json_is_read_back_as_it_was() {
+    let json = serde_json::to_string(&example()).unwrap();
+    assert_eq!(serde_json::from_str::<Director>(&json).unwrap(), example());
+}

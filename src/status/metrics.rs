@@ -1,0 +1,221 @@
+//! A director's snapshot in the text format of Prometheus.
+
+use std::fmt::{Display, Write};
+
+use super::director::{Director, RealServer, Traffic, VirtualServer};
+
+/// Counters of [`Traffic`]: metric suffix, help and value.
+const TRAFFIC: [(&str, &str, fn(&Traffic) -> u64); 5] = [
+    ("connections_total", "Connections scheduled", |t| {
+        t.connections
+    }),
+    ("packets_in_total", "Packets from clients", |t| t.packets_in),
+    ("packets_out_total", "Packets to clients", |t| t.packets_out),
+    ("bytes_in_total", "Bytes from clients", |t| t.bytes_in),
+    ("bytes_out_total", "Bytes to clients", |t| t.bytes_out),
+];
+
+/// States of a virtual router, each a series of its own with the value 0 or 1.
+const STATES: [&str; 4] = ["initialize", "backup", "master", "fault"];
+
+/// Writes every metric of the snapshot.
+pub fn render(status: &Director) -> String {
+    let mut text = Exposition(String::new());
+    text.family("lvsd_info", "gauge", "Version and name of this director");
+    text.sample(
+        "lvsd_info",
+        &[
+            ("version", &status.version),
+            ("router_id", &status.router_id),
+        ],
+        1,
+    );
+    text.family(
+        "lvsd_config_refused",
+        "gauge",
+        "1 while the newest configuration file is refused",
+    );
+    text.sample(
+        "lvsd_config_refused",
+        &[],
+        u64::from(status.config.refused.is_some()),
+    );
+    vrrp(&mut text, status);
+    ipvs(&mut text, status);
+    virtual_servers(&mut text, status);
+    real_servers(&mut text, status);
+    text.0
+}
+
+fn vrrp(text: &mut Exposition, status: &Director) {
+    text.family(
+        "lvsd_vrrp_state",
+        "gauge",
+        "1 for the state that the virtual router is in",
+    );
+    for router in &status.vrrp {
+        for state in STATES {
+            let labels = [("name", router.name.as_str()), ("state", state)];
+            text.sample("lvsd_vrrp_state", &labels, u64::from(router.state == state));
+        }
+    }
+    let counters: [(&str, &str, fn(&super::director::VirtualRouter) -> u64); 3] = [
+        ("lvsd_vrrp_adverts_sent_total", "Adverts sent", |r| {
+            r.adverts_sent
+        }),
+        (
+            "lvsd_vrrp_adverts_received_total",
+            "Adverts accepted",
+            |r| r.adverts_received,
+        ),
+        (
+            "lvsd_vrrp_became_master_total",
+            "Times it became master",
+            |r| r.became_master,
+        ),
+    ];
+    for (name, help, value) in counters {
+        text.family(name, "counter", help);
+        for router in &status.vrrp {
+            text.sample(name, &[("name", &router.name)], value(router));
+        }
+    }
+    let name = "lvsd_vrrp_discarded_total";
+    text.family(name, "counter", "Packets discarded, by reason");
+    for router in &status.vrrp {
+        for (reason, count) in &router.discarded {
+            text.sample(name, &[("name", &router.name), ("reason", reason)], *count);
+        }
+    }
+}
+
+fn ipvs(text: &mut Exposition, status: &Director) {
+    let ipvs = &status.ipvs;
+    text.family(
+        "lvsd_ipvs_connected",
+        "gauge",
+        "1 while the kernel's table can be reached",
+    );
+    text.sample(
+        "lvsd_ipvs_connected",
+        &[],
+        u64::from(ipvs.version.is_some()),
+    );
+    text.family(
+        "lvsd_ipvs_operations_total",
+        "counter",
+        "Operations sent to the kernel",
+    );
+    text.sample("lvsd_ipvs_operations_total", &[], ipvs.operations);
+    text.family(
+        "lvsd_ipvs_repaired_total",
+        "counter",
+        "Entries put right after somebody changed them",
+    );
+    text.sample("lvsd_ipvs_repaired_total", &[], ipvs.repaired);
+    text.family(
+        "lvsd_ipvs_refused",
+        "gauge",
+        "Operations that the kernel refuses now",
+    );
+    text.sample("lvsd_ipvs_refused", &[], ipvs.refused.len());
+}
+
+fn virtual_servers(text: &mut Exposition, status: &Director) {
+    for (suffix, help, value) in TRAFFIC {
+        let name = format!("lvsd_virtual_server_{suffix}");
+        text.family(&name, "counter", help);
+        for server in &status.virtual_servers {
+            let id = server.id.to_string();
+            text.sample(&name, &[("virtual_server", &id)], value(&server.traffic));
+        }
+    }
+}
+
+fn real_servers(text: &mut Exposition, status: &Director) {
+    let gauges: [(&str, &str, fn(&RealServer) -> u64); 4] = [
+        ("lvsd_real_server_up", "1 while it is up", |s| {
+            u64::from(s.health == "up")
+        }),
+        (
+            "lvsd_real_server_weight",
+            "Weight in the kernel, 0 if absent",
+            |s| u64::from(s.weight.unwrap_or(0)),
+        ),
+        (
+            "lvsd_real_server_active_connections",
+            "Established connections",
+            |s| u64::from(s.active),
+        ),
+        (
+            "lvsd_real_server_inactive_connections",
+            "Other connections",
+            |s| u64::from(s.inactive),
+        ),
+    ];
+    let of_all = |text: &mut Exposition, name: &str, value: &dyn Fn(&RealServer) -> u64| {
+        for VirtualServer {
+            id, real_servers, ..
+        } in &status.virtual_servers
+        {
+            let id = id.to_string();
+            for server in real_servers {
+                let address = server.address.to_string();
+                let labels = [("virtual_server", id.as_str()), ("real_server", &address)];
+                text.sample(name, &labels, value(server));
+            }
+        }
+    };
+    for (name, help, value) in gauges {
+        text.family(name, "gauge", help);
+        of_all(text, name, &value);
+    }
+    for (suffix, help, value) in TRAFFIC {
+        let name = format!("lvsd_real_server_{suffix}");
+        text.family(&name, "counter", help);
+        of_all(text, &name, &|server: &RealServer| value(&server.traffic));
+    }
+}
+
+/// The text being written. Writing to a `String` cannot fail.
+struct Exposition(String);
+
+impl Exposition {
+    fn family(&mut self, name: &str, kind: &str, help: &str) {
+        let _ = write!(self.0, "# HELP {name} {help}.\n# TYPE {name} {kind}\n");
+    }
+
+    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
+        self.0.push_str(name);
+        for (index, (label, text)) in labels.iter().enumerate() {
+            self.0.push(if index == 0 { '{' } else { ',' });
+            let text = text
+                .replace('\\', "\\\\")
+                .replace('"', "\\\"")
+                .replace('\n', "\\n");
+            let _ = write!(self.0, "{label}=\"{text}\"");
+        }
+        if !labels.is_empty() {
+            self.0.push('}');
+        }
+        let _ = writeln!(self.0, " {value}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::status::director::tests::example;
+
+    #[test]
+    fn the_snapshot_reads_as_prometheus_expects_it() {
+        insta::assert_snapshot!(render(&example()));
+    }
+
+    #[test]
+    fn labels_are_escaped() {
+        let mut text = Exposition(String::new());
+        text.sample("m", &[("l", "a\"b\\c\nd")], 1);
+        assert_eq!(text.0, "m{l=\"a\\\"b\\\\c\\nd\"} 1\n");
+    }
+}

@@ -1,0 +1,195 @@
+//! The route netlink socket: one for requests, one for what the kernel reports
+//! of its own accord. [`address`](super::address) and [`link`](super::link) say
+//! what can be asked.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use futures_util::Stream;
+use netlink_packet_core::{NetlinkMessage, NetlinkPayload};
+use netlink_packet_route::RouteNetlinkMessage;
+use rtnetlink::MulticastGroup;
+use tokio::task::AbortHandle;
+
+use super::address::{Address, from_message as address_from};
+use super::link::{Link, from_message as link_from};
+
+/// What a request to the kernel came to.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The socket could not be opened.
+    #[error("cannot open the route netlink socket")]
+    Open(#[source] io::Error),
+    /// The kernel refused a request.
+    #[error("cannot {what}")]
+    Refused {
+        /// What was attempted, on which object.
+        what: String,
+        /// The kernel's reason.
+        #[source]
+        cause: io::Error,
+    },
+}
+
+impl Error {
+    /// Tells that the object was there already.
+    pub fn is_exists(&self) -> bool {
+        matches!(self, Self::Refused { cause, .. } if cause.kind() == io::ErrorKind::AlreadyExists)
+    }
+
+    /// Tells that there was no such object: for an address `EADDRNOTAVAIL`, for a
+    /// link `ENODEV`.
+    pub fn is_not_found(&self) -> bool {
+        const ENODEV: i32 = 19;
+        matches!(self, Self::Refused { cause, .. }
+            if cause.kind() == io::ErrorKind::AddrNotAvailable
+                || cause.raw_os_error() == Some(ENODEV))
+    }
+
+    pub(super) fn refused(what: String, error: rtnetlink::Error) -> Self {
+        let cause = match error {
+            rtnetlink::Error::NetlinkError(message) => message.to_io(),
+            rtnetlink::Error::RequestFailed => {
+                io::Error::new(io::ErrorKind::BrokenPipe, "the netlink socket is closed")
+            }
+            other => io::Error::other(other),
+        };
+        Self::Refused { what, cause }
+    }
+}
+
+/// A route netlink socket for requests. Dropping the last clone closes it.
+#[derive(Debug, Clone)]
+pub struct Rtnetlink {
+    pub(super) handle: rtnetlink::Handle,
+}
+
+impl Rtnetlink {
+    /// Opens the socket in the network namespace of the calling thread, and
+    /// spawns the task that serves it on the current tokio runtime.
+    pub fn open() -> Result<Self, Error> {
+        let (connection, handle, _) = rtnetlink::new_connection().map_err(Error::Open)?;
+        tokio::spawn(connection);
+        Ok(Self { handle })
+    }
+}
+
+/// Something that the kernel reported.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// A link is new or changed: state, name, hardware address, …
+    Link(Link),
+    /// A link is gone.
+    LinkGone {
+        /// Its index.
+        index: u32,
+        /// Its last name.
+        name: String,
+    },
+    /// An address is new or changed.
+    Address(Address),
+    /// An address is gone.
+    AddressGone {
+        /// The index of the link it was on.
+        link: u32,
+        /// The address.
+        address: IpAddr,
+    },
+    /// The kernel had more to report than the socket held: look at everything again.
+    Overrun,
+}
+
+/// The changes of links and addresses of the namespace it was opened in, from
+/// then on. Ends only if the socket breaks.
+#[derive(Debug)]
+pub struct Changes {
+    messages: Messages,
+    ready: VecDeque<Change>,
+    task: AbortHandle,
+}
+
+type Messages = Pin<Box<dyn MessageStream>>;
+
+trait MessageStream:
+    Stream<Item = (NetlinkMessage<RouteNetlinkMessage>, netlink_sys::SocketAddr)>
+    + Send
+    + std::fmt::Debug
+{
+}
+impl<T> MessageStream for T where
+    T: Stream<Item = (NetlinkMessage<RouteNetlinkMessage>, netlink_sys::SocketAddr)>
+        + Send
+        + std::fmt::Debug
+{
+}
+
+impl Changes {
+    /// Subscribes. Whatever is listed after this returned misses nothing.
+    pub fn subscribe() -> Result<Self, Error> {
+        let (connection, _, messages) = rtnetlink::new_multicast_connection(&[
+            MulticastGroup::Link,
+            MulticastGroup::Ipv4Ifaddr,
+            MulticastGroup::Ipv6Ifaddr,
+        ])
+        .map_err(Error::Open)?;
+        Ok(Self {
+            messages: Box::pin(messages),
+            ready: VecDeque::new(),
+            task: tokio::spawn(connection).abort_handle(),
+        })
+    }
+}
+
+impl Drop for Changes {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Stream for Changes {
+    type Item = Change;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Change>> {
+        loop {
+            if let Some(change) = self.ready.pop_front() {
+                return Poll::Ready(Some(change));
+            }
+            match ready!(self.messages.as_mut().poll_next(cx)) {
+                Some((message, _)) => self.ready.extend(change_from(message.payload)),
+                None => return Poll::Ready(None),
+            }
+        }
+    }
+}
+
+fn change_from(payload: NetlinkPayload<RouteNetlinkMessage>) -> Option<Change> {
+    match payload {
+        NetlinkPayload::Overrun(_) => Some(Change::Overrun),
+        NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(message)) => {
+            Some(Change::Link(link_from(&message)))
+        }
+        NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelLink(message)) => {
+            let link = link_from(&message);
+            Some(Change::LinkGone {
+                index: link.index,
+                name: link.name,
+            })
+        }
+        NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewAddress(message)) => {
+            address_from(&message).map(Change::Address)
+        }
+        NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelAddress(message)) => {
+            address_from(&message).map(|gone| Change::AddressGone {
+                link: gone.link,
+                address: gone.address.address,
+            })
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;
