@@ -3,7 +3,10 @@
 pub mod address;
 pub mod clock;
 pub mod link;
+pub mod neighbour;
 pub mod rtnetlink;
 pub mod signal;
+pub mod socket;
 pub mod sysctl;
 pub mod systemd;
+pub mod wakeup;

@@ -34,6 +34,17 @@ pub enum Oddity {
     SecondOwner,
 }
 
+impl Oddity {
+    /// A name for counting and for keeping repetitions quiet.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Addresses => "addresses_differ",
+            Self::Interval => "interval_differs",
+            Self::SecondOwner => "second_owner",
+        }
+    }
+}
+
 /// Decides whether a message is an advert for the virtual router `settings` on
 /// the interface whose primary address is `own`.
 ///
