@@ -7,8 +7,9 @@ use tokio::runtime;
 
 use super::Failure;
 use super::config::print;
-use crate::http::client::{self, ClientError};
+use crate::http::{self, ClientError};
 use crate::status::{director, realserver};
+use crate::sys::clock;
 use crate::{director as director_role, realserver as realserver_role};
 
 const WATCH_INTERVAL: Duration = Duration::from_secs(2);
@@ -42,7 +43,7 @@ async fn ask(runtime_dir: &Path, json: bool) -> Result<String, Failure> {
     let mut absent = None;
     for name in sockets {
         let socket = runtime_dir.join(name);
-        match client::get(&socket, "/v1/status").await {
+        match http::get(&socket, "/v1/status").await {
             Ok(reply) => answers.push(text(name, &reply.body, json)?),
             Err(error @ ClientError::NotRunning { .. }) => {
                 absent.get_or_insert(error);
@@ -66,5 +67,5 @@ fn text(socket: &str, body: &[u8], json: bool) -> Result<String, Failure> {
         return Ok(status.to_string());
     }
     let status: realserver::Status = serde_json::from_slice(body).map_err(Failure::runtime)?;
-    Ok(realserver::render(&status))
+    Ok(realserver::render(&status, clock::wall()))
 }

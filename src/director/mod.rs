@@ -21,11 +21,11 @@ mod snapshot;
 pub mod vips;
 pub mod vrrp;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::config::director::DirectorConfig;
 use crate::http::{self, Limits};
-use crate::sys::{signal::Signals, systemd};
+use crate::sys::signal::Signals;
 
 use self::core::Core;
 
@@ -50,8 +50,8 @@ pub enum Error {
     #[error(transparent)]
     Ipvs(#[from] balancer::StartError),
     /// VRRP could not start.
-    #[error(transparent)]
-    Vrrp(#[from] vrrp::StartError),
+    #[error("cannot start the VRRP thread")]
+    Vrrp(#[source] std::io::Error),
     /// The keeper of the VIPs could not start.
     #[error(transparent)]
     Vips(#[from] vips::StartError),
@@ -119,8 +119,4 @@ pub async fn run(
         let _ = server.await;
     }
     outcome
-}
-
-fn state_file(runtime_dir: &Path, name: &str) -> PathBuf {
-    runtime_dir.join(name)
 }

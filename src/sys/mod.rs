@@ -3,8 +3,11 @@
 pub mod address;
 pub mod clock;
 pub mod link;
+pub mod neighbour;
 pub mod rtnetlink;
 pub mod signal;
+pub mod socket;
 pub mod state_file;
 pub mod sysctl;
 pub mod systemd;
+pub mod wakeup;

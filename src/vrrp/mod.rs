@@ -3,10 +3,38 @@
 //!
 //! RFC 9568 says *Active*; this crate keeps the word of the older RFCs and of
 //! the field, *master*.
+//!
+//! A packet goes through [`ipv4::parse`] (the IP header), [`receive::receive`]
+//! (the checks of RFC 9568 §7.1) and [`router::Router::handle`] (the state
+//! machine); what the router answers is built by [`Settings::advert`],
+//! [`advert::Advert::encode`] and [`ipv4::header`]. Sockets, threads, the clock
+//! and logs are the driver's, [`crate::director::vrrp`].
+//!
+//! # Deviations
+//!
+//! | rule | here | why |
+//! |---|---|---|
+//! | RFC 9568 §7.2, 3768 §7.2: the virtual MAC is the Ethernet source | the interface's own MAC, announced by gratuitous ARP | what LVS sites run today; a virtual MAC joins later |
+//! | RFC 9568 §6.1: accept mode defaults to off | always on | IPVS takes packets only in the input path |
+//! | RFC 3768 §5.3.6: authentication types 1 and 2 are gone | the password (type 1) is spoken | most installations of today send one |
+//! | RFC 3768 §7.1: an address list unlike ours is dropped, unless the owner sent it | accepted and reported | dropping makes two masters of a typing error; keepalived stopped dropping in 2.3.3 |
+//! | RFC 9568 §5.2.8: the IPv4 checksum covers the message only | sent so, until a peer is heard that includes a pseudo-header: then sent as that peer does | keepalived and FRR include one by default |
+//! | RFC 9568 §7.1, 3768 §7.1: a message may be longer than its count says | discarded | what follows is not VRRP: keepalived's HMAC trailer, which nobody here can check |
+//! | RFC 9568 §6.4.3: a lesser advert, or one of priority 0, is answered at once | not sooner than a centisecond after the previous advert | a flood must not be answered packet for packet |
+//! | RFC 9568 §6.4.2: the master down timer fires, the router is master | a timer handled more than one advert interval late starts one further, shorter wait, once | the host slept: the master's adverts may not have been read |
+
+pub mod advert;
+pub mod discard;
+pub mod ipv4;
+pub mod receive;
+pub mod router;
+pub mod timers;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU8;
 use std::time::Duration;
+
+use advert::Advert;
 
 /// Virtual router identifier, 1..=255 (RFC 9568 §5.2.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -100,6 +128,13 @@ impl TryFrom<&str> for AuthPass {
     }
 }
 
+/// What the wire holds, which may be a password that nobody can configure.
+impl From<[u8; 8]> for AuthPass {
+    fn from(bytes: [u8; 8]) -> Self {
+        Self(bytes)
+    }
+}
+
 /// Never shows the password.
 impl std::fmt::Debug for AuthPass {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -124,6 +159,20 @@ pub struct Settings {
     /// The addresses in the advert, in configuration order; 1..=255 of them,
     /// one family.
     pub addresses: Vec<IpAddr>,
+}
+
+impl Settings {
+    /// The advert that a master with these settings sends. `priority` is the
+    /// configured one, or 0 to resign.
+    pub fn advert(&self, priority: u8) -> Advert {
+        Advert {
+            version: self.version,
+            vrid: self.vrid,
+            priority,
+            interval: self.advert_interval,
+            addresses: self.addresses.clone(),
+        }
+    }
 }
 
 /// Where adverts go (RFC 9568 §5.1.1.2).

@@ -1,0 +1,123 @@
+//! The VRRP thread: the driver of [`crate::vrrp::router`].
+//!
+//! ```text
+//!  director ──Configure, Shutdown──┐
+//!  VIP keeper ──LinkChanged────────┤ channel + eventfd
+//!                                  ▼
+//!   interfaces ◄──raw sockets──► [lvsd-vrrp] ──watch: VrrpStatus──► VIP keeper, director
+//!                                  │
+//!                                  └──bounded channel──► [lvsd-vrrp-log] ──► tracing
+//! ```
+//!
+//! Nothing in the thread waits but `ppoll`. It takes no lock that is held for
+//! longer than an `Arc` is cloned, makes no netlink request, opens no file and
+//! writes no log: a terminal that stopped reading would hold up the adverts.
+//! Log lines go through a bounded channel to a thread of their own; when that
+//! channel is full they are counted and dropped. Addresses are put on interfaces
+//! by [`vips`](super::vips), which follows [`VrrpStatus`].
+//!
+//! One pass of the loop takes the commands, then a bounded number of packets
+//! from each socket, then the deadlines. Packets come before deadlines because a
+//! backup may not overrule a master whose adverts wait in the socket; their
+//! number is bounded because a flood may not hold up a master's adverts.
+
+mod instance;
+mod interface;
+mod log;
+mod status;
+mod thread;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+
+use tokio::sync::watch;
+
+use crate::config::director::VrrpInstance;
+use crate::sys::wakeup::Wakeup;
+use crate::vrrp::router::LinkFault;
+pub use status::{
+    InstanceCounters, InstanceStatus, InterfaceCounters, InterfaceStatus, VrrpStatus,
+};
+
+/// What the VRRP thread is told.
+#[derive(Debug)]
+pub enum Command {
+    /// From now on run these virtual routers, by name. One whose interface,
+    /// VRID or version changed is another: the old one resigns first. Any other
+    /// change is made without leaving the state.
+    Configure(BTreeMap<String, VrrpInstance>),
+    /// What an interface can do now. A virtual router on an interface that
+    /// nobody has told of stays in state initialize.
+    LinkChanged {
+        /// The interface's name.
+        interface: String,
+        /// Its state.
+        link: Link,
+    },
+    /// Resign everywhere, and end the thread.
+    Shutdown,
+}
+
+/// Whether an interface can carry adverts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Link {
+    /// It can.
+    Up {
+        /// Its index; another one than before: it is a new interface.
+        index: NonZeroU32,
+        /// Its primary address, which adverts come from.
+        address: IpAddr,
+    },
+    /// It cannot.
+    Down(LinkFault),
+}
+
+/// Sends commands to the VRRP thread. Never blocks.
+#[derive(Debug, Clone)]
+pub struct Commands {
+    sender: mpsc::Sender<Command>,
+    wakeup: Wakeup,
+}
+
+impl Commands {
+    /// Sends one. A thread that has ended takes no notice.
+    pub fn send(&self, command: Command) {
+        if self.sender.send(command).is_ok() {
+            self.wakeup.signal();
+        }
+    }
+}
+
+/// The running VRRP thread.
+#[derive(Debug)]
+pub struct VrrpHandle {
+    /// Where commands go.
+    pub commands: Commands,
+    /// The newest state. Whoever reads it clones the `Arc` at once: while it is
+    /// borrowed, the thread cannot publish.
+    pub status: watch::Receiver<Arc<VrrpStatus>>,
+    /// Ends after [`Command::Shutdown`], when every master has resigned.
+    pub join: JoinHandle<()>,
+}
+
+/// Starts the thread in the network namespace of the caller, without any
+/// virtual router.
+pub fn spawn() -> io::Result<VrrpHandle> {
+    let wakeup = Wakeup::new()?;
+    let (sender, receiver) = mpsc::channel();
+    let (publisher, status) = watch::channel(Arc::default());
+    let log = log::spawn()?;
+    let thread = thread::VrrpThread::new(receiver, wakeup.clone(), publisher, log);
+    let join = std::thread::Builder::new()
+        .name("lvsd-vrrp".into())
+        .spawn(move || thread.run())?;
+    Ok(VrrpHandle {
+        commands: Commands { sender, wakeup },
+        status,
+        join,
+    })
+}

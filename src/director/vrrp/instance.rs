@@ -1,0 +1,245 @@
+//! One virtual router, what it counts, and its actions on the wire.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use jiff::Timestamp;
+
+use super::interface::Interface;
+use super::log::{Line, Log, Quieter};
+use super::status::{InstanceCounters, InstanceStatus};
+use crate::config::director::VrrpInstance;
+use crate::sys::clock;
+use crate::vrrp::advert::Checksum;
+use crate::vrrp::ipv4::{self, Datagram};
+use crate::vrrp::receive::{oddities, receive};
+use crate::vrrp::router::{Action, Claim, Event, Notice, Peer, Router, State};
+use crate::vrrp::{MULTICAST_V4, Version};
+
+#[derive(Debug)]
+pub(super) struct Instance {
+    name: String,
+    config: VrrpInstance,
+    router: Router,
+    since_wall: Timestamp,
+    announcements: u64,
+    counters: Arc<InstanceCounters>,
+    quieter: Quieter,
+    /// What was last published; none: what it is configured with changed since.
+    published: Option<Face>,
+}
+
+/// What others would notice if it changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Face {
+    state: State,
+    transitions: u64,
+    master: Option<Peer>,
+    rival: Option<Peer>,
+    claim: Claim,
+    announcements: u64,
+}
+
+impl Instance {
+    pub(super) fn new(name: &str, config: VrrpInstance, now: Instant) -> Self {
+        Self {
+            name: name.to_owned(),
+            router: Router::new(config.settings.clone(), now),
+            config,
+            since_wall: clock::wall(),
+            announcements: 0,
+            counters: Arc::default(),
+            quieter: Quieter::default(),
+            published: None,
+        }
+    }
+
+    pub(super) fn interface(&self) -> &str {
+        &self.config.interface
+    }
+
+    pub(super) fn vrid(&self) -> u8 {
+        self.config.settings.vrid.get()
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.router.deadline()
+    }
+
+    /// Whether `config` describes the same virtual router, perhaps with other
+    /// values.
+    pub(super) fn is_same_as(&self, config: &VrrpInstance) -> bool {
+        let version = |config: &VrrpInstance| matches!(config.settings.version, Version::V3);
+        self.config.interface == config.interface
+            && self.config.settings.vrid == config.settings.vrid
+            && version(&self.config) == version(config)
+    }
+
+    /// Goes on with other values, if they are other.
+    pub(super) fn reconfigure(
+        &mut self,
+        now: Instant,
+        config: VrrpInstance,
+        interface: &Interface,
+        log: &mut Log,
+    ) {
+        if self.config == config {
+            return;
+        }
+        let settings = config.settings.clone();
+        self.config = config;
+        self.published = None;
+        if *self.router.settings() != settings {
+            self.handle(now, Event::Reconfigure(settings), interface, log);
+        }
+    }
+
+    /// A packet with this router's VRID came in on its interface.
+    pub(super) fn hear(
+        &mut self,
+        now: Instant,
+        datagram: &Datagram<'_>,
+        interface: &Interface,
+        log: &mut Log,
+    ) {
+        let Some(own) = self.router.address() else {
+            return;
+        };
+        match receive(datagram, self.router.settings(), own) {
+            Ok(heard) => {
+                InstanceCounters::add(&self.counters.adverts_received);
+                for oddity in oddities(&heard.advert, self.router.settings()) {
+                    if self.quieter.admit(now, oddity.name()).is_some() {
+                        log.write(Line::Odd {
+                            instance: self.name.clone(),
+                            source: heard.source,
+                            oddity,
+                        });
+                    }
+                }
+                self.handle(now, Event::Heard(heard), interface, log);
+            }
+            Err(discard) => {
+                self.counters.count_discard(&discard);
+                if let Some(kept_quiet) = self.quieter.admit(now, discard.counter()) {
+                    log.write(Line::Discarded {
+                        place: self.name.clone(),
+                        source: Some(datagram.source),
+                        discard,
+                        kept_quiet,
+                    });
+                }
+            }
+        }
+    }
+
+    /// Feeds the deadline if it has come.
+    pub(super) fn fire(&mut self, now: Instant, interface: &Interface, log: &mut Log) {
+        if let Some(deadline) = self.deadline()
+            && deadline <= now
+        {
+            let tolerance = self.config.settings.advert_interval / 2;
+            self.counters.note_lateness(now - deadline, tolerance);
+            self.handle(now, Event::Deadline, interface, log);
+        }
+    }
+
+    /// Feeds an event and performs what follows from it.
+    pub(super) fn handle(
+        &mut self,
+        now: Instant,
+        event: Event,
+        interface: &Interface,
+        log: &mut Log,
+    ) {
+        for action in self.router.handle(now, event) {
+            match action {
+                Action::SendAdvert {
+                    source,
+                    priority,
+                    checksum,
+                } => self.send(now, (source, priority, checksum), interface, log),
+                Action::ClaimVips | Action::AnnounceVips => self.announcements += 1,
+                // Claim and state tell it: see `Face`.
+                Action::ReleaseVips => {}
+                Action::Report(notice) => self.report(notice, log),
+            }
+        }
+    }
+
+    fn send(
+        &mut self,
+        now: Instant,
+        (source, priority, checksum): (IpAddr, u8, Checksum),
+        interface: &Interface,
+        log: &mut Log,
+    ) {
+        let IpAddr::V4(source_v4) = source else {
+            return;
+        };
+        let advert = self.router.settings().advert(priority);
+        let message = advert.encode(checksum, source, IpAddr::V4(MULTICAST_V4));
+        let mut packet = ipv4::header(source_v4, MULTICAST_V4, message.len()).to_vec();
+        packet.extend(message);
+        match interface.send(&packet) {
+            Ok(()) => InstanceCounters::add(&self.counters.adverts_sent),
+            Err(error) => {
+                InstanceCounters::add(&self.counters.send_errors);
+                if let Some(kept_quiet) = self.quieter.admit(now, "send") {
+                    log.write(Line::SendFailed {
+                        instance: self.name.clone(),
+                        errno: error.raw_os_error().unwrap_or(0),
+                        kept_quiet,
+                    });
+                }
+            }
+        }
+    }
+
+    fn report(&mut self, notice: Notice, log: &mut Log) {
+        if let Notice::Changed(change) = &notice {
+            self.since_wall = clock::wall();
+            if change.to == State::Master {
+                InstanceCounters::add(&self.counters.became_master);
+            }
+        }
+        log.write(Line::Notice {
+            instance: self.name.clone(),
+            interface: self.config.interface.clone(),
+            notice,
+        });
+    }
+
+    /// Whether the published status no longer shows this router as it is; the
+    /// caller publishes then.
+    pub(super) fn take_change(&mut self) -> bool {
+        let face = Face {
+            state: self.router.state(),
+            transitions: self.router.transitions(),
+            master: self.router.master(),
+            rival: self.router.rival(),
+            claim: self.router.claim(),
+            announcements: self.announcements,
+        };
+        self.published.replace(face) != Some(face)
+    }
+
+    pub(super) fn status(&self) -> InstanceStatus {
+        InstanceStatus {
+            interface: self.config.interface.clone(),
+            settings: self.config.settings.clone(),
+            addresses: self.config.addresses.clone(),
+            state: self.router.state(),
+            since: self.router.since(),
+            since_wall: self.since_wall,
+            cause: self.router.cause().to_string(),
+            master: self.router.master(),
+            rival: self.router.rival(),
+            transitions: self.router.transitions(),
+            claim: self.router.claim(),
+            announcements: self.announcements,
+            counters: Arc::clone(&self.counters),
+        }
+    }
+}

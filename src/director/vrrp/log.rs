@@ -1,0 +1,206 @@
+//! Log lines of the VRRP thread, written by another thread.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::IpAddr;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::{Duration, Instant};
+
+use tracing::{debug, info, warn};
+
+use crate::vrrp::discard::Discard;
+use crate::vrrp::receive::Oddity;
+use crate::vrrp::router::{LinkFault, Notice};
+
+/// How many lines wait while the log blocks.
+const LINES: usize = 512;
+
+/// How long a recurring complaint of one kind is kept quiet.
+const QUIET: Duration = Duration::from_secs(60);
+
+/// Something to write.
+#[derive(Debug)]
+pub(super) enum Line {
+    Notice {
+        instance: String,
+        interface: String,
+        notice: Notice,
+    },
+    /// `place` is a virtual router, or an interface if it could not be told.
+    Discarded {
+        place: String,
+        source: Option<IpAddr>,
+        discard: Discard,
+        kept_quiet: u64,
+    },
+    Odd {
+        instance: String,
+        source: IpAddr,
+        oddity: Oddity,
+    },
+    SendFailed {
+        instance: String,
+        errno: i32,
+        kept_quiet: u64,
+    },
+    ReceiveFailed {
+        interface: String,
+        errno: i32,
+    },
+    SocketFailed {
+        interface: String,
+        fault: LinkFault,
+    },
+}
+
+/// Where the VRRP thread leaves its lines.
+#[derive(Debug)]
+pub(super) struct Log {
+    sender: SyncSender<(Line, u64)>,
+    lost: u64,
+}
+
+/// Starts the thread that writes. It ends when the [`Log`] is dropped.
+pub(super) fn spawn() -> io::Result<Log> {
+    let (sender, receiver) = sync_channel(LINES);
+    std::thread::Builder::new()
+        .name("lvsd-vrrp-log".into())
+        .spawn(move || write_all(&receiver))?;
+    Ok(Log { sender, lost: 0 })
+}
+
+impl Log {
+    /// Leaves a line, or counts it as lost. Never blocks.
+    pub(super) fn write(&mut self, line: Line) {
+        match self.sender.try_send((line, self.lost)) {
+            Ok(()) => self.lost = 0,
+            Err(_) => self.lost += 1,
+        }
+    }
+}
+
+fn write_all(lines: &Receiver<(Line, u64)>) {
+    for (line, lost) in lines {
+        if lost > 0 {
+            warn!(lost, "log lines were lost, the log was blocked");
+        }
+        write_line(line);
+    }
+}
+
+fn write_line(line: Line) {
+    match line {
+        Line::Notice {
+            instance,
+            interface,
+            notice,
+        } => write_notice(&instance, &interface, notice),
+        Line::Discarded {
+            place,
+            source,
+            discard,
+            kept_quiet,
+        } => {
+            let source = source.map(tracing::field::display);
+            let reason = discard.counter();
+            if is_routine(&discard) {
+                debug!(place, source, reason, "packet discarded: {discard}");
+            } else {
+                warn!(
+                    place,
+                    source, reason, kept_quiet, "packet discarded: {discard}"
+                );
+            }
+        }
+        Line::Odd {
+            instance,
+            source,
+            oddity,
+        } => warn!(instance, %source, "advert accepted, yet {oddity}"),
+        Line::SendFailed {
+            instance,
+            errno,
+            kept_quiet,
+        } => {
+            let error = io::Error::from_raw_os_error(errno);
+            warn!(instance, %error, kept_quiet, "cannot send an advert");
+        }
+        Line::ReceiveFailed { interface, errno } => {
+            let error = io::Error::from_raw_os_error(errno);
+            warn!(interface, %error, "cannot receive adverts, opening the socket again");
+        }
+        Line::SocketFailed { interface, fault } => warn!(interface, "{fault}"),
+    }
+}
+
+/// Other people's virtual routers on the same LAN are nobody's fault.
+fn is_routine(discard: &Discard) -> bool {
+    matches!(discard, Discard::UnknownVrid(_) | Discard::OwnPacket)
+}
+
+fn write_notice(instance: &str, interface: &str, notice: Notice) {
+    match notice {
+        Notice::Changed(change) => info!(
+            instance,
+            interface,
+            from = %change.from,
+            to = %change.to,
+            cause = %change.cause,
+            "state changed"
+        ),
+        Notice::RivalHeard(peer) => warn!(
+            instance,
+            interface, "another master: heard {peer} while master"
+        ),
+        Notice::RivalGone(peer) => info!(instance, interface, "the other master, {peer}, is gone"),
+        Notice::ListensAgain { late } => warn!(
+            instance,
+            interface,
+            late_ms = u64::try_from(late.as_millis()).unwrap_or(u64::MAX),
+            "woken late: listens once more before taking over"
+        ),
+    }
+}
+
+/// Lets through one complaint of each kind in [`QUIET`], and counts the others.
+#[derive(Debug, Default)]
+pub(super) struct Quieter {
+    kinds: BTreeMap<&'static str, (Instant, u64)>,
+}
+
+impl Quieter {
+    /// How many complaints of that kind were kept quiet since the last one that
+    /// was let through. None: keep this one quiet too.
+    pub(super) fn admit(&mut self, now: Instant, kind: &'static str) -> Option<u64> {
+        match self.kinds.get_mut(kind) {
+            Some((last, kept_quiet)) if now < *last + QUIET => {
+                *kept_quiet += 1;
+                None
+            }
+            Some((last, kept_quiet)) => {
+                *last = now;
+                Some(std::mem::take(kept_quiet))
+            }
+            None => {
+                self.kinds.insert(kind, (now, 0));
+                Some(0)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_second_complaint_of_a_kind_is_counted_and_told_with_the_next_after_a_minute() {
+        let start = crate::sys::clock::now();
+        let mut quieter = Quieter::default();
+        assert_eq!(quieter.admit(start, "ttl"), Some(0));
+        assert_eq!(quieter.admit(start, "ttl"), None);
+        assert_eq!(quieter.admit(start, "checksum"), Some(0));
+        assert_eq!(quieter.admit(start + QUIET, "ttl"), Some(1));
+        assert_eq!(quieter.admit(start + QUIET * 2, "ttl"), Some(0));
+    }
+}

@@ -1,0 +1,207 @@
+//! What the VRRP thread tells everybody else.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use super::Link;
+use crate::lvs::Prefixed;
+use crate::status::director::{Peer as PeerStatus, VirtualRouter};
+use crate::vrrp::discard::Discard;
+use crate::vrrp::router::{Claim, Peer, State};
+use crate::vrrp::{Settings, Version};
+
+/// Every virtual router and its interface. Published anew when anything but a
+/// counter changes; the counters live on.
+#[derive(Debug, Clone, Default)]
+pub struct VrrpStatus {
+    /// Virtual routers by name.
+    pub instances: BTreeMap<String, InstanceStatus>,
+    /// The interfaces they run on, by name.
+    pub interfaces: BTreeMap<String, InterfaceStatus>,
+}
+
+/// A virtual router.
+#[derive(Debug, Clone)]
+pub struct InstanceStatus {
+    /// The interface it runs on.
+    pub interface: String,
+    /// What it runs with.
+    pub settings: Settings,
+    /// The addresses, as they are put on the interface.
+    pub addresses: Vec<Prefixed>,
+    /// The state.
+    pub state: State,
+    /// When it entered the state, for deadlines.
+    pub since: Instant,
+    /// When it entered the state, for people.
+    pub since_wall: Timestamp,
+    /// Why it is in the state.
+    pub cause: String,
+    /// The master that is heard, if it is another router.
+    pub master: Option<Peer>,
+    /// Another master while this is one: a split brain.
+    pub rival: Option<Peer>,
+    /// How often the state changed.
+    pub transitions: u64,
+    /// What must become of the addresses.
+    pub claim: Claim,
+    /// Grows each time that the addresses must be announced.
+    pub announcements: u64,
+    /// What it counts.
+    pub counters: Arc<InstanceCounters>,
+}
+
+/// An interface that virtual routers run on.
+#[derive(Debug, Clone)]
+pub struct InterfaceStatus {
+    /// What the thread was told of it; none: nothing yet.
+    pub link: Option<Link>,
+    /// What is counted before a packet is known to be some virtual router's.
+    pub counters: Arc<InterfaceCounters>,
+}
+
+/// The counters of an interface.
+#[derive(Debug, Default)]
+pub struct InterfaceCounters {
+    discarded: Discards,
+}
+
+/// The counters of a virtual router.
+#[derive(Debug, Default)]
+pub struct InstanceCounters {
+    pub(super) adverts_sent: AtomicU64,
+    pub(super) send_errors: AtomicU64,
+    pub(super) adverts_received: AtomicU64,
+    pub(super) became_master: AtomicU64,
+    pub(super) late_wakeups: AtomicU64,
+    worst_lateness_us: AtomicU64,
+    discarded: Discards,
+}
+
+/// One counter for each of [`Discard::COUNTERS`].
+#[derive(Debug, Default)]
+struct Discards([AtomicU64; Discard::COUNTERS.len()]);
+
+impl Discards {
+    fn count(&self, discard: &Discard) {
+        let name = discard.counter();
+        if let Some(index) = Discard::COUNTERS.iter().position(|known| *known == name) {
+            self.0[index].fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn read(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        Discard::COUNTERS
+            .into_iter()
+            .zip(&self.0)
+            .map(|(name, count)| (name, count.load(Ordering::Relaxed)))
+            .filter(|(_, count)| *count != 0)
+    }
+}
+
+impl InterfaceCounters {
+    pub(super) fn count_discard(&self, discard: &Discard) {
+        self.discarded.count(discard);
+    }
+
+    /// Packets discarded, by reason; reasons that never occurred are left out.
+    pub fn discarded(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        self.discarded.read()
+    }
+}
+
+impl InstanceCounters {
+    /// Adds one.
+    pub(super) fn add(counter: &AtomicU64) {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_discard(&self, discard: &Discard) {
+        self.discarded.count(discard);
+    }
+
+    /// A deadline was handled late; a late one beyond `tolerance` is counted.
+    pub(super) fn note_lateness(&self, late: Duration, tolerance: Duration) {
+        let late_us = u64::try_from(late.as_micros()).unwrap_or(u64::MAX);
+        self.worst_lateness_us.fetch_max(late_us, Ordering::Relaxed);
+        if late > tolerance {
+            Self::add(&self.late_wakeups);
+        }
+    }
+
+    /// Adverts sent.
+    pub fn adverts_sent(&self) -> u64 {
+        self.adverts_sent.load(Ordering::Relaxed)
+    }
+
+    /// Adverts that could not be sent.
+    pub fn send_errors(&self) -> u64 {
+        self.send_errors.load(Ordering::Relaxed)
+    }
+
+    /// Adverts received and accepted.
+    pub fn adverts_received(&self) -> u64 {
+        self.adverts_received.load(Ordering::Relaxed)
+    }
+
+    /// How often it became master.
+    pub fn became_master(&self) -> u64 {
+        self.became_master.load(Ordering::Relaxed)
+    }
+
+    /// Deadlines that were handled more than half an advert interval late.
+    pub fn late_wakeups(&self) -> u64 {
+        self.late_wakeups.load(Ordering::Relaxed)
+    }
+
+    /// The latest that a deadline was ever handled.
+    pub fn worst_lateness(&self) -> Duration {
+        Duration::from_micros(self.worst_lateness_us.load(Ordering::Relaxed))
+    }
+
+    /// Packets discarded, by reason; reasons that never occurred are left out.
+    pub fn discarded(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        self.discarded.read()
+    }
+}
+
+impl InstanceStatus {
+    /// The same for people and programs outside; `problems` are what others
+    /// know of it.
+    pub fn describe(&self, name: &str, problems: Vec<String>) -> VirtualRouter {
+        VirtualRouter {
+            name: name.to_owned(),
+            interface: self.interface.clone(),
+            vrid: self.settings.vrid.get(),
+            version: match self.settings.version {
+                Version::V2 { .. } => 2,
+                Version::V3 => 3,
+            },
+            state: self.state.to_string(),
+            since: self.since_wall,
+            cause: self.cause.clone(),
+            priority: self.settings.priority.get(),
+            advert_interval_ms: u64::try_from(self.settings.advert_interval.as_millis())
+                .unwrap_or(u64::MAX),
+            preempt: self.settings.preempt,
+            addresses: self.addresses.iter().map(Prefixed::to_string).collect(),
+            master: self.master.map(|peer| PeerStatus {
+                address: peer.address,
+                priority: peer.priority,
+            }),
+            adverts_sent: self.counters.adverts_sent(),
+            adverts_received: self.counters.adverts_received(),
+            discarded: self
+                .counters
+                .discarded()
+                .map(|(reason, count)| (reason.to_owned(), count))
+                .collect(),
+            became_master: self.counters.became_master(),
+            problems,
+        }
+    }
+}

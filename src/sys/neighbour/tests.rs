@@ -1,0 +1,23 @@
+use super::*;
+
+#[test]
+fn the_frame_is_what_keepalived_sends() {
+    let frame = gratuitous_arp(
+        [0x02, 0x42, 0xac, 0x11, 0x00, 0x02],
+        Ipv4Addr::new(192, 168, 1, 200),
+    );
+    let expected = [
+        0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02, 0x42, 0xac, 0x11, 0x00, 0x02, 0x08, 0x06, //
+        0x00, 0x01, 0x08, 0x00, 0x06, 0x04, 0x00, 0x01, //
+        0x02, 0x42, 0xac, 0x11, 0x00, 0x02, 192, 168, 1, 200, //
+        0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 192, 168, 1, 200,
+    ];
+    assert_eq!(frame, expected);
+}
+
+#[test]
+fn the_link_address_names_the_interface_and_the_packet_family() {
+    let address = link_address(NonZeroU32::new(7).unwrap()).unwrap();
+    assert_eq!(i32::from(address.family()), libc::AF_PACKET);
+    assert_eq!(address.len(), 20);
+}

@@ -1,0 +1,125 @@
+//! The checks of RFC 9568 §7.1 and RFC 3768 §7.1 on a received message.
+
+use std::net::IpAddr;
+
+use super::advert::{Advert, Checksum, verified_checksum};
+use super::discard::Discard;
+use super::ipv4::{Datagram, TTL};
+use super::{MULTICAST_V4, Priority, Settings, Version};
+use crate::lvs::Family;
+
+/// An advert that passed every check, and who sent it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heard {
+    /// The sender's primary address.
+    pub source: IpAddr,
+    /// What it says.
+    pub advert: Advert,
+    /// How the sender computes checksums.
+    pub checksum: Checksum,
+}
+
+/// What is odd about an advert that is accepted all the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
+pub enum Oddity {
+    /// Both routers must be configured with the same addresses.
+    #[error("its addresses are not ours")]
+    Addresses,
+    /// Version 3: the interval is learnt from the master, yet it should be the
+    /// same everywhere.
+    #[error("its advert interval is not ours")]
+    Interval,
+    /// RFC 9568 §8.3.2: only one router can own the addresses.
+    #[error("it has priority 255, as if it owned the addresses, as this host does")]
+    SecondOwner,
+}
+
+impl Oddity {
+    /// A name for counting and for keeping repetitions quiet.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Addresses => "addresses_differ",
+            Self::Interval => "interval_differs",
+            Self::SecondOwner => "second_owner",
+        }
+    }
+}
+
+/// Decides whether a message is an advert for the virtual router `settings` on
+/// the interface whose primary address is `own`.
+///
+/// The order is that of the RFCs, cheap checks first.
+pub fn receive(
+    datagram: &Datagram<'_>,
+    settings: &Settings,
+    own: IpAddr,
+) -> Result<Heard, Discard> {
+    if datagram.ttl != TTL {
+        return Err(Discard::Ttl(datagram.ttl));
+    }
+    if datagram.destination != IpAddr::V4(MULTICAST_V4) {
+        return Err(Discard::Destination(datagram.destination));
+    }
+    let advert = Advert::decode(datagram.message, Family::of(datagram.source))?;
+    let checksum = verified_checksum(datagram).ok_or(Discard::Checksum)?;
+    if advert.vrid != settings.vrid {
+        return Err(Discard::UnknownVrid(advert.vrid.get()));
+    }
+    if datagram.source == own {
+        return Err(Discard::OwnPacket);
+    }
+    check_version(&advert, settings)?;
+    Ok(Heard {
+        source: datagram.source,
+        advert,
+        checksum,
+    })
+}
+
+/// Both speak the same version, and in version 2 everything that only it fixes.
+fn check_version(advert: &Advert, settings: &Settings) -> Result<(), Discard> {
+    let (theirs, ours) = match (&advert.version, &settings.version) {
+        (Version::V3, Version::V3) => return Ok(()),
+        (Version::V2 { .. }, Version::V3) => return Err(Discard::Version(2)),
+        (Version::V3, Version::V2 { .. }) => return Err(Discard::Version(3)),
+        (Version::V2 { auth: theirs }, Version::V2 { auth: ours }) => (theirs, ours),
+    };
+    if settings.priority == Priority::OWNER {
+        return Err(Discard::OwnerHere);
+    }
+    match (theirs, ours) {
+        (Some(_), None) => return Err(Discard::AuthType(1)),
+        (None, Some(_)) => return Err(Discard::AuthType(0)),
+        (Some(theirs), Some(ours)) if theirs != ours => return Err(Discard::AuthPassword),
+        (Some(_), Some(_)) | (None, None) => {}
+    }
+    if advert.interval == settings.advert_interval {
+        Ok(())
+    } else {
+        Err(Discard::Interval {
+            theirs: advert.interval,
+            ours: settings.advert_interval,
+        })
+    }
+}
+
+/// What an accepted advert should not say, for the log.
+pub fn oddities(advert: &Advert, settings: &Settings) -> impl Iterator<Item = Oddity> + use<> {
+    let same_addresses = advert.addresses.len() == settings.addresses.len()
+        && settings
+            .addresses
+            .iter()
+            .all(|address| advert.addresses.contains(address));
+    let both_owners =
+        advert.priority == Priority::OWNER.get() && settings.priority == Priority::OWNER;
+    [
+        (!same_addresses).then_some(Oddity::Addresses),
+        (advert.interval != settings.advert_interval).then_some(Oddity::Interval),
+        both_owners.then_some(Oddity::SecondOwner),
+    ]
+    .into_iter()
+    .flatten()
+}
+
+#[cfg(test)]
+mod tests;

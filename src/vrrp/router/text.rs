@@ -1,0 +1,143 @@
+//! What a router tells people: state changes with their cause, and sightings of
+//! other masters.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::{Peer, State};
+
+/// Something worth a line in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Notice {
+    /// The state changed.
+    Changed(Transition),
+    /// We are master and heard another master, of lesser rank.
+    RivalHeard(Peer),
+    /// The other master resigned or fell silent.
+    RivalGone(Peer),
+    /// The master down timer was handled late: the router listens once more
+    /// before it takes over.
+    ListensAgain {
+        /// By how much.
+        late: Duration,
+    },
+}
+
+/// One change of state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Transition {
+    /// The old state.
+    pub from: State,
+    /// The new state.
+    pub to: State,
+    /// Why.
+    pub cause: Cause,
+}
+
+/// Why a router is in its state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// It has not been started.
+    NotStarted,
+    /// It was started, and listens.
+    Started,
+    /// It was started, or its interface came back, as owner of the addresses.
+    Owner,
+    /// Its interface came back; it listens.
+    LinkUp,
+    /// Its interface cannot carry adverts.
+    LinkDown(LinkFault),
+    /// It listened, and there is no master.
+    NoMaster {
+        /// For how long it listened.
+        waited: Duration,
+    },
+    /// The master stopped sending.
+    MasterSilent {
+        /// The master, as last heard.
+        peer: Peer,
+        /// The time since then.
+        silence: Duration,
+    },
+    /// The master sent priority 0.
+    MasterResigned(IpAddr),
+    /// The master has a lesser priority than we have.
+    Preempts(Peer),
+    /// A router of greater priority, or of equal priority and greater address.
+    Outranked(Peer),
+    /// It was stopped.
+    Shutdown,
+}
+
+/// Why an interface cannot carry adverts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum LinkFault {
+    /// There is no interface of that name.
+    #[error("no such interface")]
+    Missing,
+    /// It is set down.
+    #[error("it is down")]
+    Down,
+    /// No cable, no peer, or a bridge without a working port.
+    #[error("no carrier")]
+    NoCarrier,
+    /// It has no address that adverts could come from.
+    #[error("it has no address of its own")]
+    NoAddress,
+    /// The socket could not be opened; the errno says why.
+    #[error("cannot open the VRRP socket on it: {}", std::io::Error::from_raw_os_error(*.0))]
+    Socket(i32),
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Initialize => "initialize",
+            Self::Fault => "fault",
+            Self::Backup => "backup",
+            Self::Master => "master",
+        })
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} with priority {}", self.address, self.priority)
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotStarted => write!(f, "not started yet"),
+            Self::Started => write!(f, "started, listens for a master"),
+            Self::Owner => write!(f, "owns the addresses"),
+            Self::LinkUp => write!(f, "the interface works again, listens for a master"),
+            Self::LinkDown(fault) => write!(f, "the interface does not work: {fault}"),
+            Self::NoMaster { waited } => write!(f, "no master heard for {}", Seconds(*waited)),
+            Self::MasterSilent { peer, silence } => {
+                write!(
+                    f,
+                    "master {} silent for {}",
+                    peer.address,
+                    Seconds(*silence)
+                )
+            }
+            Self::MasterResigned(address) => write!(f, "master {address} resigned"),
+            Self::Preempts(peer) => write!(f, "preempts {peer}"),
+            Self::Outranked(peer) => write!(f, "heard {peer}"),
+            Self::Shutdown => write!(f, "stopped"),
+        }
+    }
+}
+
+/// `3.61 s`.
+pub(crate) struct Seconds(pub(crate) Duration);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let centiseconds = (self.0.as_millis() + 5) / 10;
+        write!(f, "{}.{:02} s", centiseconds / 100, centiseconds % 100)
+    }
+}
