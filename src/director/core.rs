@@ -74,7 +74,7 @@ impl Core {
         runtime_dir: &Path,
     ) -> Result<Self, Error> {
         let vrrp = vrrp::spawn().map_err(Error::Vrrp)?;
-        let vips = vips::spawn(runtime_dir, &vrrp)?;
+        let vips = vips::spawn(runtime_dir.to_owned(), &vrrp)?;
         let (checks, changes) = runner::spawn(u64::from(std::process::id()));
         let now = clock::wall();
         let mut core = Self {
@@ -286,7 +286,7 @@ impl Core {
         let report = self.balancer.as_ref().map(|balancer| balancer.report().borrow().clone());
         let report: Option<&Report> = report.as_deref();
         let vrrp = Arc::clone(&self.vrrp.status.borrow());
-        let vips = self.vips.status.borrow().clone();
+        let vips = Arc::clone(&self.vips.status.borrow());
         let routers = vrrp.instances.iter();
         status::Director {
             role: "director".to_owned(),
@@ -300,7 +300,7 @@ impl Core {
                 loaded: self.loaded,
                 refused: self.refused.clone(),
             },
-            vrrp: routers.map(|(name, router)| router.describe(name, vips.problems(name))).collect(),
+            vrrp: routers.map(|(name, router)| router.describe(name, vips.problems_of(router))).collect(),
             ipvs: snapshot::ipvs(report),
             virtual_servers: snapshot::virtual_servers(
                 &self.config,
@@ -316,7 +316,8 @@ impl Core {
     async fn stop(self, on_stop: OnStop) {
         self.vrrp.commands.send(Command::Shutdown);
         join("VRRP", self.vrrp.join).await;
-        self.vips.stop().await;
+        self.vips.shutdown();
+        join("VIP", self.vips.join).await;
         self.checks.stop().await;
         if let Some(balancer) = self.balancer {
             if on_stop == OnStop::Clear {

@@ -54,7 +54,7 @@ pub enum Error {
     Vrrp(#[source] std::io::Error),
     /// The keeper of the VIPs could not start.
     #[error(transparent)]
-    Vips(#[from] vips::StartError),
+    Vips(#[from] vips::Error),
     /// `net.ipv4.ip_forward` could not be set.
     #[error(transparent)]
     Forwarding(#[from] forwarding::Error),

@@ -50,7 +50,7 @@ pub(super) enum Error {
 
 /// What the kernel holds and how it came to that.
 #[derive(Debug, Clone, Default)]
-pub struct Report {
+pub(super) struct Report {
     /// Which wanted table this is about: the number given with it.
     pub generation: u64,
     /// Which IPVS; none while there is no connection.

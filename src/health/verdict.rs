@@ -7,6 +7,7 @@
 //! | up, draining | down | `retries` + 1 failures in a row |
 //! | down | up | `rise` successes in a row |
 //! | any | draining | at once: the server itself asks for it |
+//! | up, adopted | up, confirmed | the first success: from now on the configuration counts |
 //! | draining | up | `rise` successes in a row, so that an agent that wavers does not make it flap |
 //!
 //! Any other result breaks a streak, except [`Outcome::Undecided`], which is as
@@ -134,6 +135,7 @@ impl Verdict {
         self.passes = self.passes.saturating_add(1);
         if self.adopted {
             (self.adopted, self.reason) = (false, Arc::clone(&PASSED));
+            return Some(State::Up);
         }
         match self.state {
             State::Up => None,
