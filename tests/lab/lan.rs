@@ -51,7 +51,6 @@ impl Lan {
     pub(crate) fn host_with_nic(&self, name: &str, nic: &str, address: &str) -> Host {
         let host = Host::new(name, Arc::clone(&self.journal));
         self.hosts.lock().unwrap().push(host.clone());
-        ip_in(host.room().net(), "link set lo up");
         self.connect(&host, nic, address);
         host
     }
@@ -67,7 +66,7 @@ impl Lan {
         let nodad = if address.contains(':') { "nodad" } else { "" };
         ip_in(
             host.room().net(),
-            &format!("addr add {address} dev {nic} {nodad}\nlink set {nic} up"),
+            &format!("link set lo up\naddr add {address} dev {nic} {nodad}\nlink set {nic} up"),
         );
         let switch = Arc::clone(&self.switch);
         host.add_cable(Cable {

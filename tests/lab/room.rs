@@ -3,7 +3,7 @@
 //! One thread enters them and starts whatever runs in the host, so each program is a plain
 //! child of this process: its process id, signals and exit status are the real ones.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
 
 use super::machine::Tree;
@@ -47,10 +48,10 @@ impl Room {
                     | CloneFlags::CLONE_NEWPID,
             )
             .expect("new namespaces need root");
+            furnish(&name).expect("the host's own files");
             let mut holder = Command::new("setpriv")
                 .args(["--pdeathsig", "KILL", "sh"])
                 .arg(Tree::guest().join("host.sh"))
-                .arg(name)
                 .env("LAB_BUSYBOX", Tree::lab().join("root/bin/busybox"))
                 .stdin(Stdio::null())
                 .stdout(Stdio::piped())
@@ -168,6 +169,29 @@ impl Running {
             let _ = nix::sys::signal::kill(pid, signal);
         }
     }
+}
+
+/// Gives the namespaces that this thread is in their host name and files: /etc and /var as
+/// copies on write, and /run and /sys of their own. (/proc is for the first process to mount:
+/// it shows the processes of who mounts it.)
+fn furnish(name: &str) -> std::io::Result<()> {
+    const NONE: Option<&str> = None;
+    mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE)?;
+    let new = |kind: &str, on: &str, data: Option<&str>| {
+        mount(Some("lab"), on, Some(kind), MsFlags::empty(), data)
+    };
+    new("sysfs", "/sys", None)?;
+    new("tmpfs", "/mnt", Some("mode=755"))?;
+    for dir in ["etc", "var"] {
+        fs::create_dir(format!("/mnt/{dir}"))?;
+        fs::create_dir(format!("/mnt/{dir}.work"))?;
+        let layers = format!("lowerdir=/{dir},upperdir=/mnt/{dir},workdir=/mnt/{dir}.work");
+        new("overlay", &format!("/{dir}"), Some(&layers))?;
+    }
+    new("tmpfs", "/run", Some("mode=755"))?;
+    fs::create_dir("/run/lock")?;
+    fs::write("/proc/sys/kernel/hostname", name)?;
+    fs::write("/etc/hostname", format!("{name}\n"))
 }
 
 /// Runs a closure in a thread of its own inside a network namespace.
