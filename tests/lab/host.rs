@@ -43,10 +43,10 @@ pub(crate) struct Output {
 }
 
 impl Host {
-    pub(super) fn new(name: &str, journal: Arc<Journal>) -> Self {
+    pub(super) fn new(name: &str, room: Room, journal: Arc<Journal>) -> Self {
         Self(Arc::new(Inner {
             name: name.to_owned(),
-            room: Room::open(name),
+            room,
             cables: Mutex::default(),
             journal,
             web: Mutex::default(),

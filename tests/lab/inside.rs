@@ -11,9 +11,9 @@ use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 use super::results::Outcome;
-use super::scenario::{Lab, Scenario};
-use super::scenarios;
+use super::scenario::{Lab, Needs, Scenario};
 use super::wait::{secs, within};
+use super::{scenarios, systemd};
 
 /// How many scenarios run at a time unless `LVSD_LAB_JOBS` says otherwise: they mostly wait.
 const JOBS: usize = 6;
@@ -32,8 +32,8 @@ pub(crate) fn main() -> ExitCode {
             .insert(thread::current().id(), text);
     }));
     let out = out();
-    let plan = fs::read_to_string(out.join("plan")).expect("the machine left a plan");
-    let queue: VecDeque<_> = plan.lines().map(scenarios::find).collect();
+    println!("lab: up");
+    let queue: VecDeque<_> = plan().iter().map(|name| scenarios::find(name)).collect();
     let queue = Arc::new(Mutex::new(queue));
     let jobs = std::env::var("LVSD_LAB_JOBS")
         .ok()
@@ -63,6 +63,12 @@ pub(crate) fn main() -> ExitCode {
     std::process::exit(0)
 }
 
+/// The names of the scenarios to run.
+pub(super) fn plan() -> Vec<String> {
+    let plan = fs::read_to_string(out().join("plan")).expect("the machine left a plan");
+    plan.lines().map(str::to_owned).collect()
+}
+
 /// The directory shared with the machine.
 pub(super) fn out() -> PathBuf {
     std::env::var_os("LAB_OUT")
@@ -89,15 +95,20 @@ fn run(scenario: &'static Scenario) -> Outcome {
         .recv_timeout(limit)
         .unwrap_or_else(|_| Err(format!("not finished within {} s", limit.as_secs())));
     let took = begun.elapsed();
-    let report = match &result {
+    let report = match result {
         Ok(()) => lab.narration(),
-        Err(why) => format!(
-            "{why}\n\n{}",
-            bounded(secs(60), {
-                let lab = lab.clone();
-                move || lab.describe()
-            })
-        ),
+        Err(ref why) => {
+            let (lab, systemd) = (lab.clone(), matches!(scenario.needs, Needs::Systemd(_)));
+            let known = bounded(secs(60), move || {
+                let journal = if systemd {
+                    systemd::journal()
+                } else {
+                    String::new()
+                };
+                lab.describe() + &journal
+            });
+            format!("{why}\n\n{known}")
+        }
     };
     bounded(secs(60), move || {
         lab.close();

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::host::{Cable, Host};
 use super::journal::Journal;
-use super::room::{in_net, new_net};
+use super::room::{Room, in_net, new_net};
 
 /// A LAN: one switch, a bridge in a network namespace of its own.
 #[derive(Debug, Clone)]
@@ -49,7 +49,24 @@ impl Lan {
 
     /// Puts a host on the switch, naming its interface.
     pub(crate) fn host_with_nic(&self, name: &str, nic: &str, address: &str) -> Host {
-        let host = Host::new(name, Arc::clone(&self.journal));
+        self.add(
+            Host::new(name, Room::open(name), Arc::clone(&self.journal)),
+            nic,
+            address,
+        )
+    }
+
+    /// Puts the kernel's own namespaces on the switch, where systemd and its units run: only for
+    /// scenarios under systemd, which have their boot for themselves.
+    pub(crate) fn this_machine(&self, nic: &str, address: &str) -> Host {
+        self.add(
+            Host::new("machine", Room::own(), Arc::clone(&self.journal)),
+            nic,
+            address,
+        )
+    }
+
+    fn add(&self, host: Host, nic: &str, address: &str) -> Host {
         self.hosts.lock().unwrap().push(host.clone());
         self.connect(&host, nic, address);
         host

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
+use nix::sys::signal::Signal;
 
 use super::machine::Tree;
 use super::wait::millis;
@@ -28,7 +29,8 @@ pub(crate) struct Running(Arc<Mutex<Child>>);
 pub(crate) struct Room {
     jobs: Mutex<Option<mpsc::Sender<Job>>>,
     /// The first process of the process namespace: when it dies, the kernel kills the others.
-    holder: Running,
+    /// The kernel's own namespaces have none that may be killed.
+    holder: Option<Running>,
     children: Mutex<Vec<Running>>,
     net: Arc<File>,
 }
@@ -70,15 +72,29 @@ impl Room {
         let net = File::open(format!("/proc/{}/ns/net", holder.id())).unwrap();
         Self {
             jobs: Mutex::new(Some(jobs)),
-            holder: Running(Arc::new(Mutex::new(holder))),
+            holder: Some(Running(Arc::new(Mutex::new(holder)))),
             children: Mutex::default(),
             net: Arc::new(net),
         }
     }
 
+    /// The namespaces that this process itself is in.
+    pub(crate) fn own() -> Self {
+        let (jobs, queue) = mpsc::channel::<Job>();
+        thread::spawn(move || queue.into_iter().for_each(|job| job()));
+        Self {
+            jobs: Mutex::new(Some(jobs)),
+            holder: None,
+            children: Mutex::default(),
+            net: Arc::new(File::open("/proc/self/ns/net").unwrap()),
+        }
+    }
+
     /// The process id, seen from outside, of the namespaces' first process.
     pub(crate) fn pid(&self) -> u32 {
-        self.holder.pid()
+        self.holder
+            .as_ref()
+            .map_or_else(std::process::id, Running::pid)
     }
 
     /// Runs a short closure in all namespaces of the host and waits for it.
@@ -116,12 +132,22 @@ impl Room {
         if self.jobs.lock().unwrap().is_none() {
             return;
         }
-        self.holder.signal(nix::sys::signal::Signal::SIGKILL);
+        if let Some(holder) = &self.holder {
+            holder.signal(Signal::SIGKILL);
+        } else {
+            self.children
+                .lock()
+                .unwrap()
+                .iter()
+                .for_each(|child| child.signal(Signal::SIGKILL));
+        }
         // The first process is not gone before every child of ours is waited for.
         for child in self.children.lock().unwrap().drain(..) {
             child.wait(Duration::from_secs(10));
         }
-        self.holder.wait(Duration::from_secs(10));
+        if let Some(holder) = &self.holder {
+            holder.wait(Duration::from_secs(10));
+        }
         self.jobs.lock().unwrap().take();
     }
 
@@ -162,7 +188,7 @@ impl Running {
     }
 
     /// Sends a signal, unless the process has already been waited for.
-    pub(crate) fn signal(&self, signal: nix::sys::signal::Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         let mut child = self.0.lock().unwrap();
         if let Ok(None) = child.try_wait() {
             let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());

@@ -26,8 +26,9 @@ pub(crate) enum Needs {
     Ipvs,
     /// Nothing that any Linux lacks.
     AnyLinux,
-    /// A boot of its own under systemd, with these unit files (name, text) installed; those
-    /// with an `[Install]` section are enabled.
+    /// A boot of its own under systemd, with these files (name, text) installed: units, of
+    /// which those with an `[Install]` section are enabled, and, with a name that is a whole
+    /// path, any other file.
     Systemd(&'static [(&'static str, &'static str)]),
 }
 
@@ -56,7 +57,7 @@ impl Scenario {
         self
     }
 
-    /// It runs in a boot of its own under systemd, with these unit files installed.
+    /// It runs in a boot of its own under systemd, with these files installed.
     pub(crate) const fn under_systemd(
         mut self,
         units: &'static [(&'static str, &'static str)],

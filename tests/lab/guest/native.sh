@@ -10,6 +10,5 @@ for dir in usr etc var; do
 done
 mount -t tmpfs -o mode=755 none /run
 ip link set lo up
-echo "lab: up"
 "$LAB_EXE" "--$LAB_MODE"
 echo "lab: done"

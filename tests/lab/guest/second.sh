@@ -7,10 +7,10 @@ busybox ifconfig lo up
 modprobe -a ip_vs ip_vs_rr ip_vs_wrr ip_vs_lc ip_vs_wlc ip_vs_sh ip_vs_mh ip_vs_sed ip_vs_nq ip_vs_dh \
     ip_vs_fo ip_vs_ovf ip_vs_lblc ip_vs_lblcr ipv6 bridge veth dummy macvlan ipip ip6_tunnel \
     sch_netem
-echo "lab: up"
-case $LAB_MODE in
-probe) cat /proc/modules | cut -d' ' -f1 | xargs; uname -a; sh -c "$LAB_ARG" ;;
-*) "$LAB_EXE" "--$LAB_MODE" ;;
-esac
+if [ "$LAB_MODE" = inside-systemd ]; then
+    "$LAB_EXE" --inside-systemd-units && exec /lib/systemd/systemd
+else
+    "$LAB_EXE" "--$LAB_MODE"
+fi
 echo "lab: done"
 busybox poweroff -f

@@ -14,6 +14,15 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario!(a_dead_host_says_nothing_and_can_be_replaced).on_any_linux(),
     scenario!(loss_and_delay_reach_the_client).on_any_linux(),
     scenario!(a_keepalived_pair_elects_one_master),
+    scenario!(an_enabled_unit_is_up_after_boot_under_systemd).under_systemd(&[
+        ("/etc/lab/greeting", "from a unit"),
+        (
+            "greeter.service",
+            "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=cat /etc/lab/greeting\n\
+             [Install]\nWantedBy=multi-user.target\n",
+        ),
+        ("idle.service", "[Service]\nExecStart=sleep infinity\n"),
+    ]),
 ];
 
 fn a_site_programmed_by_hand_balances_evenly(lab: &Lab) {
@@ -175,4 +184,21 @@ fn keepalived(state: &str, priority: u8) -> String {
          virtual_server {VIP} 80 {{\n delay_loop 6\n lb_algo wrr\n lb_kind DR\n \
          persistence_timeout 0\n protocol TCP\n{real_servers}}}\n"
     )
+}
+
+fn an_enabled_unit_is_up_after_boot_under_systemd(lab: &Lab) {
+    let lan = lab.lan();
+    let machine = lan.this_machine("ens192", "192.168.1.51/24");
+    let client = lan.host("client", "192.168.1.10/24");
+    eventually("the boot is complete", within(secs(30)), || {
+        machine.run("systemctl is-system-running").stdout == "running\n"
+    });
+    machine.run("systemctl is-active greeter.service").ok();
+    machine
+        .run("systemctl is-active idle.service")
+        .fails_with(3);
+    let log = machine.run("journalctl --no-pager -u greeter.service").ok();
+    assert!(log.contains("from a unit"), "{log}");
+    client.run("ping -c 1 -W 5 192.168.1.51").ok();
+    lab.say(&machine.run("systemd-analyze 2>&1 | head -1").ok());
 }
