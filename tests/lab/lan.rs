@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::Write as _;
 use std::net::IpAddr;
+use std::os::fd::AsRawFd as _;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -122,6 +123,11 @@ impl Lan {
 }
 
 impl Switch {
+    /// Its network namespace, for as long as this process lives.
+    pub(super) fn path(&self) -> String {
+        format!("/proc/{}/fd/{}", std::process::id(), self.net.as_raw_fd())
+    }
+
     pub(super) fn set_port(&self, port: &str, state: &str) {
         self.ip(&format!("link set {port} {state}"));
     }

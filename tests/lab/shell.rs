@@ -1,6 +1,7 @@
 //! A person in the lab: `make shell`.
 
 use std::fs;
+use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
 use super::boot;
@@ -48,11 +49,7 @@ pub(crate) fn inside() -> ExitCode {
     let lab = Lab::open("/run/lab/shell".as_ref(), inside::live());
     let site = Site::build(&lab);
     site.configure_real_servers_by_hand();
-    let hosts = std::path::Path::new("/run/lab/hosts");
-    fs::create_dir_all(hosts).unwrap();
-    for host in lab.hosts() {
-        fs::write(hosts.join(host.name()), host.room().pid().to_string()).unwrap();
-    }
+    leave_for_scripts(&lab);
     println!("{BANNER}");
     let path = format!("{}:{}", Tree::guest().join("bin").display(), Tree::path());
     let shell = Command::new("setsid")
@@ -67,5 +64,23 @@ pub(crate) fn inside() -> ExitCode {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
+    }
+}
+
+/// Leaves what `guest/bin` needs: each host's first process and switch port.
+fn leave_for_scripts(lab: &Lab) {
+    let run = Path::new("/run/lab");
+    fs::create_dir_all(run.join("hosts")).unwrap();
+    fs::create_dir_all(run.join("ports")).unwrap();
+    for host in lab.hosts() {
+        fs::write(
+            run.join("hosts").join(host.name()),
+            host.room().pid().to_string(),
+        )
+        .unwrap();
+        for cable in host.cables() {
+            fs::write(run.join("ports").join(host.name()), &cable.port).unwrap();
+            let _ = std::os::unix::fs::symlink(cable.switch.path(), run.join("switch"));
+        }
     }
 }

@@ -12,7 +12,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario!(a_pulled_cable_stops_answers_until_it_is_back).on_any_linux(),
     scenario!(the_same_addresses_side_by_side_stay_apart).on_any_linux(),
     scenario!(a_dead_host_says_nothing_and_can_be_replaced).on_any_linux(),
-    scenario!(loss_and_delay_reach_the_client).on_any_linux(),
+    scenario!(loss_and_delay_reach_the_client),
     scenario!(a_keepalived_pair_elects_one_master),
     scenario!(an_enabled_unit_is_up_after_boot_under_systemd).under_systemd(&[
         ("/etc/lab/greeting", "from a unit"),
