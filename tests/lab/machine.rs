@@ -91,7 +91,7 @@ impl Kernel {
         let mut command = match self {
             Self::Uml => uml(purpose),
             Self::Stock => stock(purpose),
-            Self::Native => native(),
+            Self::Native => native(purpose),
         };
         command.envs(words(self, purpose));
         command
@@ -127,15 +127,24 @@ fn command_line(kernel: Kernel, purpose: &Purpose<'_>) -> Vec<String> {
         .collect()
 }
 
-/// A command that is ended with this process.
-fn bound() -> Command {
+/// A command that is ended with this process, with all its children: those of user-mode Linux
+/// outlive it. At the console of a person, who ends it from inside, it stays in their group.
+fn bound(purpose: &Purpose<'_>) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "TERM"]);
+    if !purpose.interactive {
+        command.args([
+            "sh",
+            "-c",
+            r#"trap "kill -KILL 0" TERM; "$@" & wait $!"#,
+            "sh",
+        ]);
+    }
     command
 }
 
 fn uml(purpose: &Purpose<'_>) -> Command {
-    let mut command = bound();
+    let mut command = bound(purpose);
     let console = if purpose.interactive {
         "con0=fd:0,fd:1"
     } else {
@@ -172,7 +181,7 @@ fn stock(purpose: &Purpose<'_>) -> Command {
     let append = [&append[..], &command_line(Kernel::Stock, purpose)]
         .concat()
         .join(" ");
-    let mut command = bound();
+    let mut command = bound(purpose);
     command
         .env("QEMU_MODULE_DIR", libraries.join("qemu"))
         // With the very libraries it was fetched with, whatever this machine has.
@@ -215,8 +224,8 @@ fn stock(purpose: &Purpose<'_>) -> Command {
     command
 }
 
-fn native() -> Command {
-    let mut command = bound();
+fn native(purpose: &Purpose<'_>) -> Command {
+    let mut command = bound(purpose);
     command
         .args([
             "unshare", "--mount", "--net", "--ipc", "--uts", "--pid", "--fork",
