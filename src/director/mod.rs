@@ -1,3 +1,4 @@
 //! (being written)
 
+pub mod vips;
 pub mod vrrp;
