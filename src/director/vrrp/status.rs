@@ -18,6 +18,9 @@ use crate::vrrp::{Settings, Version};
 /// counter changes; the counters live on.
 #[derive(Debug, Clone, Default)]
 pub struct VrrpStatus {
+    /// Whether [`Command::Configure`](super::Command::Configure) was ever
+    /// carried out: before, no virtual router is listed, and that says nothing.
+    pub configured: bool,
     /// Virtual routers by name.
     pub instances: BTreeMap<String, InstanceStatus>,
     /// The interfaces they run on, by name.

@@ -41,6 +41,7 @@ pub(super) struct VrrpThread {
     quieter: Quieter,
     interfaces: BTreeMap<String, Interface>,
     instances: BTreeMap<String, Instance>,
+    configured: bool,
     changed: bool,
 }
 
@@ -59,6 +60,7 @@ impl VrrpThread {
             quieter: Quieter::default(),
             interfaces: BTreeMap::new(),
             instances: BTreeMap::new(),
+            configured: false,
             changed: false,
         }
     }
@@ -133,6 +135,8 @@ impl VrrpThread {
 
     fn configure(&mut self, mut wanted: BTreeMap<String, VrrpInstance>) {
         let now = clock::now();
+        self.changed |= !self.configured;
+        self.configured = true;
         let gone: Vec<String> = self
             .instances
             .iter()
@@ -326,6 +330,7 @@ impl VrrpThread {
             return;
         }
         self.publisher.send_replace(Arc::new(VrrpStatus {
+            configured: self.configured,
             instances: self
                 .instances
                 .iter()

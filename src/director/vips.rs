@@ -1,0 +1,134 @@
+//! The VIP keeper: puts the addresses of virtual routers on interfaces and takes
+//! them off, announces them, and watches the interfaces for the VRRP thread.
+//!
+//! ```text
+//!  [lvsd-vrrp] ──watch: VrrpStatus──► [lvsd-vips] ──watch: VipsStatus──► director
+//!       ▲                                │  ▲  │
+//!       └────────LinkChanged─────────────┘  │  └──gratuitous ARP──► LAN
+//!                                        rtnetlink
+//! ```
+//!
+//! It has a thread and a runtime of its own, so that the kernel's answers delay
+//! nobody. Whatever happens – a new state, a change of a link or an address, a
+//! retry – the same path runs: list links and addresses, compare with what is
+//! wanted, apply the difference. An address that somebody deleted is back at
+//! once that way, and so is one whose interface came back.
+//!
+//! # What is whose
+//!
+//! lvsd removes the addresses that it added and no other. So it writes an
+//! address down in `director-vips.json` before it adds it. After a crash the
+//! addresses in that file are lvsd's: they stay where they are while the virtual
+//! router listens, are adopted if it becomes master, and go as soon as another
+//! master is heard.
+
+mod announce;
+mod keeper;
+mod link;
+mod plan;
+mod store;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use tokio::sync::{Notify, watch};
+
+use super::vrrp::{InstanceStatus, VrrpHandle};
+use crate::sys::rtnetlink;
+pub use plan::Place;
+
+/// What the keeper did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct VipsStatus {
+    /// The addresses that are where a master wants them.
+    pub held: BTreeSet<Place>,
+    /// The addresses that something is wrong with, and what.
+    pub problems: BTreeMap<Place, String>,
+    /// What keeps it from working at all; it tries on.
+    pub error: Option<String>,
+    /// It has ended, and released what it had added.
+    pub stopped: bool,
+}
+
+impl VipsStatus {
+    /// What is wrong with the addresses of a virtual router.
+    pub fn problems_of(&self, instance: &InstanceStatus) -> Vec<String> {
+        let addresses = self.problems.iter().filter(|(place, _)| {
+            place.interface == instance.interface && instance.addresses.contains(&place.address)
+        });
+        addresses
+            .map(|(_, problem)| problem.clone())
+            .chain(self.error.clone())
+            .collect()
+    }
+}
+
+/// Why the keeper could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The thread or its runtime.
+    #[error("cannot start the VIP keeper")]
+    Start(#[source] io::Error),
+    /// The kernel's interface.
+    #[error("cannot start the VIP keeper")]
+    Netlink(#[source] rtnetlink::Error),
+    /// The socket that announcements go through.
+    #[error("cannot open the socket for gratuitous ARP; it needs CAP_NET_RAW")]
+    Announce(#[source] io::Error),
+    /// The file of an earlier run.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+/// The running VIP keeper.
+#[derive(Debug)]
+pub struct VipsHandle {
+    /// The newest state.
+    pub status: watch::Receiver<Arc<VipsStatus>>,
+    /// Ends after [`shutdown`](Self::shutdown), when the addresses are released.
+    pub join: JoinHandle<()>,
+    stop: Arc<Notify>,
+}
+
+impl VipsHandle {
+    /// Asks the keeper to release every address that it added, and to end. Call
+    /// it when the VRRP thread has resigned, or clients are sent to a host that
+    /// no longer takes their packets.
+    pub fn shutdown(&self) {
+        self.stop.notify_one();
+    }
+}
+
+/// Starts the keeper in the network namespace of the caller. `runtime_dir` must
+/// exist.
+///
+/// It reads the file of an earlier run and tells the VRRP thread of every
+/// interface that a virtual router is configured on.
+pub fn spawn(runtime_dir: PathBuf, vrrp: &VrrpHandle) -> Result<VipsHandle, Error> {
+    let (publisher, status) = watch::channel(Arc::default());
+    let stop = Arc::new(Notify::new());
+    let (ready, started) = std::sync::mpsc::channel();
+    let config = keeper::Config {
+        store: store::Store::open(runtime_dir.join("director-vips.json")),
+        vrrp: vrrp.status.clone(),
+        commands: vrrp.commands.clone(),
+        publisher,
+        stop: Arc::clone(&stop),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Error::Start)?;
+    let join = std::thread::Builder::new()
+        .name("lvsd-vips".into())
+        .spawn(move || runtime.block_on(keeper::run(config, &ready)))
+        .map_err(Error::Start)?;
+    match started.recv() {
+        Ok(Ok(())) => Ok(VipsHandle { status, join, stop }),
+        Ok(Err(error)) => Err(error),
+        Err(_) => Err(Error::Start(io::Error::other("its thread ended"))),
+    }
+}

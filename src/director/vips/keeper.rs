@@ -1,0 +1,397 @@
+//! The loop of the VIP keeper.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::pending;
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+
+use futures_util::{FutureExt, StreamExt};
+use tokio::sync::{Notify, watch};
+use tracing::{info, warn};
+
+use super::announce::Schedule;
+use super::link::{link_of, virtual_addresses};
+use super::plan::{Kernel, Op, Place, Plan, Wanted, plan};
+use super::store::Store;
+use super::{Error, VipsStatus};
+use crate::director::vrrp::{Command, Commands, VrrpStatus};
+use crate::lvs::Prefixed;
+use crate::sys::address::NewAddress;
+use crate::sys::clock;
+use crate::sys::neighbour::Announcer;
+use crate::sys::rtnetlink::{self, Changes, Rtnetlink};
+
+/// How long until everything is looked at again although nothing was reported.
+const RECHECK: Duration = Duration::from_secs(30);
+
+/// How long until what went wrong is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Between two looks that the kernel's reports lead to: a host that makes many
+/// interfaces at once reports many times.
+const SPACING: Duration = Duration::from_millis(20);
+
+/// What a keeper is made of.
+pub(super) struct Config {
+    pub(super) store: Store,
+    pub(super) vrrp: watch::Receiver<Arc<VrrpStatus>>,
+    pub(super) commands: Commands,
+    pub(super) publisher: watch::Sender<Arc<VipsStatus>>,
+    pub(super) stop: Arc<Notify>,
+}
+
+struct Keeper {
+    config: Config,
+    netlink: Rtnetlink,
+    announcer: Announcer,
+    owned: BTreeSet<Place>,
+    schedule: Schedule,
+    kernel: Kernel,
+    /// What was announced last, by virtual router: since when it is master, and
+    /// how often it asked.
+    announced: BTreeMap<String, (Instant, u64)>,
+    reconciled_at: Instant,
+    recheck_at: Instant,
+}
+
+/// What performing a plan came to.
+struct Applied {
+    added: BTreeSet<Place>,
+    /// Something must be tried again.
+    failed: bool,
+    status: VipsStatus,
+}
+
+/// Why the loop woke.
+enum Wake {
+    Vrrp,
+    VrrpEnded,
+    Kernel,
+    KernelSilent,
+    Timer,
+    Stop,
+}
+
+/// Starts, reports that on `ready`, and runs until it is told to stop.
+pub(super) async fn run(config: Config, ready: &mpsc::Sender<Result<(), Error>>) {
+    match start(config) {
+        Ok((keeper, changes)) => {
+            let _ = ready.send(Ok(()));
+            keeper.keep(changes).await;
+        }
+        Err(error) => {
+            let _ = ready.send(Err(error));
+        }
+    }
+}
+
+fn start(config: Config) -> Result<(Keeper, Changes), Error> {
+    let owned = config.store.load()?;
+    let now = clock::now();
+    let changes = Changes::subscribe().map_err(Error::Netlink)?;
+    let keeper = Keeper {
+        netlink: Rtnetlink::open().map_err(Error::Netlink)?,
+        announcer: Announcer::open().map_err(Error::Announce)?,
+        config,
+        owned,
+        schedule: Schedule::default(),
+        kernel: Kernel::default(),
+        announced: BTreeMap::new(),
+        reconciled_at: now,
+        recheck_at: now,
+    };
+    Ok((keeper, changes))
+}
+
+impl Keeper {
+    async fn keep(mut self, mut changes: Changes) {
+        let mut vrrp_runs = true;
+        let mut kernel_reports = true;
+        loop {
+            match self.wake(&mut changes, vrrp_runs, kernel_reports).await {
+                Wake::Stop => break,
+                Wake::Vrrp => self.recheck_at = clock::now(),
+                Wake::VrrpEnded => {
+                    vrrp_runs = false;
+                    self.recheck_at = clock::now();
+                }
+                Wake::Kernel => {
+                    while changes.next().now_or_never().flatten().is_some() {}
+                    self.recheck_at = self.recheck_at.min(self.reconciled_at + SPACING);
+                }
+                Wake::KernelSilent => match Changes::subscribe() {
+                    Ok(fresh) => {
+                        changes = fresh;
+                        self.recheck_at = clock::now();
+                    }
+                    Err(error) => {
+                        let error = chain(&error);
+                        warn!(error, "changes go unnoticed until the next look");
+                        kernel_reports = false;
+                    }
+                },
+                Wake::Timer => {}
+            }
+            if clock::now() >= self.recheck_at {
+                self.reconcile().await;
+            }
+            self.announce();
+        }
+        self.release_all().await;
+    }
+
+    async fn wake(&mut self, changes: &mut Changes, vrrp: bool, kernel: bool) -> Wake {
+        let deadline = self.schedule.deadline();
+        let at = deadline.map_or(self.recheck_at, |at| at.min(self.recheck_at));
+        let changed = async {
+            match vrrp {
+                true => self.config.vrrp.changed().await,
+                false => pending().await,
+            }
+        };
+        let reported = async {
+            match kernel {
+                true => changes.next().await,
+                false => pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = self.config.stop.notified() => Wake::Stop,
+            changed = changed => changed.map_or(Wake::VrrpEnded, |()| Wake::Vrrp),
+            report = reported => report.map_or(Wake::KernelSilent, |_| Wake::Kernel),
+            () = tokio::time::sleep_until(at.into()) => Wake::Timer,
+        }
+    }
+
+    /// Looks at everything, and makes it what is wanted.
+    async fn reconcile(&mut self) {
+        let now = clock::now();
+        self.reconciled_at = now;
+        self.recheck_at = now + RECHECK;
+        let vrrp = self.config.vrrp.borrow_and_update().clone();
+        match self.look().await {
+            Ok(kernel) => self.kernel = kernel,
+            Err(error) => {
+                self.recheck_at = now + RETRY;
+                self.publish(VipsStatus {
+                    error: Some(chain(&error)),
+                    ..VipsStatus::clone(&self.config.publisher.borrow())
+                });
+                return;
+            }
+        }
+        self.tell_links(&vrrp);
+        let wanted = Wanted::from_status(&vrrp);
+        let plan = plan(&wanted, &self.owned, &self.kernel);
+        let applied = self.apply(plan).await;
+        if applied.failed {
+            self.recheck_at = now + RETRY;
+        }
+        let held = &applied.status.held;
+        self.schedule.retain(|place| held.contains(place));
+        self.schedule_announcements(&vrrp, &applied.added, held);
+        self.publish(applied.status);
+    }
+
+    async fn look(&self) -> Result<Kernel, rtnetlink::Error> {
+        Ok(Kernel {
+            links: self.netlink.links().await?,
+            addresses: self.netlink.addresses().await?,
+        })
+    }
+
+    /// Tells the VRRP thread what it does not know yet of its interfaces.
+    fn tell_links(&self, vrrp: &VrrpStatus) {
+        let virtual_addresses = virtual_addresses(vrrp);
+        for (name, interface) in &vrrp.interfaces {
+            let link = link_of(name, &self.kernel, &virtual_addresses, &self.owned);
+            if interface.link != Some(link) {
+                let interface = name.clone();
+                self.config
+                    .commands
+                    .send(Command::LinkChanged { interface, link });
+            }
+        }
+    }
+
+    /// Performs a plan: the file first, then what it speaks of.
+    async fn apply(&mut self, plan: Plan) -> Applied {
+        let mut applied = Applied {
+            added: BTreeSet::new(),
+            failed: false,
+            status: VipsStatus {
+                held: plan.present,
+                problems: plan.problems,
+                ..VipsStatus::default()
+            },
+        };
+        let before = self.owned.clone();
+        self.owned.extend(plan.ops.iter().filter_map(|op| match op {
+            Op::Add(_, place) => Some(place.clone()),
+            Op::Remove(..) | Op::Forget(_) => None,
+        }));
+        self.save_unless(&before, &mut applied);
+        let recorded = self.owned.clone();
+        for op in &plan.ops {
+            match (self.perform(op).await, op) {
+                (Ok(()), Op::Add(_, place)) => {
+                    applied.added.insert(place.clone());
+                    applied.status.held.insert(place.clone());
+                }
+                (Ok(()), Op::Remove(..) | Op::Forget(_)) => {}
+                (Err(error), Op::Add(_, place) | Op::Remove(_, place) | Op::Forget(place)) => {
+                    applied.failed = true;
+                    let problem = chain(&error);
+                    applied.status.problems.insert(place.clone(), problem);
+                }
+            }
+        }
+        self.save_unless(&recorded, &mut applied);
+        applied
+    }
+
+    async fn perform(&mut self, op: &Op) -> Result<(), rtnetlink::Error> {
+        match op {
+            Op::Add(link, place) => {
+                if let Err(error) = self.add(*link, place.address).await {
+                    if error.is_exists() {
+                        // Somebody else was faster, so it is not ours.
+                        self.owned.remove(place);
+                    }
+                    return Err(error);
+                }
+                info!(%place, "address added");
+            }
+            Op::Remove(link, place) => {
+                match self.netlink.delete_address(*link, place.address).await {
+                    Err(error) if !error.is_not_found() => return Err(error),
+                    Ok(()) | Err(_) => info!(%place, "address removed"),
+                }
+                self.owned.remove(place);
+            }
+            Op::Forget(place) => {
+                self.owned.remove(place);
+            }
+        }
+        Ok(())
+    }
+
+    async fn add(&self, link: u32, address: Prefixed) -> Result<(), rtnetlink::Error> {
+        let new = NewAddress {
+            address,
+            ..NewAddress::host(address.address)
+        };
+        self.netlink.add_address(link, &new).await
+    }
+
+    /// Writes down what lvsd owns, unless the file says so already. An address
+    /// that cannot be written down is added all the same: clients come first.
+    fn save_unless(&self, saved: &BTreeSet<Place>, applied: &mut Applied) {
+        if self.owned == *saved {
+            return;
+        }
+        if let Err(error) = self.config.store.save(&self.owned) {
+            applied.failed = true;
+            applied.status.error = Some(chain(&error));
+        }
+    }
+
+    /// Announces what was added just now, and everything of a virtual router
+    /// that asked for it.
+    fn schedule_announcements(
+        &mut self,
+        vrrp: &VrrpStatus,
+        added: &BTreeSet<Place>,
+        held: &BTreeSet<Place>,
+    ) {
+        let now = clock::now();
+        for place in added {
+            self.schedule.start(now, place.clone());
+        }
+        self.announced
+            .retain(|name, _| vrrp.instances.contains_key(name));
+        for (name, instance) in &vrrp.instances {
+            let asked = (instance.since, instance.announcements);
+            if self.announced.insert(name.clone(), asked) == Some(asked) {
+                continue;
+            }
+            for address in &instance.addresses {
+                let place = Place {
+                    interface: instance.interface.clone(),
+                    address: *address,
+                };
+                if held.contains(&place) {
+                    self.schedule.start(now, place);
+                }
+            }
+        }
+    }
+
+    /// Sends the announcements that are due.
+    fn announce(&mut self) {
+        for place in self.schedule.due(clock::now()) {
+            let Some(link) = self.kernel.link(&place.interface) else {
+                continue;
+            };
+            let (Some(index), Ok(mac), IpAddr::V4(address)) = (
+                NonZeroU32::new(link.index),
+                <[u8; 6]>::try_from(link.hardware_address.as_slice()),
+                place.address.address,
+            ) else {
+                continue;
+            };
+            if let Err(error) = self.announcer.announce(index, mac, address) {
+                warn!(%place, %error, "cannot announce the address");
+            }
+        }
+    }
+
+    /// Removes what lvsd added, as far as it can, and says what it cannot.
+    async fn release_all(mut self) {
+        let mut status = match self.look().await {
+            Ok(kernel) => {
+                let plan = plan(&Wanted::default(), &self.owned, &kernel);
+                self.apply(plan).await.status
+            }
+            Err(error) => VipsStatus {
+                error: Some(chain(&error)),
+                ..VipsStatus::default()
+            },
+        };
+        status.stopped = true;
+        self.publish(status);
+    }
+
+    /// Publishes a status that is news, and says what is newly wrong.
+    fn publish(&self, status: VipsStatus) {
+        let published = self.config.publisher.borrow().clone();
+        if *published == status {
+            return;
+        }
+        for (place, problem) in &status.problems {
+            if published.problems.get(place) != Some(problem) {
+                warn!(%place, problem, "address not as wanted");
+            }
+        }
+        if let Some(error) = &status.error
+            && published.error != status.error
+        {
+            warn!(error, "the VIP keeper has trouble, trying on");
+        }
+        self.config.publisher.send_replace(Arc::new(status));
+    }
+}
+
+/// An error and its causes, on one line.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
