@@ -26,7 +26,10 @@ pub enum Failure {
 impl Failure {
     /// Wraps a run-time error.
     pub fn runtime(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self::Runtime { error: error.into(), mend: None }
+        Self::Runtime {
+            error: error.into(),
+            mend: None,
+        }
     }
 
     /// The exit code.

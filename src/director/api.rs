@@ -21,7 +21,10 @@ pub(super) async fn handle(request: Request, asks: mpsc::Sender<Ask>) -> Respons
         return Response::not_found();
     }
     let Some(status) = ask(&asks).await else {
-        return Response::text(StatusCode::SERVICE_UNAVAILABLE, "the director is stopping\n");
+        return Response::text(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the director is stopping\n",
+        );
     };
     match path {
         "/metrics" => Response::text(StatusCode::OK, &metrics::render(&status)),
@@ -41,11 +44,19 @@ async fn ask(asks: &mpsc::Sender<Ask>) -> Option<Box<Director>> {
 fn readiness(status: &Director) -> Response {
     let faults = status.vrrp.iter().filter(|router| router.state == "fault");
     let faults = faults.map(|router| format!("{} is in fault: {}", router.name, router.cause));
-    let ipvs = status.ipvs.error.iter().chain(&status.ipvs.refused).cloned();
+    let ipvs = status
+        .ipvs
+        .error
+        .iter()
+        .chain(&status.ipvs.refused)
+        .cloned();
     let problems: Vec<_> = faults.chain(ipvs).collect();
     if problems.is_empty() {
         Response::text(StatusCode::OK, "ready\n")
     } else {
-        Response::text(StatusCode::SERVICE_UNAVAILABLE, &format!("{}\n", problems.join("\n")))
+        Response::text(
+            StatusCode::SERVICE_UNAVAILABLE,
+            &format!("{}\n", problems.join("\n")),
+        )
     }
 }

@@ -68,11 +68,24 @@ impl Balancer {
         let (wanted, wanted_rx) = watch::channel(Wanted::default());
         let (report_tx, report) = watch::channel(Arc::new(reconciler.report.clone()));
         let runtime = Builder::new_current_thread().enable_time().build()?;
-        let thread = thread::Builder::new().name("ipvs".to_owned()).spawn(move || {
-            let worker = Worker { client: Some(client), reconciler, report: report_tx };
-            runtime.block_on(worker.run(wanted_rx));
-        })?;
-        Ok((Self { wanted, report, thread }, kernel))
+        let thread = thread::Builder::new()
+            .name("ipvs".to_owned())
+            .spawn(move || {
+                let worker = Worker {
+                    client: Some(client),
+                    reconciler,
+                    report: report_tx,
+                };
+                runtime.block_on(worker.run(wanted_rx));
+            })?;
+        Ok((
+            Self {
+                wanted,
+                report,
+                thread,
+            },
+            kernel,
+        ))
     }
 
     /// Replaces the wanted table and returns its generation. The thread jumps
@@ -147,7 +160,8 @@ impl Worker {
             self.client = None;
             self.reconciler.report.info = None;
         }
-        self.report.send_replace(Arc::new(self.reconciler.report.clone()));
+        self.report
+            .send_replace(Arc::new(self.reconciler.report.clone()));
     }
 
     fn reconnect(&mut self) {

@@ -154,7 +154,9 @@ impl Core {
         }
         self.checks.configure(self.wanted_checks());
         self.rebalance();
-        self.vrrp.commands.send(Command::Configure(self.config.vrrp.clone()));
+        self.vrrp
+            .commands
+            .send(Command::Configure(self.config.vrrp.clone()));
         Ok(())
     }
 
@@ -162,7 +164,10 @@ impl Core {
     fn wanted_checks(&self) -> Vec<(Check, Origin)> {
         let pools = self.config.virtual_servers.iter();
         let servers = pools.flat_map(|(id, server)| {
-            server.real_servers.iter().map(move |(rip, real_server)| (*id, *rip, real_server))
+            server
+                .real_servers
+                .iter()
+                .map(move |(rip, real_server)| (*id, *rip, real_server))
         });
         let checks = servers.filter_map(|(id, rip, real_server)| {
             let origin = match self.inherited.contains_key(&(id, rip)) {
@@ -182,11 +187,15 @@ impl Core {
     }
 
     fn desired(&self) -> Table {
-        pool::desired(&self.config.virtual_servers, &self.inherited, |server| self.standing(server))
+        pool::desired(&self.config.virtual_servers, &self.inherited, |server| {
+            self.standing(server)
+        })
     }
 
     fn standing(&self, server: &RealServer) -> Standing {
-        let Some(check) = &server.check else { return Standing::Up };
+        let Some(check) = &server.check else {
+            return Standing::Up;
+        };
         match self.checks.verdict(check) {
             None => Standing::Unchecked,
             Some(verdict) if verdict.adopted => Standing::Unchecked,
@@ -222,7 +231,10 @@ impl Core {
                 self.config = previous;
                 // What did work once works again.
                 if let Err(error) = self.apply() {
-                    error!(error = chain(&error), "cannot return to the running configuration");
+                    error!(
+                        error = chain(&error),
+                        "cannot return to the running configuration"
+                    );
                 }
                 chain(&error)
             })
@@ -243,12 +255,15 @@ impl Core {
 
     /// Ready as soon as the kernel holds what the first checks found.
     fn call_ready_if_checked(&mut self) {
-        let report = self.balancer.as_ref().map(|balancer| balancer.report().borrow().clone());
+        let report = self
+            .balancer
+            .as_ref()
+            .map(|balancer| balancer.report().borrow().clone());
         let programmed = report.is_none_or(|report| report.generation == self.generation);
         let checked = self.wanted_checks().iter().all(|(check, _)| {
-            self.checks.verdict(check).is_some_and(|verdict| {
-                verdict.state != State::Unchecked && !verdict.adopted
-            })
+            self.checks
+                .verdict(check)
+                .is_some_and(|verdict| verdict.state != State::Unchecked && !verdict.adopted)
         });
         if programmed && checked {
             self.call_ready();
@@ -283,7 +298,10 @@ impl Core {
     }
 
     fn snapshot(&self) -> status::Director {
-        let report = self.balancer.as_ref().map(|balancer| balancer.report().borrow().clone());
+        let report = self
+            .balancer
+            .as_ref()
+            .map(|balancer| balancer.report().borrow().clone());
         let report: Option<&Report> = report.as_deref();
         let vrrp = Arc::clone(&self.vrrp.status.borrow());
         let vips = Arc::clone(&self.vips.status.borrow());
@@ -300,7 +318,9 @@ impl Core {
                 loaded: self.loaded,
                 refused: self.refused.clone(),
             },
-            vrrp: routers.map(|(name, router)| router.describe(name, vips.problems_of(router))).collect(),
+            vrrp: routers
+                .map(|(name, router)| router.describe(name, vips.problems_of(router)))
+                .collect(),
             ipvs: snapshot::ipvs(report),
             virtual_servers: snapshot::virtual_servers(
                 &self.config,

@@ -30,7 +30,10 @@ pub(super) struct IpForward {
 impl IpForward {
     /// Nothing is read or changed yet.
     pub(super) fn new(file: PathBuf) -> Self {
-        Self { key: Key::ipv4("ip_forward"), file: StateFile::new(file) }
+        Self {
+            key: Key::ipv4("ip_forward"),
+            file: StateFile::new(file),
+        }
     }
 
     /// Sets it where it is needed; puts it back where it no longer is.

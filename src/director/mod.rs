@@ -86,14 +86,12 @@ impl Error {
 /// # Errors
 /// What kept it from starting, or a thread that failed. Everything that was
 /// done by then has been taken back.
-pub async fn run(
-    config: DirectorConfig,
-    path: PathBuf,
-    runtime_dir: PathBuf,
-) -> Result<(), Error> {
+pub async fn run(config: DirectorConfig, path: PathBuf, runtime_dir: PathBuf) -> Result<(), Error> {
     let signals = Signals::listen().map_err(Error::Signals)?;
-    std::fs::create_dir_all(&runtime_dir)
-        .map_err(|source| Error::RuntimeDir { path: runtime_dir.clone(), source })?;
+    std::fs::create_dir_all(&runtime_dir).map_err(|source| Error::RuntimeDir {
+        path: runtime_dir.clone(),
+        source,
+    })?;
     // The socket first: whoever holds it is the only director of this directory.
     let socket = http::bind_unix(&runtime_dir.join(SOCKET))?;
     let port = http::bind_tcp(config.http_listen)?;

@@ -82,7 +82,12 @@ impl Reconciler {
     pub(super) fn new(file: PathBuf) -> Result<Self, state_file::Error> {
         let file = StateFile::new(file);
         let owned = file.load()?;
-        Ok(Self { owned, file, settled: None, report: Report::default() })
+        Ok(Self {
+            owned,
+            file,
+            settled: None,
+            report: Report::default(),
+        })
     }
 
     /// Makes the kernel's table what is wanted, and reports on it.
@@ -153,7 +158,8 @@ impl Reconciler {
     fn disown(&mut self, wanted: &Table) -> Result<(), Error> {
         let before = self.owned.len();
         let kernel = &self.report.kernel.virtual_servers;
-        self.owned.retain(|id| wanted.contains_key(id) || kernel.contains_key(id));
+        self.owned
+            .retain(|id| wanted.contains_key(id) || kernel.contains_key(id));
         if self.owned.len() < before {
             self.file.save(&self.owned)?;
         }
@@ -163,7 +169,10 @@ impl Reconciler {
     /// Tells each refusal once, as long as it lasts.
     fn refuse(&mut self, refusals: &[Refusal]) {
         let refused: Vec<_> = refusals.iter().map(ToString::to_string).collect();
-        for refusal in refused.iter().filter(|refusal| !self.report.refused.contains(refusal)) {
+        for refusal in refused
+            .iter()
+            .filter(|refusal| !self.report.refused.contains(refusal))
+        {
             warn!(%refusal, "the kernel refused a change of the IPVS table");
         }
         self.report.refused = refused;

@@ -18,13 +18,18 @@ pub(super) fn virtual_servers(
     checks: &[CheckStatus],
     report: Option<&Report>,
 ) -> Vec<status::VirtualServer> {
-    let checks: HashMap<&Check, &CheckStatus> =
-        checks.iter().map(|status| (status.check.as_ref(), status)).collect();
+    let checks: HashMap<&Check, &CheckStatus> = checks
+        .iter()
+        .map(|status| (status.check.as_ref(), status))
+        .collect();
     let of = |(id, server): (&VirtualServerId, &config::VirtualServer)| {
         let kernel = report.and_then(|report| report.kernel.virtual_servers.get(id));
         let real_servers = server.real_servers.iter().map(|(rip, real_server)| {
             let entry = kernel.and_then(|kernel| kernel.real_servers.get(rip));
-            let check = real_server.check.as_ref().and_then(|check| checks.get(check).copied());
+            let check = real_server
+                .check
+                .as_ref()
+                .and_then(|check| checks.get(check).copied());
             self::real_server(rip, real_server, check, entry, loaded)
         });
         status::VirtualServer {
@@ -47,9 +52,11 @@ fn real_server(
     loaded: jiff::Timestamp,
 ) -> status::RealServer {
     let (health, since, reason) = match check {
-        Some(CheckStatus { verdict, .. }) => {
-            (verdict.state.as_str(), verdict.since.wall, verdict.reason.as_ref())
-        }
+        Some(CheckStatus { verdict, .. }) => (
+            verdict.state.as_str(),
+            verdict.since.wall,
+            verdict.reason.as_ref(),
+        ),
         None if configured.check.is_none() => ("up", loaded, "it is not checked"),
         None => ("unchecked", loaded, "not checked yet"),
     };
@@ -81,7 +88,9 @@ pub(super) fn probe(probe: &Probe) -> String {
 
 /// The connection to the kernel's table.
 pub(super) fn ipvs(report: Option<&Report>) -> status::Ipvs {
-    let Some(report) = report else { return status::Ipvs::default() };
+    let Some(report) = report else {
+        return status::Ipvs::default();
+    };
     status::Ipvs {
         version: report.info.map(|info| info.version.to_string()),
         connection_table_size: report.info.map_or(0, |info| info.connection_table_size),

@@ -137,7 +137,8 @@ impl<T: Serialize + DeserializeOwned + Default + PartialEq> StateFile<T> {
 
     fn replace(&self, content: &T) -> io::Result<()> {
         let place = &self.place;
-        let text = serde_json::to_vec_pretty(&Saving { place, content }).map_err(io::Error::other)?;
+        let text =
+            serde_json::to_vec_pretty(&Saving { place, content }).map_err(io::Error::other)?;
         let new = self.path.with_extension("json.new");
         let mut file = File::create(&new)?;
         file.write_all(&text)?;
@@ -159,7 +160,9 @@ mod tests {
     fn what_was_saved_is_there_after_a_crash_and_nothing_is_left_of_nothing() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(file(&dir).load().unwrap(), Vec::<String>::new());
-        file(&dir).save(&vec!["tcp 10.0.0.9:80".to_owned()]).unwrap();
+        file(&dir)
+            .save(&vec!["tcp 10.0.0.9:80".to_owned()])
+            .unwrap();
         assert_eq!(file(&dir).load().unwrap(), ["tcp 10.0.0.9:80"]);
         file(&dir).save(&Vec::new()).unwrap();
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);

@@ -65,10 +65,18 @@ fn kernel_table(table: &Table) -> KernelTable {
         persistence_engine: None,
         counters: Counters::default(),
         rates: Rates::default(),
-        real_servers: server.real_servers.iter().map(|(id, rs)| (*id, real_server(rs))).collect(),
+        real_servers: server
+            .real_servers
+            .iter()
+            .map(|(id, rs)| (*id, real_server(rs)))
+            .collect(),
     };
-    let virtual_servers = table.iter().map(|(id, server)| (*id, virtual_server(server)));
-    KernelTable { virtual_servers: virtual_servers.collect() }
+    let virtual_servers = table
+        .iter()
+        .map(|(id, server)| (*id, virtual_server(server)));
+    KernelTable {
+        virtual_servers: virtual_servers.collect(),
+    }
 }
 
 /// Virtual server 10.0.0.`last` with real servers 10.1.0.1 and 10.1.0.2.
@@ -80,8 +88,14 @@ fn entry(last: u8) -> (VirtualServerId, VirtualServer) {
         lower_threshold: 0,
     };
     let pool = ["10.1.0.1:80", "10.1.0.2:80"].map(|rip| (rip.parse().unwrap(), real_server));
-    let settings = Settings { scheduler: Scheduler::RoundRobin, persistence: None };
-    let server = VirtualServer { settings, real_servers: BTreeMap::from(pool) };
+    let settings = Settings {
+        scheduler: Scheduler::RoundRobin,
+        persistence: None,
+    };
+    let server = VirtualServer {
+        settings,
+        real_servers: BTreeMap::from(pool),
+    };
     (format!("tcp 10.0.0.{last}:80").parse().unwrap(), server)
 }
 
@@ -99,7 +113,14 @@ impl Site {
     fn new(kernel: Table) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let reconciler = Reconciler::new(dir.path().join("ipvs.json")).unwrap();
-        Self { kernel: Model { table: kernel, ..Model::default() }, dir, reconciler }
+        Self {
+            kernel: Model {
+                table: kernel,
+                ..Model::default()
+            },
+            dir,
+            reconciler,
+        }
     }
 
     /// lvsd is killed and starts again.
@@ -110,7 +131,9 @@ impl Site {
     /// Runs one pass and returns how many ops it took.
     fn pass(&mut self, wanted: &Table, generation: u64) -> usize {
         self.kernel.ops.clear();
-        self.reconciler.pass(&mut self.kernel, wanted, generation).unwrap();
+        self.reconciler
+            .pass(&mut self.kernel, wanted, generation)
+            .unwrap();
         self.kernel.ops.len()
     }
 }
@@ -170,7 +193,10 @@ fn an_op_that_the_kernel_refuses_is_named_tried_again_and_does_not_stop_the_othe
     site.pass(&table(&[1, 2]), 1);
     assert_eq!(site.kernel.table, table(&[2]));
     let told = &site.reconciler.report.refused;
-    assert!(told.iter().any(|told| told.contains("tcp 10.0.0.1:80")), "{told:?}");
+    assert!(
+        told.iter().any(|told| told.contains("tcp 10.0.0.1:80")),
+        "{told:?}"
+    );
     site.kernel.refuse.clear();
     site.pass(&table(&[1, 2]), 1);
     assert_eq!(site.kernel.table, table(&[1, 2]));

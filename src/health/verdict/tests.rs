@@ -73,7 +73,10 @@ fn an_adopted_server_is_up_until_proven_down_and_confirmed_by_its_first_success(
     let mut verdict = Verdict::adopted(now());
     assert!(verdict.adopted);
     let since = verdict.since;
-    assert_eq!(verdict.record(&timing(1, 3), now(), &Outcome::Passed), Some(State::Up));
+    assert_eq!(
+        verdict.record(&timing(1, 3), now(), &Outcome::Passed),
+        Some(State::Up)
+    );
     assert!(!verdict.adopted);
     assert_eq!(verdict.since, since, "it has been up all the time");
 }
