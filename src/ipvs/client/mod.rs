@@ -77,7 +77,7 @@ impl Client {
     pub fn set_timeouts(&mut self, timeouts: &Timeouts) -> Result<(), Error> {
         let refused = self
             .link
-            .perform(vec![request::set_timeouts(timeouts)])
+            .perform([request::set_timeouts(timeouts)])
             .map_err(|error| Error::from_link("set the connection timeouts", error))?;
         match refused.into_iter().next() {
             None => Ok(()),
@@ -131,10 +131,9 @@ impl Client {
     /// real servers of a virtual server that could not be added fail with it and
     /// are not listed. [`Error::Lost`] leaves open what was done: dump again.
     pub fn apply(&mut self, ops: &[Op]) -> Result<Vec<Refusal>, Error> {
-        let messages = ops.iter().map(request::op).collect();
         let refused = self
             .link
-            .perform(messages)
+            .perform(ops.iter().map(request::op))
             .map_err(|error| Error::from_link("change the virtual servers", error))?;
         let refusals = refused
             .into_iter()
