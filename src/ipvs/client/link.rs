@@ -358,3 +358,6 @@ impl Batch {
         NetlinkBuffer::new(&mut self.bytes[self.last..]).set_flags(NLM_F_REQUEST | NLM_F_ACK);
     }
 }
+
+#[cfg(test)]
+mod tests;
