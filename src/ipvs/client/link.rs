@@ -89,11 +89,12 @@ impl Link {
         Ok(link)
     }
 
-    /// Leaves behind whatever is still to come on the socket, and looks the family
-    /// up again: it gets a new number when the module is loaded anew.
-    pub(super) fn reopen(&mut self) -> Result<(), LinkError> {
+    /// Leaves behind whatever is still to come on the socket. Tells whether the
+    /// family has another number now, as it has when the module was loaded anew.
+    pub(super) fn reopen(&mut self) -> Result<bool, LinkError> {
+        let before = self.family;
         *self = Self::open()?;
-        Ok(())
+        Ok(self.family != before)
     }
 
     /// Sends a request and returns its one answer.
