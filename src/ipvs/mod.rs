@@ -9,6 +9,8 @@
 //! | [`wire`] | generic netlink attributes to bytes and back |
 //! | [`client`] | the socket: dump and apply |
 
+#[cfg(test)]
+mod captures;
 pub mod client;
 pub mod kernel;
 pub mod plan;

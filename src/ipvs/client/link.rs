@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use std::io;
 
 use netlink_packet_core::{
-    DecodeError, NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkBuffer,
+    DecodeError, Emitable, NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkBuffer,
     NetlinkDeserializable, NetlinkMessage, NetlinkPayload, NetlinkSerializable,
 };
 use netlink_packet_generic::ctrl::nlas::GenlCtrlAttrs;
@@ -26,8 +26,12 @@ use super::error::KernelError;
 /// that much.
 const RECEIVE_BYTES: usize = 32 * 1024;
 
-/// Room for the answers to a batch: about 700 ops of which each fails, at
-/// less than 1 KB of kernel memory for each error.
+/// Messages in a batch at most. Should each of them fail, the errors (768 bytes of
+/// kernel memory each) fit even the receive buffer that a socket has by default,
+/// twice `net.core.rmem_max` = 212,992.
+const BATCH_MESSAGES: usize = 500;
+
+/// Room for the answers to a batch, doubled by the kernel.
 const RECEIVE_BUFFER: usize = 1024 * 1024;
 
 /// The kernel answers before `sendmsg` returns, so an answer that is not there
@@ -85,10 +89,12 @@ impl Link {
         Ok(link)
     }
 
-    /// Leaves behind whatever is still to come on the socket.
-    pub(super) fn reopen(&mut self) -> Result<(), LinkError> {
-        self.socket = open_socket()?;
-        Ok(())
+    /// Leaves behind whatever is still to come on the socket. Tells whether the
+    /// family has another number now, as it has when the module was loaded anew.
+    pub(super) fn reopen(&mut self) -> Result<bool, LinkError> {
+        let before = self.family;
+        *self = Self::open()?;
+        Ok(self.family != before)
     }
 
     /// Sends a request and returns its one answer.
@@ -106,9 +112,9 @@ impl Link {
         let sequence = self.next_sequence();
         let mut request = GenlMessage::from_payload(request.clone());
         request.set_resolved_family_id(self.family);
-        let mut bytes = Vec::new();
-        emit(request, NLM_F_REQUEST | NLM_F_DUMP, sequence, &mut bytes);
-        self.send(&bytes)?;
+        let mut batch = Batch::default();
+        batch.push(request, NLM_F_REQUEST | NLM_F_DUMP, sequence);
+        self.send(&batch.bytes)?;
         let mut interrupted = false;
         loop {
             for answer in self.receive::<Message>()? {
@@ -141,28 +147,25 @@ impl Link {
     /// goes on behind a message that failed, and reports failures unasked.
     pub(super) fn perform(
         &mut self,
-        requests: Vec<Message>,
+        requests: impl IntoIterator<Item = Message>,
     ) -> Result<Vec<(usize, KernelError)>, LinkError> {
         let mut failures = Vec::new();
         let mut performed = 0;
         let mut requests = requests.into_iter().peekable();
-        let mut bytes = Vec::with_capacity(BATCH_BYTES);
+        let mut batch = Batch::default();
         while requests.peek().is_some() {
-            bytes.clear();
+            batch.clear();
             let first = self.sequence.wrapping_add(1);
-            let mut last = 0;
-            while let Some(request) = requests.next_if(|next| has_room(&bytes, next)) {
-                last = bytes.len();
+            while let Some(request) = requests.next_if(|next| batch.takes(next)) {
                 let mut request = GenlMessage::from_payload(request);
                 request.set_resolved_family_id(self.family);
-                emit(request, NLM_F_REQUEST, self.next_sequence(), &mut bytes);
+                batch.push(request, NLM_F_REQUEST, self.next_sequence());
             }
-            NetlinkBuffer::new(&mut bytes[last..]).set_flags(NLM_F_REQUEST | NLM_F_ACK);
-            self.send(&bytes)?;
-            let count = self.sequence.wrapping_sub(first) as usize + 1;
-            let answers = self.acknowledgements(first, count)?;
+            batch.ask_acknowledgement();
+            self.send(&batch.bytes)?;
+            let answers = self.acknowledgements(first, batch.messages)?;
             failures.extend(answers.map(|(index, error)| (performed + index, error)));
-            performed += count;
+            performed += batch.messages;
         }
         Ok(failures)
     }
@@ -219,9 +222,9 @@ impl Link {
     {
         request.set_resolved_family_id(family);
         let sequence = self.next_sequence();
-        let mut bytes = Vec::new();
-        emit(request, NLM_F_REQUEST, sequence, &mut bytes);
-        self.send(&bytes)?;
+        let mut batch = Batch::default();
+        batch.push(request, NLM_F_REQUEST, sequence);
+        self.send(&batch.bytes)?;
         loop {
             for answer in self.receive::<F>()? {
                 let (header, payload) = answer?.into_parts();
@@ -315,22 +318,47 @@ fn open_socket() -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// Whether a batch takes one more message; an empty one always does.
-fn has_room(batch: &[u8], next: &Message) -> bool {
-    use netlink_packet_core::Emitable;
-
-    const HEADERS: usize = 16 + 4;
-    batch.is_empty() || batch.len() + HEADERS + next.buffer_len() <= BATCH_BYTES
+/// Messages that are sent together.
+#[derive(Debug, Default)]
+struct Batch {
+    bytes: Vec<u8>,
+    messages: usize,
+    /// Where the last message begins.
+    last: usize,
 }
 
-/// Appends a request to a batch.
-fn emit<I: NetlinkSerializable>(inner: I, flags: u16, sequence: u32, batch: &mut Vec<u8>) {
-    let mut message = NetlinkMessage::new(Default::default(), NetlinkPayload::InnerMessage(inner));
-    message.header.flags = flags;
-    message.header.sequence_number = sequence;
-    message.finalize();
-    // Attributes are padded to 4 bytes, so the next message is aligned too.
-    let begin = batch.len();
-    batch.resize(begin + message.buffer_len(), 0);
-    message.serialize(&mut batch[begin..]);
+impl Batch {
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.messages = 0;
+    }
+
+    /// Whether there is room for one more; an empty batch takes any.
+    fn takes(&self, next: &Message) -> bool {
+        const HEADERS: usize = 16 + 4;
+        self.messages == 0
+            || self.messages < BATCH_MESSAGES
+                && self.bytes.len() + HEADERS + next.buffer_len() <= BATCH_BYTES
+    }
+
+    fn push<I: NetlinkSerializable>(&mut self, inner: I, flags: u16, sequence: u32) {
+        let payload = NetlinkPayload::InnerMessage(inner);
+        let mut message = NetlinkMessage::new(Default::default(), payload);
+        message.header.flags = flags;
+        message.header.sequence_number = sequence;
+        message.finalize();
+        // Attributes are padded to 4 bytes, so the next message is aligned too.
+        self.last = self.bytes.len();
+        self.bytes.resize(self.last + message.buffer_len(), 0);
+        message.serialize(&mut self.bytes[self.last..]);
+        self.messages += 1;
+    }
+
+    /// Makes the last message one that is answered even when it succeeds.
+    fn ask_acknowledgement(&mut self) {
+        NetlinkBuffer::new(&mut self.bytes[self.last..]).set_flags(NLM_F_REQUEST | NLM_F_ACK);
+    }
 }
+
+#[cfg(test)]
+mod tests;

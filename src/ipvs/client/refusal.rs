@@ -6,7 +6,7 @@ use std::fmt;
 use nix::errno::Errno;
 
 use crate::ipvs::plan::Op;
-use crate::lvs::{Family, Forwarding, RealServerId, VirtualServerId};
+use crate::lvs::{Family, Forwarding, RealServerId, Scheduler, VirtualServerId};
 
 use super::error::KernelError;
 
@@ -37,7 +37,7 @@ impl Refusal {
     }
 
     /// The scheduler that the kernel has not got, if that is the reason.
-    pub fn missing_scheduler(&self) -> Option<crate::lvs::Scheduler> {
+    pub fn missing_scheduler(&self) -> Option<Scheduler> {
         match (&self.op, self.cause.errno()) {
             (
                 Op::AddVirtualServer(_, settings) | Op::SetVirtualServer(_, settings),
@@ -57,8 +57,14 @@ impl Refusal {
             (Op::AddRealServer(..) | Op::SetRealServer(..), Errno::ERANGE) => {
                 Some("the lower threshold is above the upper one, or the weight is too large")
             }
-            (Op::AddVirtualServer(..), Errno::EEXIST) => Some("it exists already"),
-            (Op::AddRealServer(..), Errno::EEXIST) => Some("it exists already"),
+            (Op::AddVirtualServer(id, _) | Op::SetVirtualServer(id, _), Errno::EINVAL)
+                if id.family() == Family::Ipv6 =>
+            {
+                Some("the mask of persistence must be 1..=128")
+            }
+            (Op::AddVirtualServer(..) | Op::AddRealServer(..), Errno::EEXIST) => {
+                Some("it exists already")
+            }
             (Op::SetVirtualServer(..) | Op::RemoveVirtualServer(_), Errno::ESRCH) => {
                 Some("there is no such virtual server")
             }
@@ -90,11 +96,7 @@ impl fmt::Display for Refusal {
     }
 }
 
-impl std::error::Error for Refusal {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        None
-    }
-}
+impl std::error::Error for Refusal {}
 
 /// Leaves out the ops that failed only because their virtual server could not be
 /// added.
