@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, killpg};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
 use super::machine::{Kernel, Purpose, Tree};
@@ -108,10 +108,23 @@ pub(super) fn shared_directory(kernel: Kernel) -> PathBuf {
     static NUMBER: AtomicUsize = AtomicUsize::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let run = Tree::lab().join("run");
+    remove_left_behind(&run);
     let out = run.join(format!("{}-{}-{number}", kernel.name(), std::process::id()));
     let _ = fs::remove_dir_all(&out);
     fs::create_dir_all(&out).unwrap();
     out
+}
+
+/// Removes the directories of runs that were killed.
+fn remove_left_behind(run: &Path) {
+    for entry in fs::read_dir(run).into_iter().flatten().flatten() {
+        let name = entry.file_name().into_string().unwrap_or_default();
+        if let Some(pid) = name.split('-').nth(1)
+            && !Path::new("/proc").join(pid).exists()
+        {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
 }
 
 /// Starts the guest in a process group of its own: user-mode Linux is many processes.
@@ -127,8 +140,14 @@ fn start(kernel: Kernel, purpose: &Purpose<'_>) -> Child {
         .unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"))
 }
 
+/// Ends the guest, whatever it is doing.
 fn stop(guest: &mut Child) {
+    let begun = Instant::now();
     let group = Pid::from_raw(i32::try_from(guest.id()).unwrap());
+    let _ = kill(group, Signal::SIGTERM);
+    while matches!(guest.try_wait(), Ok(None)) && begun.elapsed() < secs(10) {
+        thread::sleep(millis(10));
+    }
     let _ = killpg(group, Signal::SIGKILL);
     let _ = guest.wait();
 }

@@ -127,18 +127,17 @@ fn command_line(kernel: Kernel, purpose: &Purpose<'_>) -> Vec<String> {
         .collect()
 }
 
-/// A command that is ended with this process, with all its children: those of user-mode Linux
-/// outlive it. At the console of a person, who ends it from inside, it stays in their group.
+/// Starts a kernel and, told to stop, kills it with all its children. User-mode Linux moves
+/// into a process group of its own, and its children outlive it.
+const GUARD: &str = r#"trap "kill -KILL -\$!; kill -KILL 0" TERM; "$@" & wait $!"#;
+
+/// A command that ends when it is sent SIGTERM, or when this process ends. At the console of a
+/// person, who ends it from inside, it stays in their process group.
 fn bound(purpose: &Purpose<'_>) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "TERM"]);
     if !purpose.interactive {
-        command.args([
-            "sh",
-            "-c",
-            r#"trap "kill -KILL 0" TERM; "$@" & wait $!"#,
-            "sh",
-        ]);
+        command.args(["sh", "-c", GUARD, "sh"]);
     }
     command
 }

@@ -146,20 +146,14 @@ fn a_keepalived_pair_elects_one_master(lab: &Lab) {
         );
         director.spawn("keepalived --dont-fork --log-console --log-detail");
     }
-    let holders = || {
-        directors
-            .iter()
-            .filter(|director| director.has_address(VIP))
-            .count()
-    };
-    let took = eventually("one of them holds the VIP", within(secs(10)), || {
-        holders() == 1
+    // The second may have been first, for a moment, if the first was slow to start.
+    let took = eventually("only the first one holds the VIP", within(secs(15)), || {
+        site.lvs51.has_address(VIP) && !site.lvs52.has_address(VIP)
     });
     lab.say(&format!("elected after {took:.2?}"));
     eventually("the table has three real servers", within(secs(30)), || {
         site.lvs51.run("ipvsadm -Ln").ok().matches("Route").count() == 3
     });
-    assert!(site.lvs51.has_address(VIP) && !site.lvs52.has_address(VIP));
     let counts = site.client.ask(30, &Site::url());
     assert_eq!(
         counts.values().copied().collect::<Vec<_>>(),
