@@ -45,9 +45,10 @@ impl DirectorFile {
     pub(crate) fn quick(priority: u8) -> Self {
         let seed = Self::seed(priority);
         Self {
-            vrrp: seed
-                .vrrp
-                .replace("version = 2\nauth_pass = '1111'\nadvert_interval = '1s'", "advert_interval = '100ms'"),
+            vrrp: seed.vrrp.replace(
+                "version = 2\nauth_pass = '1111'\nadvert_interval = '1s'",
+                "advert_interval = '100ms'",
+            ),
             check: "type = 'tcp'\ninterval = '200ms'\ntimeout = '2s'\nretries = 1\n\
                     retry_delay = '100ms'"
                 .to_owned(),
@@ -57,7 +58,10 @@ impl DirectorFile {
 
     /// Without VRRP: a director by itself, whose VIP the scenario puts where it wants it.
     pub(crate) fn alone() -> Self {
-        Self { vrrp: String::new(), ..Self::quick(100) }
+        Self {
+            vrrp: String::new(),
+            ..Self::quick(100)
+        }
     }
 
     /// The same with `key = …` of the VRRP table replaced or added.
@@ -86,8 +90,17 @@ impl DirectorFile {
 
     /// The file.
     pub(crate) fn text(&self) -> String {
-        let Self { vrrp, server, check, pool } = self;
-        let vrrp = if vrrp.is_empty() { String::new() } else { format!("[[vrrp]]\n{vrrp}\n") };
+        let Self {
+            vrrp,
+            server,
+            check,
+            pool,
+        } = self;
+        let vrrp = if vrrp.is_empty() {
+            String::new()
+        } else {
+            format!("[[vrrp]]\n{vrrp}\n")
+        };
         format!(
             "{vrrp}[[virtual_server]]\n{server}\nreal_servers = {pool}\n\
              [virtual_server.check]\n{check}\n"
@@ -96,8 +109,13 @@ impl DirectorFile {
 }
 
 fn with_key(table: &str, key: &str, value: &str) -> String {
-    let other = table.lines().filter(|line| !line.starts_with(&format!("{key} = ")));
-    let lines: Vec<_> = other.map(str::to_owned).chain([format!("{key} = {value}")]).collect();
+    let other = table
+        .lines()
+        .filter(|line| !line.starts_with(&format!("{key} = ")));
+    let lines: Vec<_> = other
+        .map(str::to_owned)
+        .chain([format!("{key} = {value}")])
+        .collect();
     lines.join("\n")
 }
 
@@ -128,8 +146,11 @@ impl Host {
     pub(crate) fn real_server(&self, address: &str) -> Value {
         let status = self.status();
         let servers = status["virtual_servers"].as_array().into_iter().flatten();
-        let mut pool = servers.flat_map(|server| server["real_servers"].as_array().into_iter().flatten());
-        pool.find(|server| text(&server["address"]) == address).cloned().unwrap_or(Value::Null)
+        let mut pool =
+            servers.flat_map(|server| server["real_servers"].as_array().into_iter().flatten());
+        pool.find(|server| text(&server["address"]) == address)
+            .cloned()
+            .unwrap_or(Value::Null)
     }
 
     /// `ipvsadm -Sn`, the kernel's table as its own tool writes it.
@@ -140,7 +161,9 @@ impl Host {
     /// Whether the kernel's table has that real server at a weight above 0.
     pub(crate) fn balances_onto(&self, real_server: &str) -> bool {
         let table = self.ipvsadm();
-        let mut lines = table.lines().filter(|line| line.contains(&format!("-r {real_server} ")));
+        let mut lines = table
+            .lines()
+            .filter(|line| line.contains(&format!("-r {real_server} ")));
         lines.any(|line| !line.contains("-w 0"))
     }
 }
@@ -164,6 +187,10 @@ impl Site {
         let agents = self.real_servers.each_ref().map(Host::agent);
         let [first, second] = files;
         let directors = [self.lvs51.director(&first), self.lvs52.director(&second)];
-        Running { site: self, directors, agents }
+        Running {
+            site: self,
+            directors,
+            agents,
+        }
     }
 }

@@ -16,6 +16,7 @@ mod host;
 pub(crate) mod inside;
 mod journal;
 mod lan;
+mod lvsd;
 mod machine;
 mod program;
 mod results;
