@@ -82,7 +82,8 @@ impl Runner {
         self.shared.checks().snapshot()
     }
 
-    /// Stops, and returns when no attempt is running any more.
+    /// Stops: no attempt starts any more, those running are dropped, and
+    /// [`Changes::next`] ends.
     pub async fn stop(mut self) {
         self.task.abort();
         // Cancelled is what it is meant to be.

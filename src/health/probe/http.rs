@@ -1,10 +1,7 @@
 //! `GET path`, and what the status says.
 
 use std::error::Error;
-use std::future::poll_fn;
 use std::io;
-use std::pin::pin;
-use std::task::Poll;
 
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Bytes;
@@ -14,6 +11,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use super::{Outcome, fault};
+use crate::http::drive;
 
 /// How the probe introduces itself, for the servers' access logs.
 const AGENT: &str = concat!("lvsd/", env!("CARGO_PKG_VERSION"));
@@ -79,19 +77,7 @@ pub(super) async fn get(
         };
         Ok((status, body.map(|body| body.to_bytes())))
     };
-    // Both are driven here: the connection has no task that could outlive the attempt.
-    let (mut asking, mut connection) = (pin!(asking), pin!(connection));
-    let mut open = true;
-    poll_fn(|context| {
-        if open && connection.as_mut().poll(context).is_ready() {
-            open = false;
-        }
-        match asking.as_mut().poll(context) {
-            Poll::Pending => Poll::Pending,
-            ready => ready,
-        }
-    })
-    .await
+    drive(connection, asking).await
 }
 
 /// Why there is no answer, in the operator's words.

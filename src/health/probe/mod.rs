@@ -66,9 +66,18 @@ async fn connect(
         }
     };
     let stream = connected.map_err(|error| fault::outcome(&error))?;
+    if is_own(&stream) {
+        return Err(Outcome::Failed("connection refused".to_owned()));
+    }
     // If it cannot be set the close is merely less tidy.
     let _ = stream.set_zero_linger();
     Ok(stream)
+}
+
+/// Whether the connection has met itself: on a port of this host that nobody
+/// listens on, the kernel may choose that very port to connect from.
+fn is_own(stream: &TcpStream) -> bool {
+    matches!((stream.local_addr(), stream.peer_addr()), (Ok(local), Ok(peer)) if local == peer)
 }
 
 /// `10 s`, `1500 ms`.

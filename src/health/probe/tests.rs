@@ -2,7 +2,7 @@ use std::io::ErrorKind;
 
 use socket2::{Domain, Socket, Type};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -31,6 +31,17 @@ async fn a_port_that_nobody_listens_on_is_refused() {
     for probe in [tcp(address), http(address), Probe::Readiness { address }] {
         assert_eq!(attempt(&probe, LONG).await, failed("connection refused"));
     }
+}
+
+#[tokio::test]
+async fn a_connection_that_meets_itself_is_no_server() {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = socket.local_addr().unwrap();
+    assert!(is_own(&socket.connect(address).await.unwrap()));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    assert!(!is_own(&TcpStream::connect(address).await.unwrap()));
 }
 
 #[tokio::test]
@@ -183,6 +194,16 @@ async fn a_huge_head_is_cut_off() {
         "yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy",
     )
     .await;
+    let outcome = attempt(&http(server.address), LONG).await;
+    assert_eq!(outcome, failed("head of the answer exceeds 16384 bytes"));
+}
+
+#[tokio::test]
+async fn a_head_up_to_the_limit_is_read() {
+    let head = |length| format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "y".repeat(length));
+    let server = Server::answer(&head(12 * 1024)).await;
+    assert_eq!(attempt(&http(server.address), LONG).await, Outcome::Passed);
+    let server = Server::answer(&head(20 * 1024)).await;
     let outcome = attempt(&http(server.address), LONG).await;
     assert_eq!(outcome, failed("head of the answer exceeds 16384 bytes"));
 }

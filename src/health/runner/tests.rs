@@ -190,6 +190,7 @@ async fn two_thousand_checks_over_loopback_come_up_and_go_down_with_their_server
         let address = SocketAddr::from(([127, 0, high, low], port));
         let mut check = at(address);
         check.timing.interval = secs(1);
+        check.timing.retry_delay = Duration::from_millis(100);
         (check, Origin::New)
     }));
     let mut states = HashMap::new();
