@@ -48,7 +48,7 @@ pub(super) fn realserver(
 fn agent_config(vips: &[IpAddr], file: Option<&Path>) -> Result<RealServerConfig, Error> {
     let mut config = match file {
         Some(file) => RealServerConfig::read(file, !vips.is_empty())?,
-        None => return Ok(RealServerConfig::from_vips(vips)?),
+        None => return RealServerConfig::from_vips(vips),
     };
     config.add_vips(vips)?;
     Ok(config)

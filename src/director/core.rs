@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep};
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 use super::api::Ask;
 use super::balancer::Balancer;
@@ -18,7 +18,7 @@ use super::vrrp::{self, Command, VrrpHandle};
 use super::{Error, snapshot};
 use crate::config::director::{DirectorConfig, OnStop, RealServer};
 use crate::health::Check;
-use crate::health::checks::{Change, Origin};
+use crate::health::checks::Origin;
 use crate::health::runner::{self, Changes, Runner};
 use crate::health::verdict::State;
 use crate::ipvs::table::Table;
@@ -121,7 +121,7 @@ impl Core {
                     Signal::Terminate => break Ok(()),
                     Signal::Reload => self.reload(),
                 },
-                Some(changes) = self.changes.next() => self.note_changes(&changes),
+                Some(_) = self.changes.next() => self.rebalance(),
                 Some(ask) = asks.recv() => {
                     // Whoever asked may have gone away.
                     let _ = ask.send(Box::new(self.snapshot()));
@@ -206,19 +206,6 @@ impl Core {
                 State::Down => Standing::Down,
             },
         }
-    }
-
-    /// Logs the changes and puts them into effect together.
-    fn note_changes(&mut self, changes: &[Change]) {
-        for change in changes {
-            let check = snapshot::probe(&change.check.probe);
-            let (from, to, because) = (change.from, change.verdict.state, &change.verdict.reason);
-            match to {
-                State::Down => warn!(%check, %from, %to, %because, "real server"),
-                _ => info!(%check, %from, %to, %because, "real server"),
-            }
-        }
-        self.rebalance();
     }
 
     /// Reads the file again; one that is refused changes nothing.

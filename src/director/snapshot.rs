@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use crate::config::director::{self as config, DirectorConfig};
+use crate::health::Check;
 use crate::health::checks::CheckStatus;
-use crate::health::{Check, Probe};
 use crate::ipvs::kernel::{Counters, KernelRealServer, KernelVirtualServer, Rates};
 use crate::lvs::{RealServerId, VirtualServerId};
 use crate::status::director as status;
@@ -69,20 +69,14 @@ fn real_server(
         health: health.to_owned(),
         since,
         reason: reason.to_owned(),
-        check: configured.check.as_ref().map(|check| probe(&check.probe)),
+        check: configured
+            .check
+            .as_ref()
+            .map(|check| check.probe.to_string()),
         check_took_us: last.map(|last| u64::try_from(last.took.as_micros()).unwrap_or(u64::MAX)),
         active: entry.map_or(0, |entry| entry.active_connections),
         inactive: entry.map_or(0, |entry| entry.inactive_connections),
         traffic: entry.map(KernelRealServer::traffic).unwrap_or_default(),
-    }
-}
-
-/// `tcp 192.168.1.53:80`, `http 192.168.1.53:80/ready`.
-pub(super) fn probe(probe: &Probe) -> String {
-    match probe {
-        Probe::Tcp { address } => format!("tcp {address}"),
-        Probe::Http { address, path, .. } => format!("http {address}{path}"),
-        Probe::Readiness { address } => format!("readiness {address}"),
     }
 }
 
