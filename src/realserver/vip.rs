@@ -21,8 +21,8 @@ pub struct Place {
     /// On `lo` with a shorter prefix, which makes this host take the whole
     /// network for its own.
     pub wider_on_lo: Option<u8>,
-    /// The other interfaces that have it, by name.
-    pub elsewhere: Vec<String>,
+    /// The other interfaces that have it: name and length of the prefix.
+    pub elsewhere: Vec<(String, u8)>,
 }
 
 /// Finds a VIP among the addresses of this host.
@@ -39,7 +39,9 @@ pub fn locate(vip: IpAddr, links: &[Link], addresses: &[Address]) -> Place {
                     place.wider_on_lo = Some(found.address.prefix_len);
                 }
             }
-            Some(link) => place.elsewhere.push(link.name.clone()),
+            Some(link) => place
+                .elsewhere
+                .push((link.name.clone(), found.address.prefix_len)),
             // It went between the two lists; the kernel reports that too.
             None => {}
         }
@@ -49,10 +51,10 @@ pub fn locate(vip: IpAddr, links: &[Link], addresses: &[Address]) -> Place {
 
 /// Why a VIP must not be taken as things are, each with the way out.
 pub fn refusals(vip: IpAddr, place: &Place) -> Vec<String> {
-    let elsewhere = place.elsewhere.iter().map(|interface| {
+    let elsewhere = place.elsewhere.iter().map(|(interface, len)| {
         format!(
             "VIP {vip} is on {interface}: this host answers ARP for it there, so clients would \
-             bypass the directors; remove it first (ip address show dev {interface})"
+             bypass the directors; remove it first (ip address del {vip}/{len} dev {interface})"
         )
     });
     let wider = place.wider_on_lo.map(|len| {

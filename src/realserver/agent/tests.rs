@@ -218,7 +218,7 @@ fn readiness_names_everything_that_is_wrong() {
             "lo is down, so no VIP can be reached: ip link set lo up",
             "VIP 192.168.1.200 is not on lo",
             "VIP 192.168.1.200 is on eth0: this host answers ARP for it there, so clients would \
-             bypass the directors; remove it first (ip address show dev eth0)",
+             bypass the directors; remove it first (ip address del 192.168.1.200/32 dev eth0)",
             "net.ipv4.conf.eth0.arp_ignore is 3, which outdoes 1 on all and lets eth0 tell the \
              LAN about the VIP: set it to 0",
             "service nginx: connection refused",

@@ -30,7 +30,7 @@ fn a_vip_on_another_interface_is_refused_by_name() {
         refusals(vip, &place),
         [
             "VIP 192.168.1.200 is on eth0: this host answers ARP for it there, so clients would \
-          bypass the directors; remove it first (ip address show dev eth0)"
+          bypass the directors; remove it first (ip address del 192.168.1.200/32 dev eth0)"
         ]
     );
 }
