@@ -131,17 +131,18 @@ fn killed_at_any_moment_it_still_restores_the_first_values_when_it_stops() {
     set_sysctl("lo/arp_ignore", "2");
     let config = "drain = \"20ms\"\n";
     for moment in 0..20 {
+        // A start takes some 2 ms and so does a stop, after its drain of 20 ms.
+        let step = Duration::from_micros(200) * moment;
         let mut agent = if moment % 2 == 0 {
-            // While it starts.
-            host.spawn(config)
+            let agent = host.spawn(config);
+            thread::sleep(step);
+            agent
         } else {
-            // While it drains and stops.
             let agent = host.start_with(config);
             agent.signal(Signal::SIGTERM);
+            thread::sleep(Duration::from_millis(19) + step);
             agent
         };
-        // Spread over the 20 ms or so that either takes.
-        thread::sleep(Duration::from_micros(1_300 * moment));
         agent.kill();
         let quiet = sysctl("all/arp_ignore") == "1" && sysctl("all/arp_announce") == "2";
         assert!(

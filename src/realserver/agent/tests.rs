@@ -95,6 +95,19 @@ fn arp_stays_quiet_while_a_vip_cannot_be_removed() {
 }
 
 #[test]
+fn no_vip_is_added_while_arp_cannot_be_quieted() {
+    let host = Host::fresh();
+    let mut agent = host.start(&config(&[VIP]));
+    for _ in 0..3 {
+        let actions = agent.reconcile(at(1), host.kernel.clone());
+        let adds = |action: &Action| matches!(action, Action::AddVip { .. });
+        assert!(!actions.iter().any(adds), "{actions:?}");
+        agent.failed(&actions[1], "read-only file system");
+    }
+    assert_eq!(agent.status().state, State::NotReady);
+}
+
+#[test]
 fn what_somebody_takes_away_is_put_back_and_counted() {
     let mut host = Host::fresh();
     let mut agent = host.start(&config(&[VIP]));
