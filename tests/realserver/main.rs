@@ -196,6 +196,7 @@ fn a_vip_that_was_there_before_the_first_start_stays() {
     let mut agent = host.start();
     agent.kill();
     let mut agent = host.start();
+    assert!(agent.log().contains("left there at the stop"));
     assert!(
         ip("-o address show dev lo").contains("lo:7"),
         "an existing label is kept"
@@ -249,6 +250,18 @@ fn a_taken_port_is_one_clear_line_and_nothing_is_touched() {
     );
     assert!(!has_vip());
     assert_eq!(arp(), ["0", "0", "0", "0"]);
+}
+
+#[test]
+fn a_start_that_cannot_be_completed_is_undone() {
+    let host = Host::new();
+    fs::write("/proc/sys/net/ipv6/conf/lo/disable_ipv6", "1").unwrap();
+    let mut agent = host.spawn("vips = [\"2001:db8::200\"]\n");
+    assert_eq!(agent.wait().code(), Some(1));
+    assert!(agent.log().contains("2001:db8::200/128"), "{}", agent.log());
+    assert!(!has_vip());
+    assert_eq!(arp(), ["0", "0", "0", "0"]);
+    assert!(!host.journal().exists());
 }
 
 #[test]

@@ -129,6 +129,19 @@ fn what_somebody_takes_away_is_put_back_and_counted() {
 }
 
 #[test]
+fn a_vip_that_is_taken_away_again_before_the_next_look_counts_twice() {
+    let mut host = Host::fresh();
+    let mut agent = host.start(&config(&[VIP]));
+    host.settle(&mut agent);
+    for count in 1..=2 {
+        host.kernel.addresses.clear();
+        let actions = agent.reconcile(at(2), host.kernel.clone());
+        host.perform(&mut agent, actions);
+        assert_eq!(agent.status().vips[0].repaired, count);
+    }
+}
+
+#[test]
 fn a_failing_repair_counts_once_and_its_reason_is_told() {
     let mut host = Host::fresh();
     let mut agent = host.start(&config(&[VIP]));
@@ -378,25 +391,23 @@ impl Host {
 
     fn perform(&mut self, agent: &mut Agent, actions: Vec<Action>) {
         for action in actions {
-            match action {
-                Action::Record(journal) => {
-                    self.disk = journal.clone();
-                    agent.recorded(journal);
-                }
+            match &action {
+                Action::Record(journal) => self.disk = journal.clone(),
                 Action::WriteSysctl { write, .. } => {
-                    self.kernel.sysctls.insert(write.key, write.to);
+                    self.kernel.sysctls.insert(write.key.clone(), write.to);
                 }
                 Action::AddVip { lo, address, .. } => {
                     let quiet = ALL_AND_LO
                         .iter()
                         .all(|(wanted, key)| self.get(key) >= *wanted);
                     assert!(quiet || address.address.address.is_ipv6());
-                    self.kernel.addresses.push(vip::as_listed(lo, &address));
+                    self.kernel.addresses.push(vip::as_listed(*lo, address));
                 }
                 Action::RemoveVip { vip, .. } => {
-                    self.kernel.addresses.retain(|a| a.address.address != vip);
+                    self.kernel.addresses.retain(|a| a.address.address != *vip);
                 }
             }
+            agent.done(action, at(1));
         }
     }
 
