@@ -208,7 +208,7 @@ impl fmt::Display for Director {
         let up = elapsed(self.started, self.now);
         writeln!(
             f,
-            "lvsd director {router_id}, version {version}, pid {pid}, up {up}"
+            "lvsd {version}, director {router_id}, pid {pid}, up {up}"
         )?;
         let read = elapsed(self.config.loaded, self.now);
         writeln!(f, "configuration {}, read {read} ago", self.config.path)?;
