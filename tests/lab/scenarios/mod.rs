@@ -1,7 +1,9 @@
 //! Every scenario, by what it is about.
 
+mod checks;
 mod demo;
 mod lab_itself;
+mod reload;
 mod table;
 mod vrrp;
 mod vrrp_faults;
@@ -12,8 +14,10 @@ use super::scenario::Scenario;
 
 /// Each file's scenarios; a new file is added here.
 const ALL: &[&[Scenario]] = &[
+    checks::SCENARIOS,
     demo::SCENARIOS,
     lab_itself::SCENARIOS,
+    reload::SCENARIOS,
     table::SCENARIOS,
     vrrp::SCENARIOS,
     vrrp_faults::SCENARIOS,
