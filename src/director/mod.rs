@@ -77,6 +77,10 @@ impl Error {
             Self::Vips(vips::Error::Announce(_)) => {
                 Some("run as root, or with CAP_NET_RAW and CAP_NET_ADMIN".to_owned())
             }
+            Self::Vips(vips::Error::Elsewhere { there, .. }) => Some(format!(
+                "take it off there: ip address del {} dev {}",
+                there.address, there.interface
+            )),
             Self::Forwarding(forwarding::Error::Sysctl(_)) => {
                 Some("run as root, or set it before: sysctl -w net.ipv4.ip_forward=1".to_owned())
             }
@@ -114,6 +118,7 @@ pub async fn run(config: DirectorConfig, path: PathBuf, runtime_dir: PathBuf) ->
             async move { drop(stopped.changed().await) },
         ))
     };
+    vips::refuse_held_elsewhere(&config.vrrp, &runtime_dir).await?;
     let core = Core::start(config, path, &runtime_dir).await?;
     let servers = [serve(socket.into()), serve(port.into())];
     let outcome = core.run(signals, asks).await;

@@ -30,14 +30,15 @@ mod store;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use tokio::sync::{Notify, watch};
 
 use super::vrrp::{InstanceStatus, VrrpHandle};
-use crate::sys::rtnetlink;
+use crate::config::director::VrrpInstance;
+use crate::sys::rtnetlink::{self, Rtnetlink};
 pub use plan::Place;
 
 /// What the keeper did.
@@ -81,6 +82,49 @@ pub enum Error {
     /// The file of an earlier run.
     #[error(transparent)]
     Store(#[from] store::Error),
+    /// A virtual address is on another interface of this host, where it would
+    /// stay when another director is master.
+    #[error(
+        "cannot put {} on {}: this host has it on {} already",
+        place.address.address, place.interface, there.interface
+    )]
+    Elsewhere {
+        /// Where it belongs.
+        place: Place,
+        /// Where it is.
+        there: Place,
+    },
+}
+
+/// Looks for virtual addresses that are on another interface of this host: a
+/// director that cannot hold them must not become master. Needs a tokio runtime.
+///
+/// # Errors
+/// The first such address, or what kept it from looking.
+pub async fn refuse_held_elsewhere(
+    instances: &BTreeMap<String, VrrpInstance>,
+    runtime_dir: &Path,
+) -> Result<(), Error> {
+    let owned = open_store(runtime_dir).load()?;
+    let netlink = Rtnetlink::open().map_err(Error::Netlink)?;
+    let kernel = plan::Kernel {
+        links: netlink.links().await.map_err(Error::Netlink)?,
+        addresses: netlink.addresses().await.map_err(Error::Netlink)?,
+    };
+    let places = instances.values().flat_map(|instance| {
+        instance.addresses.iter().map(|address| Place {
+            interface: instance.interface.clone(),
+            address: *address,
+        })
+    });
+    match plan::held_elsewhere(places, &owned, &kernel) {
+        Some((place, there)) => Err(Error::Elsewhere { place, there }),
+        None => Ok(()),
+    }
+}
+
+fn open_store(runtime_dir: &Path) -> store::Store {
+    store::Store::open(runtime_dir.join("director-vips.json"))
 }
 
 /// The running VIP keeper.
@@ -112,7 +156,7 @@ pub fn spawn(runtime_dir: PathBuf, vrrp: &VrrpHandle) -> Result<VipsHandle, Erro
     let stop = Arc::new(Notify::new());
     let (ready, started) = std::sync::mpsc::channel();
     let config = keeper::Config {
-        store: store::Store::open(runtime_dir.join("director-vips.json")),
+        store: open_store(&runtime_dir),
         vrrp: vrrp.status.clone(),
         commands: vrrp.commands.clone(),
         publisher,

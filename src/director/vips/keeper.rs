@@ -18,6 +18,7 @@ use super::store::Store;
 use super::{Error, VipsStatus};
 use crate::director::vrrp::{Command, Commands, VrrpStatus};
 use crate::lvs::Prefixed;
+use crate::status::text::chain;
 use crate::sys::address::NewAddress;
 use crate::sys::clock;
 use crate::sys::neighbour::Announcer;
@@ -383,15 +384,4 @@ impl Keeper {
         }
         self.config.publisher.send_replace(Arc::new(status));
     }
-}
-
-/// An error and its causes, on one line.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

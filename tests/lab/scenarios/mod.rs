@@ -2,7 +2,9 @@
 
 mod checks;
 mod demo;
+mod faults;
 mod lab_itself;
+mod nat;
 mod reload;
 mod table;
 mod vrrp;
@@ -16,7 +18,9 @@ use super::scenario::Scenario;
 const ALL: &[&[Scenario]] = &[
     checks::SCENARIOS,
     demo::SCENARIOS,
+    faults::SCENARIOS,
     lab_itself::SCENARIOS,
+    nat::SCENARIOS,
     reload::SCENARIOS,
     table::SCENARIOS,
     vrrp::SCENARIOS,

@@ -106,7 +106,7 @@ fn a_refused_reload_leaves_the_running_configuration_running(lab: &Lab) {
         .server_key("scheduler", "'wrrr'")
         .vrrp_key("priority", "300")
         .check_key("interval", "'6'")
-        .pool("['192.168.1.53:80', '192.168.1.53:80']");
+        .pool("['192.168.1.53:80', '192.168.1.999']");
     host.reload(&director, &bad.text());
     lab.say(&host.run("lvsd status").ok());
     every_error_is_told(host, &director);
