@@ -6,6 +6,10 @@
     clippy::disallowed_methods,
     reason = "a test program: it waits in real time"
 )]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test program: what goes wrong in a helper fails the test"
+)]
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

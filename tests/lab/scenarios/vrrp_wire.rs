@@ -63,7 +63,7 @@ fn adverts_on_the_wire_are_those_of_the_rfcs(lab: &Lab) {
     lab.say("version 2 is as RFC 3768 says, and its last word has priority 0");
 
     let director = pair.lvs51.director(&DirectorFile::vrrp_only(100));
-    sees("VRRPv3, Advertisement, vrid 51, prio 100, intvl 10cs, length 12, addrs: 192.168.1.200");
+    sees("VRRPv3, Advertisement, vrid 51, prio 100, intvl 10cs, length 12,");
     director.terminate();
     sees("VRRPv3, Advertisement, vrid 51, prio 0, intvl 10cs");
     let log = capture.log();
@@ -133,6 +133,10 @@ fn forged_truncated_and_foreign_packets_are_counted_and_move_nothing(lab: &Lab) 
     let first = pair.lvs51.director(&DirectorFile::vrrp_only(100));
     pair.lvs52.director(&DirectorFile::vrrp_only(50));
     pair.become_states("master", "backup");
+    let transitions = || {
+        [&pair.lvs51, &pair.lvs52].map(|host| number(&host.status()["vrrp"][0]["became_master"]))
+    };
+    let before = transitions();
     let good = advert(51, 255);
     let changed = |index: usize, byte: u8| {
         let mut bytes = good.clone();
@@ -171,13 +175,7 @@ fn forged_truncated_and_foreign_packets_are_counted_and_move_nothing(lab: &Lab) 
     }
     send(&pair.client, 255, GROUP, &[], 20);
     send(&pair.client, 255, GROUP, &[0x31; 3000], 20);
-    for host in [&pair.lvs51, &pair.lvs52] {
-        let router = &host.status()["vrrp"][0];
-        assert_eq!(
-            number(&router["became_master"]),
-            u64::from(host.name() == "lvs51")
-        );
-    }
+    assert_eq!(transitions(), before, "nobody moved");
     pair.become_states("master", "backup");
     let discarded = pair.lvs51.status();
     lab.say(&format!(
