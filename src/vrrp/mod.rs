@@ -24,6 +24,8 @@
 //! | RFC 9568 §6.4.2: the master down timer fires, the router is master | a timer handled more than one advert interval late starts one further, shorter wait, once | the host slept: the master's adverts may not have been read |
 
 pub mod advert;
+#[cfg(test)]
+mod dice;
 pub mod discard;
 pub mod ipv4;
 pub mod receive;

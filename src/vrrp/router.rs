@@ -314,3 +314,6 @@ impl Router {
         actions
     }
 }
+
+#[cfg(test)]
+mod tests;
