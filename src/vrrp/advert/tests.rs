@@ -260,3 +260,11 @@ fn the_longest_advert_goes_there_and_back() {
     assert_eq!(message.len(), 8 + 255 * 4 + 8);
     assert_eq!(Advert::decode(&message, Family::Ipv4), Ok(advert));
 }
+
+#[test]
+fn of_both_forms_the_standard_one_is_heard_last() {
+    let forms: Vec<_> = Forms::Both.each().collect();
+    assert_eq!(forms, [Checksum::PseudoHeader, Checksum::MessageOnly]);
+    let form = Checksum::PseudoHeader;
+    assert!(Forms::One(form).each().eq([form]));
+}

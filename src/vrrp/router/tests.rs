@@ -1,6 +1,7 @@
 use super::*;
 use crate::vrrp::advert::Advert;
 
+mod deviations;
 mod lan;
 mod random;
 mod rules;

@@ -206,22 +206,24 @@ impl Lan {
             Action::SendAdvert {
                 source,
                 priority,
-                checksum,
+                forms,
             } => {
                 if !host.plugged || host.mute {
                     return;
                 }
-                let checksum = host.only.unwrap_or(checksum);
+                let forms = host.only.map_or(forms, Forms::One);
                 let advert = host.router.settings().advert(priority);
-                let message = advert.encode(checksum, source, MULTICAST_V4.into());
                 let at = self.now + LATENCY;
-                let others = self.hosts.keys().filter(|other| **other != name);
-                self.flying.extend(others.map(|to| Flight {
-                    at,
-                    to,
-                    source,
-                    message: message.clone(),
-                }));
+                for form in forms.each() {
+                    let message = advert.encode(form, source, MULTICAST_V4.into());
+                    let others = self.hosts.keys().filter(|other| **other != name);
+                    self.flying.extend(others.map(|to| Flight {
+                        at,
+                        to,
+                        source,
+                        message: message.clone(),
+                    }));
+                }
             }
         }
     }

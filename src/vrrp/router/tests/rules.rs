@@ -2,18 +2,18 @@
 
 use super::*;
 
-fn backup(version: Version, priority: u8) -> (Router, Instant) {
+pub(super) fn backup(version: Version, priority: u8) -> (Router, Instant) {
     let now = start();
     (started(settings(version, priority), now), now)
 }
 
 /// How long after `now` the deadline is.
-fn wait(router: &Router, now: Instant) -> Duration {
+pub(super) fn wait(router: &Router, now: Instant) -> Duration {
     router.deadline().unwrap() - now
 }
 
-const DOWN_100: Duration = Duration::from_micros(3_609_375);
-const SKEW_100: Duration = Duration::from_micros(609_375);
+pub(super) const DOWN_100: Duration = Duration::from_micros(3_609_375);
+pub(super) const SKEW_100: Duration = Duration::from_micros(609_375);
 
 /// 6.4.1-a.
 #[test]
@@ -265,142 +265,4 @@ fn preempt_has_no_part_in_being_master() {
     assert_eq!(router.state(), State::Master);
     feed(&mut router, now, hear(V3, LESSER, 101));
     assert_eq!(router.state(), State::Backup);
-}
-
-/// Deviation: answers are a centisecond apart.
-#[test]
-fn a_flood_of_lesser_adverts_is_not_answered_packet_for_packet() {
-    for priority in [0, 50] {
-        let (mut router, now) = master(settings(V3, 100));
-        let mut answers = 0;
-        for n in 0..10_000 {
-            let at = now + Duration::from_micros(n * 10);
-            if router.deadline().unwrap() <= at {
-                answers += usize::from(feed(&mut router, at, Event::Deadline) != "");
-            }
-            let sent = feed(&mut router, at, hear(V3, LESSER, priority));
-            answers += usize::from(sent.contains("advert"));
-        }
-        assert!((9..=11).contains(&answers), "{answers} answers in 100 ms");
-    }
-}
-
-/// timers: wake late = listen before claiming.
-#[test]
-fn a_backup_that_wakes_late_listens_once_more_but_only_once() {
-    let (mut router, now) = backup(V3, 100);
-    let late = now + DOWN_100 + millis(1_001);
-    let told = notices(&mut router, late, Event::Deadline);
-    assert_eq!(
-        told,
-        [Notice::ListensAgain {
-            late: millis(1_001)
-        }]
-    );
-    assert_eq!(router.state(), State::Backup);
-    assert_eq!(wait(&router, late), secs(1) + SKEW_100);
-    let late_again = late + secs(10);
-    assert_eq!(
-        feed(&mut router, late_again, Event::Deadline),
-        "advert 100, claim"
-    );
-
-    let (mut router, now) = backup(V3, 100);
-    let in_time = now + DOWN_100 + millis(1_000);
-    assert_eq!(
-        feed(&mut router, in_time, Event::Deadline),
-        "advert 100, claim"
-    );
-}
-
-/// 3-5.2.8: the form of checksum.
-#[test]
-fn adverts_go_out_in_the_form_of_checksum_that_was_heard_last() {
-    let form = |router: &mut Router, now| {
-        let forms: Vec<_> = router
-            .handle(now, Event::Deadline)
-            .filter_map(|action| match action {
-                Action::SendAdvert { checksum, .. } => Some(checksum),
-                _ => None,
-            })
-            .collect();
-        forms[0]
-    };
-    let (mut router, now) = master(settings(V3, 100));
-    assert_eq!(form(&mut router, now + secs(1)), Checksum::MessageOnly);
-    let keepalived = Heard {
-        checksum: Checksum::PseudoHeader,
-        ..heard(V3, LESSER, 50)
-    };
-    feed(&mut router, now + secs(1), Event::Heard(keepalived));
-    assert_eq!(form(&mut router, now + secs(2)), Checksum::PseudoHeader);
-}
-
-#[test]
-fn reconfiguring_a_backup_keeps_the_time_it_has_waited() {
-    let (mut router, now) = backup(V3, 100);
-    let at = now + secs(1);
-    feed(&mut router, at, Event::Reconfigure(settings(V3, 200)));
-    assert_eq!(wait(&router, now), secs(3) + Duration::from_micros(218_750));
-    let late = now + millis(3_300);
-    let mut router = backup(V3, 100).0;
-    feed(&mut router, late, Event::Reconfigure(settings(V3, 254)));
-    assert!(
-        router.deadline().unwrap() >= late,
-        "no deadline in the past"
-    );
-}
-
-#[test]
-fn reconfiguring_a_master_tells_its_backups_at_once_and_keeps_the_role() {
-    let (mut router, now) = master(settings(V3, 100));
-    let slower = Settings {
-        advert_interval: secs(3),
-        ..settings(V3, 100)
-    };
-    let at = now + millis(500);
-    let actions = feed(&mut router, at, Event::Reconfigure(slower));
-    assert_eq!(actions, "advert 100, claim");
-    assert_eq!(wait(&router, at), secs(3));
-}
-
-#[test]
-fn what_a_crash_left_stays_until_somebody_is_heard() {
-    let now = start();
-    let router = Router::new(settings(V3, 100), now);
-    assert_eq!(router.claim(), Claim::Undecided);
-    for priority in [50, 200] {
-        let (mut router, now) = backup(V3, 100);
-        assert_eq!(router.claim(), Claim::Undecided);
-        feed(&mut router, now, hear(V3, LESSER, priority));
-        assert_eq!(router.claim(), Claim::Release);
-    }
-    let (mut router, now) = backup(V3, 100);
-    feed(&mut router, now, Event::LinkDown(LinkFault::Down));
-    assert_eq!(router.claim(), Claim::Release);
-}
-
-#[test]
-fn causes_read_as_sentences() {
-    let peer = Peer {
-        address: ip(OWN),
-        priority: 200,
-    };
-    let silence = DOWN_100;
-    for (cause, text) in [
-        (
-            Cause::Outranked(peer),
-            "heard 192.168.1.51 with priority 200",
-        ),
-        (
-            Cause::MasterSilent { peer, silence },
-            "master 192.168.1.51 silent for 3.61 s",
-        ),
-        (
-            Cause::LinkDown(LinkFault::NoCarrier),
-            "the interface does not work: no carrier",
-        ),
-    ] {
-        assert_eq!(cause.to_string(), text);
-    }
 }
