@@ -30,7 +30,7 @@ mod store;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -107,7 +107,7 @@ impl VipsHandle {
 ///
 /// It reads the file of an earlier run and tells the VRRP thread of every
 /// interface that a virtual router is configured on.
-pub fn spawn(runtime_dir: PathBuf, vrrp: &VrrpHandle) -> Result<VipsHandle, Error> {
+pub fn spawn(runtime_dir: &Path, vrrp: &VrrpHandle) -> Result<VipsHandle, Error> {
     let (publisher, status) = watch::channel(Arc::default());
     let stop = Arc::new(Notify::new());
     let (ready, started) = std::sync::mpsc::channel();

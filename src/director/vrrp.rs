@@ -121,3 +121,6 @@ pub fn spawn() -> io::Result<VrrpHandle> {
         join,
     })
 }
+
+#[cfg(test)]
+mod tests;
