@@ -25,6 +25,7 @@
 mod announce;
 mod keeper;
 mod link;
+mod log;
 mod plan;
 mod store;
 
@@ -131,4 +132,15 @@ pub fn spawn(runtime_dir: &Path, vrrp: &VrrpHandle) -> Result<VipsHandle, Error>
         Ok(Err(error)) => Err(error),
         Err(_) => Err(Error::Start(io::Error::other("its thread ended"))),
     }
+}
+
+/// An error and its causes, on one line.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
 }
