@@ -47,6 +47,8 @@ struct Keeper {
     netlink: Rtnetlink,
     announcer: Announcer,
     owned: BTreeSet<Place>,
+    /// What the file says is owned.
+    saved: BTreeSet<Place>,
     schedule: Schedule,
     kernel: Kernel,
     /// What was announced last, by virtual router: since when it is master, and
@@ -95,6 +97,7 @@ fn start(config: Config) -> Result<(Keeper, Changes), Error> {
         netlink: Rtnetlink::open().map_err(Error::Netlink)?,
         announcer: Announcer::open().map_err(Error::Announce)?,
         config,
+        saved: owned.clone(),
         owned,
         schedule: Schedule::default(),
         kernel: Kernel::default(),
@@ -228,13 +231,11 @@ impl Keeper {
                 ..VipsStatus::default()
             },
         };
-        let before = self.owned.clone();
         self.owned.extend(plan.ops.iter().filter_map(|op| match op {
             Op::Add(_, place) => Some(place.clone()),
             Op::Remove(..) | Op::Forget(_) => None,
         }));
-        self.save_unless(&before, &mut applied);
-        let recorded = self.owned.clone();
+        self.save(&mut applied);
         for op in &plan.ops {
             match (self.perform(op).await, op) {
                 (Ok(()), Op::Add(_, place)) => {
@@ -249,7 +250,7 @@ impl Keeper {
                 }
             }
         }
-        self.save_unless(&recorded, &mut applied);
+        self.save(&mut applied);
         applied
     }
 
@@ -289,13 +290,16 @@ impl Keeper {
 
     /// Writes down what lvsd owns, unless the file says so already. An address
     /// that cannot be written down is added all the same: clients come first.
-    fn save_unless(&self, saved: &BTreeSet<Place>, applied: &mut Applied) {
-        if self.owned == *saved {
+    fn save(&mut self, applied: &mut Applied) {
+        if self.owned == self.saved {
             return;
         }
-        if let Err(error) = self.config.store.save(&self.owned) {
-            applied.failed = true;
-            applied.status.error = Some(chain(&error));
+        match self.config.store.save(&self.owned) {
+            Ok(()) => self.saved.clone_from(&self.owned),
+            Err(error) => {
+                applied.failed = true;
+                applied.status.error = Some(chain(&error));
+            }
         }
     }
 

@@ -158,8 +158,12 @@ impl Instance {
                 Action::SendAdvert {
                     source,
                     priority,
-                    checksum,
-                } => self.send(now, (source, priority, checksum), interface, log),
+                    forms,
+                } => {
+                    for form in forms.each() {
+                        self.send(now, (source, priority, form), interface, log);
+                    }
+                }
                 Action::ClaimVips | Action::AnnounceVips => self.announcements += 1,
                 // Claim and state tell it: see `Face`.
                 Action::ReleaseVips => {}

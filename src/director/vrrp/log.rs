@@ -152,7 +152,10 @@ fn write_notice(instance: &str, interface: &str, notice: Notice) {
             instance,
             interface, "another master: heard {peer} while master"
         ),
-        Notice::RivalGone(peer) => info!(instance, interface, "the other master, {peer}, is gone"),
+        Notice::RivalGone(peer) => info!(
+            instance,
+            interface, "the other master is no longer heard: {peer}"
+        ),
         Notice::ListensAgain { late } => warn!(
             instance,
             interface,
