@@ -187,6 +187,12 @@ impl<'a> Document<'a> {
     }
 }
 
+/// Whether the text has one of these keys at its top level.
+pub(super) fn has_any_key(text: &str, keys: &[&str]) -> bool {
+    let (root, _) = DeTable::parse_recoverable(text);
+    keys.iter().any(|key| root.get_ref().contains_key(*key))
+}
+
 /// What a span belongs to.
 enum Place {
     Key,

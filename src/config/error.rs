@@ -14,6 +14,16 @@ pub enum Error {
         /// Why not.
         source: std::io::Error,
     },
+    /// An address of the command line cannot be a VIP.
+    #[error(
+        "--vip {vip}: {message}\n    name the address that clients connect to, such as 192.168.1.200"
+    )]
+    Vip {
+        /// The address.
+        vip: std::net::IpAddr,
+        /// Why not.
+        message: String,
+    },
     /// The file was read, and says something that cannot be done.
     #[error("{}", Report { path, problems })]
     Refused {

@@ -2,13 +2,13 @@
 //! or knows a default.
 //!
 //! Two layers. The private `raw` module mirrors the files; [`director`] and
-//! [`realserver`] hold what the program uses. [`document`] stands between them:
+//! [`realserver`] hold what the program uses. `document` stands between them:
 //! it remembers where each value was written, so that every error names its
 //! file, line and key.
 
 pub mod check;
 pub mod director;
-pub mod document;
+mod document;
 pub mod error;
 mod pool;
 mod raw;
@@ -23,6 +23,30 @@ pub use error::Error;
 
 /// Where the director's file is unless told otherwise.
 pub const DIRECTOR_FILE: &str = "/etc/lvsd/director.toml";
+
+/// A file of either role.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum File {
+    /// A director's.
+    Director(director::DirectorConfig),
+    /// A real server's.
+    RealServer(realserver::RealServerConfig),
+}
+
+impl File {
+    /// Reads a file of either role, told apart by their keys.
+    ///
+    /// # Errors
+    /// [`Error`], as the role's own reader gives it.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let text = read(path)?;
+        if document::has_any_key(&text, &realserver::KEYS) {
+            realserver::RealServerConfig::parse(path, &text, false).map(Self::RealServer)
+        } else {
+            director::DirectorConfig::parse(path, &text).map(Self::Director)
+        }
+    }
+}
 
 /// Reads a whole file.
 ///

@@ -56,14 +56,17 @@ pub const DRAIN: Duration = Duration::from_secs(10);
 pub const READINESS_LISTEN: SocketAddr =
     SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), READINESS_PORT);
 
+/// The keys that only a real server's file has.
+pub(super) const KEYS: [&str; 4] = ["vips", "drain", "readiness", "service"];
+
 const VIP_MEND: &str = "write the address of the VIP alone, such as \"192.168.1.200\"";
 
 impl RealServerConfig {
     /// The configuration of an agent that was given VIPs and no file.
     ///
     /// # Errors
-    /// What is wrong with the first VIP that cannot be one.
-    pub fn from_vips(vips: &[IpAddr]) -> Result<Self, String> {
+    /// [`Error::Vip`] for the first VIP that cannot be one.
+    pub fn from_vips(vips: &[IpAddr]) -> Result<Self, Error> {
         let mut config = Self {
             vips: Vec::new(),
             forwarding: Forwarding::DirectRoute,
@@ -81,10 +84,10 @@ impl RealServerConfig {
     /// Adds the VIPs of the command line to those of the file.
     ///
     /// # Errors
-    /// What is wrong with the first VIP that cannot be one.
-    pub fn add_vips(&mut self, vips: &[IpAddr]) -> Result<(), String> {
+    /// [`Error::Vip`] for the first VIP that cannot be one.
+    pub fn add_vips(&mut self, vips: &[IpAddr]) -> Result<(), Error> {
         for vip in vips {
-            legal_vip(*vip).map_err(|message| format!("--vip {vip}: {message}"))?;
+            legal_vip(*vip).map_err(|message| Error::Vip { vip: *vip, message })?;
             if !self.vips.contains(vip) {
                 self.vips.push(*vip);
             }

@@ -313,3 +313,82 @@ fn an_unreadable_file_says_what_to_do() {
         "{told}"
     );
 }
+
+/// The file of that name in `config/`.
+fn shipped(name: &str) -> (std::path::PathBuf, String) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("config")
+        .join(name);
+    let text = std::fs::read_to_string(&path).unwrap();
+    (path, text)
+}
+
+#[test]
+fn the_shipped_files_are_good_with_and_without_what_is_commented_out() {
+    for name in ["director.toml", "realserver.toml"] {
+        let (path, text) = shipped(name);
+        super::File::read(&path).unwrap();
+        let key = |line: &str| {
+            let rest = line.strip_prefix("# ")?;
+            let (key, _) = rest.split_once(" = ")?;
+            let plain = key
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+            (plain && key != "real_servers").then(|| rest.to_owned())
+        };
+        let lines = text
+            .lines()
+            .map(|line| key(line).unwrap_or_else(|| line.to_owned()));
+        let text = lines
+            .collect::<Vec<_>>()
+            .join("\n")
+            .replace("type = \"tcp\" ", "type = \"http\" ");
+        let result = match name {
+            "director.toml" => DirectorConfig::parse(&path, &text).map(|_| ()),
+            _ => RealServerConfig::parse(&path, &text, false).map(|_| ()),
+        };
+        assert!(result.is_ok(), "{}\n{text}", result.unwrap_err());
+    }
+}
+
+#[test]
+fn the_shipped_files_name_the_defaults_that_the_program_has() {
+    let (path, text) = shipped("director.toml");
+    let timing = super::check::DEFAULT_TIMING;
+    for (key, value) in [
+        ("interval", super::values::show_duration(timing.interval)),
+        ("timeout", super::values::show_duration(timing.timeout)),
+        (
+            "retry_delay",
+            super::values::show_duration(timing.retry_delay),
+        ),
+    ] {
+        let line = text
+            .lines()
+            .find(|line| line.starts_with(&format!("{key} = ")))
+            .unwrap();
+        assert!(
+            line.contains(&format!("# default \"{value}\"")),
+            "{}: {line}",
+            path.display()
+        );
+    }
+    let default = |key: &str, value: u32| {
+        let line = text
+            .lines()
+            .find(|line| line.starts_with(&format!("{key} = ")))
+            .unwrap();
+        assert!(
+            line.contains(&format!("# default {value}")),
+            "{}: {line}",
+            path.display()
+        );
+    };
+    default("retries", timing.retries);
+    default("rise", timing.rise);
+    let (_, agent) = shipped("realserver.toml");
+    assert!(agent.contains(&format!(
+        "# default \"{}\"",
+        super::realserver::READINESS_LISTEN
+    )));
+}

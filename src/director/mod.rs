@@ -1,4 +1,120 @@
-//! (being written)
+//! The director: wiring of threads and tasks, order of start and stop.
+//!
+//! ```text
+//!            SIGHUP SIGTERM       GET /v1/status
+//!                  │                  │
+//!  health runner ──▶  core task  ◀────┘
+//!   (tasks)  changes │   │   │
+//!           wanted   │   │   └── instances ──▶ thread "vrrp"  ◀─ links ─┐
+//!           table    ▼   │                        │ wanted VIPs         │
+//!               thread "ipvs"                     └────────▶ thread "vips"
+//! ```
+//! Only the core task knows them all. Each thread follows the newest of what is
+//! wanted and tells what it sees through a watch that never blocks it.
 
+mod api;
+mod balancer;
+mod core;
+mod forwarding;
+mod reconcile;
+mod snapshot;
 pub mod vips;
 pub mod vrrp;
+
+use std::path::PathBuf;
+
+use crate::config::director::DirectorConfig;
+use crate::http::{self, Limits};
+use crate::sys::signal::Signals;
+
+use self::core::Core;
+
+/// Name of the director's socket in the runtime directory.
+pub const SOCKET: &str = "director.sock";
+
+/// Why the director could not start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The runtime directory could not be made.
+    #[error("cannot create the runtime directory {}", path.display())]
+    RuntimeDir {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A socket or port is not to be had.
+    #[error(transparent)]
+    Bind(#[from] http::BindError),
+    /// The IPVS thread could not start.
+    #[error(transparent)]
+    Ipvs(#[from] balancer::StartError),
+    /// VRRP could not start.
+    #[error("cannot start the VRRP thread")]
+    Vrrp(#[source] std::io::Error),
+    /// The keeper of the VIPs could not start.
+    #[error(transparent)]
+    Vips(#[from] vips::Error),
+    /// `net.ipv4.ip_forward` could not be set.
+    #[error(transparent)]
+    Forwarding(#[from] forwarding::Error),
+    /// Signals could not be taken over.
+    #[error("cannot listen for signals")]
+    Signals(#[source] std::io::Error),
+    /// A thread ended that must not end.
+    #[error("the {0} thread has failed; its last words are in the log above")]
+    Thread(&'static str),
+}
+
+impl Error {
+    /// The way out, if there is one to tell.
+    pub fn mend(&self) -> Option<String> {
+        match self {
+            Self::RuntimeDir { .. } => {
+                Some("run as root, or name another place with --runtime-dir".to_owned())
+            }
+            Self::Ipvs(balancer::StartError::Kernel(error)) => error.hint().map(str::to_owned),
+            _ => None,
+        }
+    }
+}
+
+/// Runs until it is told to stop, then takes back what it did.
+///
+/// `path` is read again on SIGHUP.
+///
+/// # Errors
+/// What kept it from starting, or a thread that failed. Everything that was
+/// done by then has been taken back.
+pub async fn run(config: DirectorConfig, path: PathBuf, runtime_dir: PathBuf) -> Result<(), Error> {
+    let signals = Signals::listen().map_err(Error::Signals)?;
+    std::fs::create_dir_all(&runtime_dir).map_err(|source| Error::RuntimeDir {
+        path: runtime_dir.clone(),
+        source,
+    })?;
+    // The socket first: whoever holds it is the only director of this directory.
+    let socket = http::bind_unix(&runtime_dir.join(SOCKET))?;
+    let port = http::bind_tcp(config.http_listen)?;
+    let (asks_tx, asks) = tokio::sync::mpsc::channel(16);
+    let (stopped_tx, stopped) = tokio::sync::watch::channel(());
+    let serve = |listener: http::Listener| {
+        let asks = asks_tx.clone();
+        let mut stopped = stopped.clone();
+        tokio::spawn(http::serve(
+            listener,
+            Limits::default(),
+            move |request| api::handle(request, asks.clone()),
+            // An error means that the sender is gone, which says the same.
+            async move { drop(stopped.changed().await) },
+        ))
+    };
+    let core = Core::start(config, path, &runtime_dir).await?;
+    let servers = [serve(socket.into()), serve(port.into())];
+    let outcome = core.run(signals, asks).await;
+    drop(stopped_tx);
+    for server in servers {
+        // A server that panicked has said so; there is nothing left to do for it.
+        let _ = server.await;
+    }
+    outcome
+}

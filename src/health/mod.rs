@@ -1,6 +1,20 @@
 //! Health checks: what is asked of a real server, how often, and when the
 //! answers make it up or down.
+//!
+//! ```text
+//!  configure ─▶ checks (when) ─▶ probe (one attempt) ─▶ verdict (up or down) ─▶ changes
+//!               └────────────── runner: the only task ───────────────────┘
+//! ```
+//! [`verdict`] and [`checks`] decide and are pure; [`probe`] asks; [`runner`]
+//! drives them. What a verdict does to the IPVS table is [`crate::pool`]'s.
 
+pub mod checks;
+pub mod probe;
+pub mod readiness;
+pub mod runner;
+pub mod verdict;
+
+use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -68,4 +82,42 @@ pub enum Outcome {
     /// It did not answer, or wrongly. The reason reads after "because": lower
     /// case, no full stop, e.g. `connection refused`.
     Failed(String),
+    /// This host could not ask, for a reason of its own such as `too many open
+    /// files`. It says nothing about the server and changes no verdict.
+    Undecided(String),
+}
+
+impl Probe {
+    /// Where the probe connects.
+    pub fn address(&self) -> SocketAddr {
+        match self {
+            Self::Tcp { address } | Self::Http { address, .. } | Self::Readiness { address } => {
+                *address
+            }
+        }
+    }
+}
+
+/// For people and logs: `tcp 192.168.1.53:80`, `http 192.168.1.53:80/health`.
+impl fmt::Display for Probe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp { address } => write!(f, "tcp {address}"),
+            Self::Http {
+                address,
+                path,
+                host: None,
+                ..
+            } => write!(f, "http {address}{path}"),
+            Self::Http {
+                address,
+                path,
+                host: Some(host),
+                ..
+            } => {
+                write!(f, "http {address}{path} (host {host})")
+            }
+            Self::Readiness { address } => write!(f, "readiness {address}"),
+        }
+    }
 }

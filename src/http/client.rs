@@ -1,10 +1,7 @@
 //! Asking a running lvsd over its Unix socket.
 
-use std::future::poll_fn;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::pin::pin;
-use std::task::Poll;
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full, Limited};
@@ -15,6 +12,8 @@ use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
 use tokio::time::timeout;
+
+use super::drive;
 
 /// How long a whole exchange may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -152,20 +151,7 @@ async fn exchange(
             .to_bytes();
         Ok(Reply { status, body })
     };
-    // The connection is driven here, not by a task of its own: dropping this
-    // future closes it.
-    let (mut asking, mut connection) = (pin!(asking), pin!(connection));
-    let mut open = true;
-    poll_fn(|context| {
-        if open && connection.as_mut().poll(context).is_ready() {
-            open = false;
-        }
-        match asking.as_mut().poll(context) {
-            Poll::Pending => Poll::Pending,
-            ready => ready,
-        }
-    })
-    .await
+    drive(connection, asking).await
 }
 
 #[cfg(test)]

@@ -6,12 +6,14 @@
 
 mod bind;
 mod client;
+mod drive;
 mod server;
 
 use std::net::IpAddr;
 
 pub use bind::{BindError, UnixSocket, bind_tcp, bind_unix};
 pub use client::{ClientError, Reply, get, post};
+pub(crate) use drive::drive;
 pub use hyper::body::Bytes;
 pub use hyper::{HeaderMap, Method, StatusCode};
 use serde::Serialize;

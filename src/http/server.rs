@@ -156,25 +156,12 @@ async fn accept_all<H, F>(
     let places = Arc::new(Semaphore::new(limits.connections));
     let peers = Peers::new(limits.connections_per_peer);
     let limits = Arc::new(limits);
-    let mut failing = false;
     loop {
         while exchanges.try_join_next().is_some() {}
         let Ok(place) = Arc::clone(&places).acquire_owned().await else {
             return;
         };
-        let (stream, peer) = match listener.accept().await {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                // Once per streak: out of file descriptors lasts a while.
-                if !failing {
-                    warn!(%error, "cannot accept an HTTP connection");
-                }
-                failing = true;
-                sleep(ACCEPT_PAUSE).await;
-                continue;
-            }
-        };
-        failing = false;
+        let (stream, peer) = accept_one(listener).await;
         let Some(seat) = peers.admit(peer) else {
             debug!(?peer, "HTTP connection closed: too many from this address");
             continue;
@@ -187,6 +174,24 @@ async fn accept_all<H, F>(
                 Stream::Unix(stream) => exchange(stream, peer, &limits, handler).await,
             }
         });
+    }
+}
+
+/// Waits for a connection, however long the listener is unable to accept one.
+async fn accept_one(listener: &Listener) -> (Stream, Option<IpAddr>) {
+    let mut failing = false;
+    loop {
+        match listener.accept().await {
+            Ok(accepted) => return accepted,
+            Err(error) => {
+                // Once per streak: out of file descriptors lasts a while.
+                if !failing {
+                    warn!(%error, "cannot accept an HTTP connection");
+                }
+                failing = true;
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
     }
 }
 

@@ -1,7 +1,18 @@
 //! IP Virtual Server: the table of virtual and real servers, the difference
 //! between two tables, and the kernel interface that reads and changes it.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`table`] | the table: what is wanted, and what the kernel has |
+//! | [`plan`] | the ops that turn one table into the other |
+//! | [`kernel`] | the table as the kernel reports it, with its counters |
+//! | [`wire`] | generic netlink attributes to bytes and back |
+//! | [`client`] | the socket: dump and apply |
 
+#[cfg(test)]
+mod captures;
 pub mod client;
+pub mod kernel;
 pub mod plan;
 pub mod table;
 pub mod wire;

@@ -2,6 +2,7 @@
 //! has, in the same type, so that one can be taken from the other.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use crate::lvs::{Forwarding, RealServerId, Scheduler, VirtualServerId, Weight};
@@ -28,6 +29,22 @@ pub struct Settings {
     pub persistence: Option<Persistence>,
 }
 
+/// `wrr`, `wrr persistent 60s`, `wrr persistent 60s mask 24`: the mask is left out
+/// where each client counts for itself.
+impl fmt::Display for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.scheduler)?;
+        let Some(persistence) = self.persistence else {
+            return Ok(());
+        };
+        write!(f, " persistent {}s", persistence.timeout.as_secs())?;
+        match persistence.prefix_len {
+            32 | 128 => Ok(()),
+            prefix_len => write!(f, " mask {prefix_len}"),
+        }
+    }
+}
+
 /// A client (or its whole network) keeps its real server for a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Persistence {
@@ -49,4 +66,15 @@ pub struct RealServer {
     pub upper_threshold: u32,
     /// New connections again below this many; 0: three quarters of the upper.
     pub lower_threshold: u32,
+}
+
+/// `dr weight 1`, `nat weight 10 thresholds 800..1000`.
+impl fmt::Display for RealServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} weight {}", self.forwarding, self.weight)?;
+        match (self.lower_threshold, self.upper_threshold) {
+            (0, 0) => Ok(()),
+            (lower, upper) => write!(f, " thresholds {lower}..{upper}"),
+        }
+    }
 }

@@ -1,1 +1,94 @@
-//! (being written)
+//! The real-server agent: the VIP on `lo`, ARP that is silent about it, and an
+//! endpoint that tells the directors whether to send clients.
+//!
+//! ```text
+//!  rtnetlink changes ─┐                       ┌─▶ kernel: addresses, sysctls
+//!  every second ──────┤                       ├─▶ journal: what was there before
+//!  signals ───────────┼─▶ driver ─▶ Agent ────┤
+//!  drain deadline ────┤   (loop)    (pure)    └─▶ answers ─▶ /ready on TCP
+//!  verdicts ──────────┘                                      /v1/status on the socket
+//! ```
+//! One loop on one thread. [`agent`] decides, [`kernel`] looks and acts; start,
+//! drift, reload and stop take the same way. A VIP that was on `lo` before the
+//! first start is used and left there at the stop: what lvsd did not create it
+//! does not remove.
+
+pub mod agent;
+mod driver;
+pub mod endpoint;
+pub mod journal;
+pub mod kernel;
+pub mod preflight;
+mod services;
+pub mod sysctl;
+pub mod vip;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::config::realserver::RealServerConfig;
+use crate::http::{BindError, bind_tcp, bind_unix};
+use crate::sys::rtnetlink::{Changes, Rtnetlink};
+use crate::sys::signal::Signals;
+use crate::sys::state_file;
+
+use driver::Driver;
+use journal::Store;
+use kernel::Kernel;
+
+/// Why the agent did not start or did not stop cleanly.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The signals of this process could not be taken over.
+    #[error("cannot listen to signals")]
+    Signals(#[source] io::Error),
+    /// The readiness endpoint or the control socket.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// Something about this host forbids to start; nothing was changed.
+    #[error("{}", .0.join("\n"))]
+    Refused(Vec<String>),
+    /// What an earlier run left is unreadable; nothing was changed.
+    #[error(transparent)]
+    Journal(#[from] state_file::Error),
+    /// The kernel could not be asked; nothing was changed.
+    #[error(transparent)]
+    Kernel(#[from] kernel::Error),
+    /// Something could not be set up; what was is undone.
+    #[error("cannot start: {}", .0.join("; "))]
+    Start(Vec<String>),
+    /// Something could not be put back; the journal remembers it.
+    #[error("cannot put everything back: {}; start and stop lvsd again to retry", .0.join("; "))]
+    Stop(Vec<String>),
+}
+
+/// Name of the agent's socket in the runtime directory.
+pub const SOCKET: &str = "realserver.sock";
+
+/// Runs the agent until a signal stops it. Nothing is changed unless everything
+/// it needs is there; `reload` reads the configuration again on SIGHUP.
+///
+/// Needs a tokio runtime with one thread. What must survive a crash is kept in
+/// `runtime_dir`, as are the control socket and the lock against a second agent.
+pub async fn run(
+    config: RealServerConfig,
+    runtime_dir: PathBuf,
+    reload: impl Fn() -> Result<RealServerConfig, String>,
+) -> Result<(), Error> {
+    let signals = Signals::listen().map_err(Error::Signals)?;
+    let lacking = preflight::check(Path::new("/proc"));
+    if !lacking.is_empty() {
+        return Err(Error::Refused(lacking));
+    }
+    let control = bind_unix(&runtime_dir.join(SOCKET))?;
+    let public = bind_tcp(config.readiness.listen)?;
+    let store = Store::new(runtime_dir.join("realserver.json"));
+    let journal = store.load()?;
+    // Before the first look, so that no change falls between the two.
+    let changes = Changes::subscribe().map_err(kernel::Error::from)?;
+    let netlink = Rtnetlink::open().map_err(kernel::Error::from)?;
+    let kernel = Kernel::new(netlink, store);
+    let mut driver = Driver::start(config, journal, kernel).await?;
+    driver.serve(control, public);
+    driver.run(signals, changes, reload).await
+}

@@ -2,10 +2,13 @@
 
 use std::fmt::{Display, Write};
 
-use super::director::{Director, RealServer, Traffic, VirtualServer};
+use super::director::{Director, RealServer, Traffic, VirtualRouter, VirtualServer};
 
-/// Counters of [`Traffic`]: metric suffix, help and value.
-const TRAFFIC: [(&str, &str, fn(&Traffic) -> u64); 5] = [
+/// A metric of each `T`: name, help and value.
+type Metric<T> = (&'static str, &'static str, fn(&T) -> u64);
+
+/// Counters of [`Traffic`]; each name is a suffix.
+const TRAFFIC: [Metric<Traffic>; 5] = [
     ("connections_total", "Connections scheduled", |t| {
         t.connections
     }),
@@ -59,7 +62,7 @@ fn vrrp(text: &mut Exposition, status: &Director) {
             text.sample("lvsd_vrrp_state", &labels, u64::from(router.state == state));
         }
     }
-    let counters: [(&str, &str, fn(&super::director::VirtualRouter) -> u64); 3] = [
+    let counters: [Metric<VirtualRouter>; 3] = [
         ("lvsd_vrrp_adverts_sent_total", "Adverts sent", |r| {
             r.adverts_sent
         }),
@@ -133,7 +136,7 @@ fn virtual_servers(text: &mut Exposition, status: &Director) {
 }
 
 fn real_servers(text: &mut Exposition, status: &Director) {
-    let gauges: [(&str, &str, fn(&RealServer) -> u64); 4] = [
+    let gauges: [Metric<RealServer>; 4] = [
         ("lvsd_real_server_up", "1 while it is up", |s| {
             u64::from(s.health == "up")
         }),

@@ -5,4 +5,5 @@
 
 pub mod director;
 pub mod metrics;
+pub mod realserver;
 pub mod text;

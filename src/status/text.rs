@@ -1,4 +1,6 @@
-//! Plain text for people: aligned columns and lengths of time.
+//! Plain text for people: aligned columns, lengths of time, chains of causes.
+
+use std::error::Error;
 
 use jiff::Timestamp;
 
@@ -46,6 +48,21 @@ pub fn elapsed(since: Timestamp, now: Timestamp) -> String {
         (0, _, _) => format!("{hours}h {minutes}m"),
         _ => format!("{days}d {hours}h"),
     }
+}
+
+/// An error with its causes: `cannot do this: because of that: no such file`. A
+/// cause that the error quotes already is not told twice.
+pub fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        let cause = source.to_string();
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+        next = source.source();
+    }
+    text
 }
 
 #[cfg(test)]

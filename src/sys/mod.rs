@@ -7,6 +7,7 @@ pub mod neighbour;
 pub mod rtnetlink;
 pub mod signal;
 pub mod socket;
+pub mod state_file;
 pub mod sysctl;
 pub mod systemd;
 pub mod wakeup;

@@ -26,6 +26,13 @@ impl Key {
         }
     }
 
+    /// `net.ipv4.NAME`.
+    pub fn ipv4(name: &str) -> Self {
+        Self {
+            path: format!("net/ipv4/{name}"),
+        }
+    }
+
     /// Where it is.
     pub fn file(&self) -> PathBuf {
         PathBuf::from("/proc/sys").join(&self.path)

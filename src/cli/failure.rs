@@ -1,0 +1,62 @@
+//! Why a command failed, and the exit code that says so.
+
+use std::error::Error;
+use std::fmt;
+use std::process::ExitCode;
+
+use crate::config;
+use crate::status::text::chain;
+
+/// What ended a command. Arguments that make no sense never get here: clap
+/// exits 2.
+#[derive(Debug)]
+pub enum Failure {
+    /// The configuration cannot be used: 78 (`EX_CONFIG`), on which the units do
+    /// not restart.
+    Config(config::Error),
+    /// Something failed at run time: 1.
+    Runtime {
+        /// What.
+        error: Box<dyn Error + Send + Sync>,
+        /// The way out, if there is one to tell.
+        mend: Option<String>,
+    },
+}
+
+impl Failure {
+    /// Wraps a run-time error.
+    pub fn runtime(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Runtime {
+            error: error.into(),
+            mend: None,
+        }
+    }
+
+    /// The exit code.
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Config(_) => ExitCode::from(78),
+            Self::Runtime { .. } => ExitCode::from(1),
+        }
+    }
+}
+
+impl From<config::Error> for Failure {
+    fn from(error: config::Error) -> Self {
+        Self::Config(error)
+    }
+}
+
+/// The whole chain of causes on one line, except that a source which its error
+/// quotes already is not told twice.
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(error) => error.fmt(f),
+            Self::Runtime { error, mend } => {
+                chain(error.as_ref()).fmt(f)?;
+                mend.iter().try_for_each(|mend| write!(f, "\n    {mend}"))
+            }
+        }
+    }
+}

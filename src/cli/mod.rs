@@ -1,0 +1,128 @@
+//! The command line: arguments, choice of role, exit code.
+
+mod config;
+mod failure;
+mod log;
+mod run;
+mod status;
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+pub use failure::Failure;
+
+use crate::config::DIRECTOR_FILE;
+
+/// Linux Virtual Server in one binary.
+///
+/// `lvsd director` runs on the load balancers: VRRP, the kernel's IPVS table and
+/// health checks. `lvsd realserver` runs on the servers behind them: the VIP on
+/// lo, the ARP sysctls and a readiness endpoint.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    about,
+    arg_required_else_help = true,
+    disable_help_subcommand = true
+)]
+pub struct Cli {
+    /// Where sockets and what must survive a crash are kept.
+    #[arg(
+        long,
+        global = true,
+        env = "LVSD_RUNTIME_DIR",
+        default_value = "/run/lvsd",
+        value_name = "DIR"
+    )]
+    runtime_dir: PathBuf,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the director: VRRP, IPVS and health checks.
+    Director(DirectorArgs),
+    /// Run the real-server agent: VIP on lo, ARP sysctls, readiness.
+    Realserver(RealserverArgs),
+    /// Work with configuration files.
+    Config(ConfigArgs),
+    /// Ask the running director or agent what it is doing.
+    Status(StatusArgs),
+}
+
+#[derive(Debug, Args)]
+struct DirectorArgs {
+    /// The configuration file.
+    #[arg(long, default_value = DIRECTOR_FILE, value_name = "FILE")]
+    config: PathBuf,
+}
+
+#[derive(Debug, Args)]
+struct RealserverArgs {
+    /// A VIP to serve; may be given several times.
+    #[arg(long, value_name = "IP", required_unless_present = "config")]
+    vip: Vec<IpAddr>,
+
+    /// A configuration file; not needed where --vip says it all.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct ConfigArgs {
+    #[command(subcommand)]
+    command: ConfigCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Tell everything that is wrong with a file; exit 0, or 78 if anything is.
+    ///
+    /// Needs no root, no interface and no kernel module.
+    Check {
+        /// A director's or a real server's file.
+        file: PathBuf,
+    },
+    /// Print the effective configuration, defaults filled in.
+    Show {
+        /// A director's or a real server's file.
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+struct StatusArgs {
+    /// Print the whole snapshot as JSON.
+    #[arg(long)]
+    json: bool,
+
+    /// Ask again every two seconds until interrupted.
+    #[arg(long)]
+    watch: bool,
+}
+
+/// Does what the command line asks.
+///
+/// # Errors
+/// [`Failure`], which knows its exit code.
+pub fn run(cli: Cli) -> Result<(), Failure> {
+    let Cli {
+        runtime_dir,
+        command,
+    } = cli;
+    match command {
+        Command::Director(args) => run::director(args.config, runtime_dir),
+        Command::Realserver(args) => run::realserver(args.vip, args.config, runtime_dir),
+        Command::Config(ConfigArgs {
+            command: ConfigCommand::Check { file },
+        }) => config::check(&file),
+        Command::Config(ConfigArgs {
+            command: ConfigCommand::Show { file },
+        }) => config::show(&file),
+        Command::Status(args) => status::run(&runtime_dir, args.json, args.watch),
+    }
+}

@@ -1,0 +1,179 @@
+//! The IPVS thread: follows the newest wanted table and holds the kernel to it.
+//!
+//! Netlink requests are performed inside the system call that sends them, and
+//! ten thousand of them take a while; so they have a thread to themselves.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Builder;
+use tokio::sync::watch;
+use tracing::{error, info};
+
+use super::reconcile::{Reconciler, Report};
+use crate::ipvs::client::{self, Client};
+use crate::ipvs::table::Table;
+use crate::sys::clock;
+use crate::sys::state_file;
+
+/// How often the table is read without being asked: the kernel does not tell
+/// when somebody changes it.
+const REPAIR_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A pass may take this share of the time: one over this many.
+const LARGEST_SHARE: u32 = 10;
+
+/// What the kernel's table is to be.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Wanted {
+    /// Counts the tables, so that a report can be matched to its cause.
+    pub(super) generation: u64,
+    /// The table. None: leave everything as it is.
+    pub(super) table: Option<Arc<Table>>,
+}
+
+/// Why the thread could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// There is no IPVS here.
+    #[error(transparent)]
+    Kernel(#[from] client::Error),
+    /// What an earlier run left cannot be read.
+    #[error(transparent)]
+    StateFile(#[from] state_file::Error),
+    /// The thread could not be made.
+    #[error("cannot start the IPVS thread")]
+    Thread(#[from] std::io::Error),
+}
+
+/// A handle on the thread.
+#[derive(Debug)]
+pub(super) struct Balancer {
+    wanted: watch::Sender<Wanted>,
+    report: watch::Receiver<Arc<Report>>,
+    thread: JoinHandle<()>,
+}
+
+impl Balancer {
+    /// Opens IPVS and starts the thread, whose first report has the table as it
+    /// is now.
+    pub(super) fn start(state_file: PathBuf) -> Result<Self, StartError> {
+        let mut client = Client::open()?;
+        let mut reconciler = Reconciler::new(state_file)?;
+        reconciler.report.info = Some(client.info()?);
+        reconciler.report.kernel = Arc::new(client.dump()?);
+        let (wanted, wanted_rx) = watch::channel(Wanted::default());
+        let (report_tx, report) = watch::channel(Arc::new(reconciler.report.clone()));
+        let runtime = Builder::new_current_thread().enable_time().build()?;
+        let thread = thread::Builder::new()
+            .name("ipvs".to_owned())
+            .spawn(move || {
+                let worker = Worker {
+                    client: Some(client),
+                    reconciler,
+                    report: report_tx,
+                };
+                runtime.block_on(worker.run(wanted_rx));
+            })?;
+        Ok(Self {
+            wanted,
+            report,
+            thread,
+        })
+    }
+
+    /// Replaces the wanted table and returns its generation. The thread jumps
+    /// to the newest; it never works through a queue of old ones.
+    pub(super) fn want(&self, table: Table) -> u64 {
+        let mut generation = 0;
+        self.wanted.send_modify(|wanted| {
+            wanted.generation += 1;
+            wanted.table = Some(Arc::new(table));
+            generation = wanted.generation;
+        });
+        generation
+    }
+
+    /// What the kernel holds; changes after each pass.
+    pub(super) fn report(&self) -> watch::Receiver<Arc<Report>> {
+        self.report.clone()
+    }
+
+    /// Whether the thread has ended, which it does only when it is told to.
+    pub(super) fn is_finished(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    /// Ends the thread after a last pass. A pass cannot be cut short, so this
+    /// may take as long as one.
+    pub(super) async fn stop(self) {
+        drop(self.wanted);
+        let thread = self.thread;
+        let joined = tokio::task::spawn_blocking(move || thread.join()).await;
+        if !matches!(joined, Ok(Ok(()))) {
+            error!("the IPVS thread had failed");
+        }
+    }
+}
+
+struct Worker {
+    /// None while there is no connection.
+    client: Option<Client>,
+    reconciler: Reconciler,
+    report: watch::Sender<Arc<Report>>,
+}
+
+impl Worker {
+    async fn run(mut self, mut wanted: watch::Receiver<Wanted>) {
+        loop {
+            let started = clock::now();
+            let newest = wanted.borrow_and_update().clone();
+            self.pass(&newest);
+            let pause = pause_after(started, clock::now());
+            match tokio::time::timeout(pause, wanted.changed()).await {
+                Ok(Ok(())) | Err(_) => {}
+                // The handle is gone: one more pass, for what it wanted last.
+                Ok(Err(_)) => {
+                    let newest = wanted.borrow().clone();
+                    self.pass(&newest);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn pass(&mut self, wanted: &Wanted) {
+        let Some(table) = &wanted.table else { return };
+        if self.client.is_none() {
+            self.reconnect();
+        }
+        if let Some(client) = &mut self.client
+            && let Err(error) = self.reconciler.pass(client, table, wanted.generation)
+        {
+            error!(%error, "cannot hold the IPVS table to what is wanted");
+            self.client = None;
+            self.reconciler.report.info = None;
+        }
+        self.report
+            .send_replace(Arc::new(self.reconciler.report.clone()));
+    }
+
+    fn reconnect(&mut self) {
+        let opened = Client::open().and_then(|mut client| Ok((client.info()?, client)));
+        match opened {
+            Ok((version, client)) => {
+                info!("connected to IPVS again");
+                self.reconciler.report.info = Some(version);
+                self.client = Some(client);
+            }
+            Err(error) => self.reconciler.report.error = Some(error.to_string()),
+        }
+    }
+}
+
+/// Reading a large table again and again must not become the host's main job.
+fn pause_after(started: Instant, now: Instant) -> Duration {
+    REPAIR_INTERVAL.max((now - started) * LARGEST_SHARE)
+}

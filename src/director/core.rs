@@ -1,0 +1,358 @@
+//! The task that knows every part of the director and tells them what is wanted.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+use tracing::{error, info};
+
+use super::api::Ask;
+use super::balancer::Balancer;
+use super::forwarding::IpForward;
+use super::reconcile::Report;
+use super::vips::{self, VipsHandle};
+use super::vrrp::{self, Command, VrrpHandle};
+use super::{Error, snapshot};
+use crate::config::director::{DirectorConfig, OnStop, RealServer};
+use crate::health::Check;
+use crate::health::checks::Origin;
+use crate::health::runner::{self, Changes, Runner};
+use crate::health::verdict::State;
+use crate::ipvs::table::Table;
+use crate::lvs::Weight;
+use crate::pool::{self, Inherited, Standing};
+use crate::status::director as status;
+use crate::status::text::chain;
+use crate::sys::signal::{Signal, Signals};
+use crate::sys::{clock, systemd};
+
+/// How long the first checks may take before the director calls itself ready
+/// without their answers.
+const FIRST_CHECKS: Duration = Duration::from_secs(2);
+
+/// How often it looks whether they have answered.
+const READINESS_LOOK: Duration = Duration::from_millis(20);
+
+/// How often threads are looked after, unless the watchdog wants it sooner.
+const LOOK_AFTER: Duration = Duration::from_secs(1);
+
+/// How long stopping takes at most; systemd is told.
+const STOP_WITHIN: Duration = Duration::from_secs(20);
+
+/// The director, running.
+pub(super) struct Core {
+    path: PathBuf,
+    runtime_dir: PathBuf,
+    started: Timestamp,
+    config: DirectorConfig,
+    loaded: Timestamp,
+    /// Why the newest file was refused.
+    refused: Option<String>,
+    ip_forward: IpForward,
+    checks: Runner,
+    changes: Changes,
+    inherited: Inherited,
+    /// None until a configuration has virtual servers.
+    balancer: Option<Balancer>,
+    /// The generation of the newest wanted table.
+    generation: u64,
+    vrrp: VrrpHandle,
+    vips: VipsHandle,
+    ready: bool,
+}
+
+impl Core {
+    /// Starts every part and tells it what is wanted.
+    ///
+    /// # Errors
+    /// The part that could not start; those before it are stopped again.
+    pub(super) async fn start(
+        config: DirectorConfig,
+        path: PathBuf,
+        runtime_dir: &Path,
+    ) -> Result<Self, Error> {
+        let vrrp = vrrp::spawn().map_err(Error::Vrrp)?;
+        let vips = vips::spawn(runtime_dir.to_owned(), &vrrp)?;
+        let (checks, changes) = runner::spawn(u64::from(std::process::id()));
+        let now = clock::wall();
+        let mut core = Self {
+            path,
+            runtime_dir: runtime_dir.to_owned(),
+            started: now,
+            loaded: now,
+            refused: None,
+            ip_forward: IpForward::new(runtime_dir.join("director-sysctl.json")),
+            checks,
+            changes,
+            inherited: Inherited::new(),
+            balancer: None,
+            generation: 0,
+            vrrp,
+            vips,
+            ready: false,
+            config,
+        };
+        match core.apply() {
+            Ok(()) => Ok(core),
+            Err(error) => {
+                core.stop(OnStop::Keep).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Serves until a signal says to stop or a thread fails, then stops.
+    pub(super) async fn run(
+        mut self,
+        mut signals: Signals,
+        mut asks: mpsc::Receiver<Ask>,
+    ) -> Result<(), Error> {
+        let look_after = systemd::watchdog_interval().map_or(LOOK_AFTER, |i| i.min(LOOK_AFTER));
+        let mut look_after = interval(look_after);
+        look_after.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut readiness = interval(READINESS_LOOK);
+        let first_checks = sleep(FIRST_CHECKS);
+        tokio::pin!(first_checks);
+        let outcome = loop {
+            tokio::select! {
+                signal = signals.next() => match signal {
+                    Signal::Terminate => break Ok(()),
+                    Signal::Reload => self.reload(),
+                },
+                Some(_) = self.changes.next() => self.rebalance(),
+                Some(ask) = asks.recv() => {
+                    // Whoever asked may have gone away.
+                    let _ = ask.send(Box::new(self.snapshot()));
+                }
+                _ = readiness.tick(), if !self.ready => self.call_ready_if_checked(),
+                () = &mut first_checks, if !self.ready => self.call_ready(),
+                _ = look_after.tick() => match self.failed_thread() {
+                    None => systemd::alive(),
+                    Some(thread) => break Err(Error::Thread(thread)),
+                },
+            }
+        };
+        info!("stopping");
+        systemd::stopping("giving back addresses and virtual servers", STOP_WITHIN);
+        let on_stop = self.config.on_stop;
+        self.stop(on_stop).await;
+        outcome
+    }
+
+    /// Tells every part what the configuration wants of it.
+    ///
+    /// IPVS comes first, so that a VIP never comes before the table that serves it.
+    fn apply(&mut self) -> Result<(), Error> {
+        self.ip_forward.set(self.config.needs_ip_forward())?;
+        if self.balancer.is_none() && !self.config.virtual_servers.is_empty() {
+            let file = self.runtime_dir.join("director-ipvs.json");
+            self.balancer = Some(Balancer::start(file)?);
+        }
+        if let Some(balancer) = &self.balancer {
+            let kernel = balancer.report().borrow().kernel.table();
+            self.inherited = pool::inherited(&self.config.virtual_servers, &kernel);
+        }
+        self.checks.configure(self.wanted_checks());
+        self.rebalance();
+        self.vrrp
+            .commands
+            .send(Command::Configure(self.config.vrrp.clone()));
+        Ok(())
+    }
+
+    /// Every check of the configuration, once for each real server that has it.
+    fn wanted_checks(&self) -> Vec<(Check, Origin)> {
+        let pools = self.config.virtual_servers.iter();
+        let servers = pools.flat_map(|(id, server)| {
+            server
+                .real_servers
+                .iter()
+                .map(move |(rip, real_server)| (*id, *rip, real_server))
+        });
+        let checks = servers.filter_map(|(id, rip, real_server)| {
+            // Weight 0 may be what is left of a server that died.
+            let origin = match self.inherited.get(&(id, rip)) {
+                Some(entry) if entry.weight > Weight::ZERO => Origin::Adopted,
+                _ => Origin::New,
+            };
+            Some((real_server.check.clone()?, origin))
+        });
+        checks.collect()
+    }
+
+    fn rebalance(&mut self) {
+        let table = self.desired();
+        if let Some(balancer) = &self.balancer {
+            self.generation = balancer.want(table);
+        }
+    }
+
+    fn desired(&self) -> Table {
+        pool::desired(&self.config.virtual_servers, &self.inherited, |server| {
+            self.standing(server)
+        })
+    }
+
+    fn standing(&self, server: &RealServer) -> Standing {
+        let Some(check) = &server.check else {
+            return Standing::Up;
+        };
+        match self.checks.verdict(check) {
+            None => Standing::Unchecked,
+            Some(verdict) if verdict.adopted => Standing::Unchecked,
+            Some(verdict) => match verdict.state {
+                State::Unchecked => Standing::Unchecked,
+                State::Up => Standing::Up,
+                State::Draining => Standing::Draining,
+                State::Down => Standing::Down,
+            },
+        }
+    }
+
+    /// Reads the file again; one that is refused changes nothing.
+    fn reload(&mut self) {
+        systemd::reloading();
+        let outcome = DirectorConfig::read(&self.path).map_err(|error| error.to_string());
+        let outcome = outcome.and_then(|config| {
+            if config.http_listen != self.config.http_listen {
+                return Err(format!(
+                    "{}: http.listen cannot change while lvsd runs\n    \
+                     restart lvsd, or leave it at {}",
+                    self.path.display(),
+                    self.config.http_listen
+                ));
+            }
+            let previous = std::mem::replace(&mut self.config, config);
+            self.apply().map_err(|error| {
+                self.config = previous;
+                // What did work once works again.
+                if let Err(error) = self.apply() {
+                    error!(
+                        error = chain(&error),
+                        "cannot return to the running configuration"
+                    );
+                }
+                chain(&error)
+            })
+        });
+        match outcome {
+            Ok(()) => {
+                self.loaded = clock::wall();
+                self.refused = None;
+                info!(file = %self.path.display(), "reloaded");
+            }
+            Err(refused) => {
+                error!("reload refused, the running configuration runs on\n{refused}");
+                self.refused = Some(refused);
+            }
+        }
+        systemd::ready(&self.summary());
+    }
+
+    /// Ready as soon as the kernel holds what the first checks found.
+    fn call_ready_if_checked(&mut self) {
+        let report = self
+            .balancer
+            .as_ref()
+            .map(|balancer| balancer.report().borrow().clone());
+        let programmed = report.is_none_or(|report| report.generation == self.generation);
+        let checked = self.wanted_checks().iter().all(|(check, _)| {
+            self.checks
+                .verdict(check)
+                .is_some_and(|verdict| verdict.state != State::Unchecked && !verdict.adopted)
+        });
+        if programmed && checked {
+            self.call_ready();
+        }
+    }
+
+    fn call_ready(&mut self) {
+        self.ready = true;
+        info!(router_id = self.config.router_id, file = %self.path.display(), "director is ready");
+        systemd::ready(&self.summary());
+    }
+
+    /// The line of `systemctl status`.
+    fn summary(&self) -> String {
+        format!(
+            "{} virtual routers, {} virtual servers; ask `lvsd status`",
+            self.config.vrrp.len(),
+            self.config.virtual_servers.len()
+        )
+    }
+
+    fn failed_thread(&self) -> Option<&'static str> {
+        if self.vrrp.join.is_finished() {
+            Some("VRRP")
+        } else if self.vips.join.is_finished() {
+            Some("VIP")
+        } else if self.balancer.as_ref().is_some_and(Balancer::is_finished) {
+            Some("IPVS")
+        } else {
+            None
+        }
+    }
+
+    fn snapshot(&self) -> status::Director {
+        let report = self
+            .balancer
+            .as_ref()
+            .map(|balancer| balancer.report().borrow().clone());
+        let report: Option<&Report> = report.as_deref();
+        let vrrp = Arc::clone(&self.vrrp.status.borrow());
+        let vips = Arc::clone(&self.vips.status.borrow());
+        let routers = vrrp.instances.iter();
+        status::Director {
+            role: "director".to_owned(),
+            router_id: self.config.router_id.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            now: clock::wall(),
+            started: self.started,
+            config: status::Config {
+                path: self.path.display().to_string(),
+                loaded: self.loaded,
+                refused: self.refused.clone(),
+            },
+            vrrp: routers
+                .map(|(name, router)| router.describe(name, vips.problems_of(router)))
+                .collect(),
+            ipvs: snapshot::ipvs(report),
+            virtual_servers: snapshot::virtual_servers(
+                &self.config,
+                self.loaded,
+                &self.checks.snapshot(),
+                report,
+            ),
+        }
+    }
+
+    /// Resigns, gives the addresses back, then the table and the sysctl: the
+    /// next master answers before this host stops forwarding what it has.
+    async fn stop(self, on_stop: OnStop) {
+        self.vrrp.commands.send(Command::Shutdown);
+        join("VRRP", self.vrrp.join).await;
+        self.vips.shutdown();
+        join("VIP", self.vips.join).await;
+        self.checks.stop().await;
+        if let Some(balancer) = self.balancer {
+            if on_stop == OnStop::Clear {
+                balancer.want(Table::new());
+            }
+            balancer.stop().await;
+        }
+        if let Err(error) = self.ip_forward.set(false) {
+            error!(error = chain(&error), "cannot restore");
+        }
+    }
+}
+
+async fn join(name: &str, thread: std::thread::JoinHandle<()>) {
+    let joined = tokio::task::spawn_blocking(move || thread.join()).await;
+    if !matches!(joined, Ok(Ok(()))) {
+        error!(name, "a thread had failed");
+    }
+}

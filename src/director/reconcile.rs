@@ -1,0 +1,196 @@
+//! One pass of bringing the kernel's table to what is wanted: dump, compare,
+//! apply the difference. Start, reload, health change, somebody's `ipvsadm -C`
+//! and a restart after a crash all come through here.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tracing::{info, warn};
+
+use crate::ipvs::client::{Client, Refusal};
+use crate::ipvs::kernel::{Info, KernelTable};
+use crate::ipvs::plan::{Op, plan};
+use crate::ipvs::table::Table;
+use crate::lvs::VirtualServerId;
+use crate::sys::state_file::{self, StateFile};
+
+/// How many times a pass starts over because the table changed under it.
+const MOST_ATTEMPTS: usize = 5;
+
+/// How many ops of one pass are logged singly.
+const MOST_LOGGED: usize = 20;
+
+/// The kernel's side: [`Client`], or a model of it in tests.
+pub(super) trait Kernel {
+    /// Reads the whole table.
+    fn dump(&mut self) -> Result<KernelTable, crate::ipvs::client::Error>;
+    /// Performs the ops, and tells those that the kernel refused.
+    fn apply(&mut self, ops: &[Op]) -> Result<Vec<Refusal>, crate::ipvs::client::Error>;
+}
+
+impl Kernel for Client {
+    fn dump(&mut self) -> Result<KernelTable, crate::ipvs::client::Error> {
+        Client::dump(self)
+    }
+
+    fn apply(&mut self, ops: &[Op]) -> Result<Vec<Refusal>, crate::ipvs::client::Error> {
+        Client::apply(self, ops)
+    }
+}
+
+/// Why a pass could not be made.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    #[error(transparent)]
+    Kernel(#[from] crate::ipvs::client::Error),
+    #[error(transparent)]
+    StateFile(#[from] state_file::Error),
+}
+
+/// What the kernel holds and how it came to that.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Report {
+    /// Which wanted table this is about: the number given with it.
+    pub generation: u64,
+    /// Which IPVS; none while there is no connection.
+    pub info: Option<Info>,
+    /// The table as it was read last, other people's virtual servers included.
+    pub kernel: Arc<KernelTable>,
+    /// Ops sent since the start.
+    pub operations: u64,
+    /// Ops among them that undid what somebody else had done.
+    pub repaired: u64,
+    /// Why the newest pass failed.
+    pub error: Option<String>,
+    /// What the kernel refuses, with its reason.
+    pub refused: Vec<String>,
+}
+
+/// What is remembered from pass to pass.
+#[derive(Debug)]
+pub(super) struct Reconciler {
+    owned: BTreeSet<VirtualServerId>,
+    file: StateFile<BTreeSet<VirtualServerId>>,
+    /// The generation that the kernel held at the end of the last pass.
+    settled: Option<u64>,
+    pub(super) report: Report,
+}
+
+impl Reconciler {
+    /// Takes over what an earlier run owned, as the state file tells.
+    pub(super) fn new(file: PathBuf) -> Result<Self, state_file::Error> {
+        let file = StateFile::new(file);
+        let owned = file.load()?;
+        Ok(Self {
+            owned,
+            file,
+            settled: None,
+            report: Report::default(),
+        })
+    }
+
+    /// Makes the kernel's table what is wanted, and reports on it.
+    ///
+    /// Only virtual servers that lvsd owns are changed: those that are wanted
+    /// now, and those it put there before.
+    pub(super) fn pass(
+        &mut self,
+        kernel: &mut impl Kernel,
+        wanted: &Table,
+        generation: u64,
+    ) -> Result<(), Error> {
+        let outcome = self.attempt(kernel, wanted, generation);
+        self.report.error = outcome.as_ref().err().map(ToString::to_string);
+        outcome
+    }
+
+    fn attempt(
+        &mut self,
+        kernel: &mut impl Kernel,
+        wanted: &Table,
+        generation: u64,
+    ) -> Result<(), Error> {
+        self.own(wanted)?;
+        for _ in 0..MOST_ATTEMPTS {
+            let dump = kernel.dump()?;
+            let mut actual = dump.table();
+            actual.retain(|id, _| self.owned.contains(id));
+            self.report.kernel = Arc::new(dump);
+            let ops = plan(wanted, &actual);
+            if ops.is_empty() {
+                self.report.refused.clear();
+                break;
+            }
+            let repair = self.settled == Some(generation) && self.report.refused.is_empty();
+            self.log(&ops, repair);
+            let refusals = kernel.apply(&ops)?;
+            let done = (ops.len() - refusals.len()) as u64;
+            self.report.operations += ops.len() as u64;
+            self.report.repaired += if repair { done } else { 0 };
+            // A refusal that only says that the dump was old ends with the next one.
+            let (stale, refused): (Vec<_>, Vec<_>) =
+                refusals.into_iter().partition(Refusal::is_stale);
+            self.refuse(&refused);
+            if stale.is_empty() {
+                if done > 0 {
+                    self.report.kernel = Arc::new(kernel.dump()?);
+                }
+                break;
+            }
+        }
+        self.report.generation = generation;
+        self.settled = Some(generation);
+        self.disown(wanted)
+    }
+
+    /// Remembers what is about to be added, before it is.
+    fn own(&mut self, wanted: &Table) -> Result<(), Error> {
+        let before = self.owned.len();
+        self.owned.extend(wanted.keys());
+        if self.owned.len() > before {
+            self.file.save(&self.owned)?;
+        }
+        Ok(())
+    }
+
+    /// Forgets what is gone from the kernel and not wanted.
+    fn disown(&mut self, wanted: &Table) -> Result<(), Error> {
+        let before = self.owned.len();
+        let kernel = &self.report.kernel.virtual_servers;
+        self.owned
+            .retain(|id| wanted.contains_key(id) || kernel.contains_key(id));
+        if self.owned.len() < before {
+            self.file.save(&self.owned)?;
+        }
+        Ok(())
+    }
+
+    /// Tells each refusal once, as long as it lasts.
+    fn refuse(&mut self, refusals: &[Refusal]) {
+        let refused: Vec<_> = refusals.iter().map(ToString::to_string).collect();
+        for refusal in refused
+            .iter()
+            .filter(|refusal| !self.report.refused.contains(refusal))
+        {
+            warn!(%refusal, "the kernel refused a change of the IPVS table");
+        }
+        self.report.refused = refused;
+    }
+
+    fn log(&self, ops: &[Op], repair: bool) {
+        for op in ops.iter().take(MOST_LOGGED) {
+            if repair {
+                warn!(%op, "somebody else changed the IPVS table: repairing");
+            } else if self.report.refused.is_empty() {
+                info!(%op, "IPVS");
+            }
+        }
+        if ops.len() > MOST_LOGGED && self.report.refused.is_empty() {
+            info!(ops = ops.len(), logged = MOST_LOGGED, "IPVS: many changes");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

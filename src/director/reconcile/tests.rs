@@ -1,0 +1,215 @@
+use std::collections::BTreeMap;
+
+use nix::errno::Errno;
+
+use super::*;
+use crate::ipvs::client::KernelError;
+use crate::ipvs::kernel::{Counters, KernelRealServer, KernelVirtualServer, Rates};
+use crate::ipvs::plan;
+use crate::ipvs::table::{RealServer, Settings, VirtualServer};
+use crate::lvs::{Forwarding, Scheduler, Weight};
+
+/// A kernel that does as it is told, but for what it is told to refuse.
+#[derive(Default)]
+struct Model {
+    table: Table,
+    refuse: BTreeMap<VirtualServerId, Errno>,
+    ops: Vec<Op>,
+    /// Happens once, between a dump and the ops that follow it.
+    meanwhile: Option<fn(&mut Table)>,
+}
+
+impl Kernel for Model {
+    fn dump(&mut self) -> Result<KernelTable, crate::ipvs::client::Error> {
+        let dump = kernel_table(&self.table);
+        if let Some(change) = self.meanwhile.take() {
+            change(&mut self.table);
+        }
+        Ok(dump)
+    }
+
+    fn apply(&mut self, ops: &[Op]) -> Result<Vec<Refusal>, crate::ipvs::client::Error> {
+        let mut refusals = Vec::new();
+        for op in ops {
+            let exists = self.table.contains_key(op.virtual_server());
+            let errno = match op {
+                Op::AddVirtualServer(..) if exists => Some(Errno::EEXIST),
+                Op::AddVirtualServer(..) => None,
+                _ if !exists => Some(Errno::ESRCH),
+                _ => None,
+            };
+            let errno = self.refuse.get(op.virtual_server()).copied().or(errno);
+            match errno {
+                Some(errno) => refusals.push(Refusal::new(*op, KernelError::from(errno))),
+                None => plan::apply(&[*op], &mut self.table),
+            }
+        }
+        self.ops.extend(ops);
+        Ok(refusals)
+    }
+}
+
+fn kernel_table(table: &Table) -> KernelTable {
+    let real_server = |real_server: &RealServer| KernelRealServer {
+        real_server: *real_server,
+        active_connections: 0,
+        inactive_connections: 0,
+        persistent_connections: 0,
+        counters: Counters::default(),
+        rates: Rates::default(),
+    };
+    let virtual_server = |server: &VirtualServer| KernelVirtualServer {
+        settings: server.settings,
+        one_packet: false,
+        scheduler_flags: [false; 3],
+        persistence_engine: None,
+        counters: Counters::default(),
+        rates: Rates::default(),
+        real_servers: server
+            .real_servers
+            .iter()
+            .map(|(id, rs)| (*id, real_server(rs)))
+            .collect(),
+    };
+    let virtual_servers = table
+        .iter()
+        .map(|(id, server)| (*id, virtual_server(server)));
+    KernelTable {
+        virtual_servers: virtual_servers.collect(),
+    }
+}
+
+/// Virtual server 10.0.0.`last` with real servers 10.1.0.1 and 10.1.0.2.
+fn entry(last: u8) -> (VirtualServerId, VirtualServer) {
+    let real_server = RealServer {
+        forwarding: Forwarding::DirectRoute,
+        weight: Weight::ONE,
+        upper_threshold: 0,
+        lower_threshold: 0,
+    };
+    let pool = ["10.1.0.1:80", "10.1.0.2:80"].map(|rip| (rip.parse().unwrap(), real_server));
+    let settings = Settings {
+        scheduler: Scheduler::RoundRobin,
+        persistence: None,
+    };
+    let server = VirtualServer {
+        settings,
+        real_servers: BTreeMap::from(pool),
+    };
+    (format!("tcp 10.0.0.{last}:80").parse().unwrap(), server)
+}
+
+fn table(lasts: &[u8]) -> Table {
+    lasts.iter().map(|last| entry(*last)).collect()
+}
+
+struct Site {
+    kernel: Model,
+    dir: tempfile::TempDir,
+    reconciler: Reconciler,
+}
+
+impl Site {
+    fn new(kernel: Table) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let reconciler = Reconciler::new(dir.path().join("ipvs.json")).unwrap();
+        Self {
+            kernel: Model {
+                table: kernel,
+                ..Model::default()
+            },
+            dir,
+            reconciler,
+        }
+    }
+
+    /// lvsd is killed and starts again.
+    fn restart(&mut self) {
+        self.reconciler = Reconciler::new(self.dir.path().join("ipvs.json")).unwrap();
+    }
+
+    /// Runs one pass and returns how many ops it took.
+    fn pass(&mut self, wanted: &Table, generation: u64) -> usize {
+        self.kernel.ops.clear();
+        self.reconciler
+            .pass(&mut self.kernel, wanted, generation)
+            .unwrap();
+        self.kernel.ops.len()
+    }
+}
+
+#[test]
+fn the_kernel_comes_to_hold_what_is_wanted_and_then_nothing_is_written() {
+    let mut site = Site::new(Table::new());
+    assert_eq!(site.pass(&table(&[1, 2]), 1), 6);
+    assert_eq!(site.kernel.table, table(&[1, 2]));
+    assert_eq!(site.pass(&table(&[1, 2]), 2), 0);
+    assert_eq!(site.reconciler.report.operations, 6);
+    assert_eq!(site.reconciler.report.repaired, 0);
+}
+
+#[test]
+fn what_somebody_else_removes_is_repaired_and_counted() {
+    let mut site = Site::new(Table::new());
+    site.pass(&table(&[1]), 1);
+    site.kernel.table.clear();
+    assert_eq!(site.pass(&table(&[1]), 1), 3);
+    assert_eq!(site.kernel.table, table(&[1]));
+    assert_eq!(site.reconciler.report.repaired, 3);
+}
+
+#[test]
+fn virtual_servers_of_others_are_left_alone() {
+    let mut site = Site::new(table(&[7]));
+    site.pass(&table(&[1]), 1);
+    assert_eq!(site.kernel.table, table(&[1, 7]));
+    site.pass(&Table::new(), 2);
+    assert_eq!(site.kernel.table, table(&[7]));
+}
+
+#[test]
+fn after_a_crash_what_is_right_is_not_touched_and_what_is_no_longer_wanted_goes() {
+    let mut site = Site::new(Table::new());
+    site.pass(&table(&[1, 2]), 1);
+    site.restart();
+    assert_eq!(site.pass(&table(&[1]), 1), 1, "only the removal");
+    assert_eq!(site.kernel.table, table(&[1]));
+}
+
+#[test]
+fn a_clean_stop_leaves_nothing_to_remember() {
+    let mut site = Site::new(Table::new());
+    site.pass(&table(&[1]), 1);
+    assert_eq!(std::fs::read_dir(site.dir.path()).unwrap().count(), 1);
+    site.pass(&Table::new(), 2);
+    assert_eq!(std::fs::read_dir(site.dir.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn an_op_that_the_kernel_refuses_is_named_tried_again_and_does_not_stop_the_others() {
+    let mut site = Site::new(Table::new());
+    let (refused, _) = entry(1);
+    site.kernel.refuse.insert(refused, Errno::EINVAL);
+    site.pass(&table(&[1, 2]), 1);
+    assert_eq!(site.kernel.table, table(&[2]));
+    let told = &site.reconciler.report.refused;
+    assert!(
+        told.iter().any(|told| told.contains("tcp 10.0.0.1:80")),
+        "{told:?}"
+    );
+    site.kernel.refuse.clear();
+    site.pass(&table(&[1, 2]), 1);
+    assert_eq!(site.kernel.table, table(&[1, 2]));
+    site.pass(&table(&[1, 2]), 1);
+    assert_eq!(site.reconciler.report.refused, Vec::<String>::new());
+    assert_eq!(site.reconciler.report.repaired, 0, "it was ours to add");
+}
+
+#[test]
+fn a_table_that_changes_between_dump_and_ops_is_read_again() {
+    let mut site = Site::new(Table::new());
+    site.kernel.meanwhile = Some(|table| table.extend([entry(1)]));
+    site.pass(&table(&[1]), 1);
+    assert_eq!(site.kernel.table, table(&[1]));
+    assert_eq!(site.reconciler.report.refused, Vec::<String>::new());
+}

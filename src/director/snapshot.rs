@@ -1,0 +1,123 @@
+//! One snapshot of everything, from what each part tells of itself.
+
+use std::collections::HashMap;
+
+use crate::config::director::{self as config, DirectorConfig};
+use crate::health::Check;
+use crate::health::checks::CheckStatus;
+use crate::ipvs::kernel::{Counters, KernelRealServer, KernelVirtualServer, Rates};
+use crate::lvs::{RealServerId, VirtualServerId};
+use crate::status::director as status;
+
+use super::reconcile::Report;
+
+/// The virtual servers of the configuration, with what checks and kernel say.
+pub(super) fn virtual_servers(
+    config: &DirectorConfig,
+    loaded: jiff::Timestamp,
+    checks: &[CheckStatus],
+    report: Option<&Report>,
+) -> Vec<status::VirtualServer> {
+    let checks: HashMap<&Check, &CheckStatus> = checks
+        .iter()
+        .map(|status| (status.check.as_ref(), status))
+        .collect();
+    let of = |(id, server): (&VirtualServerId, &config::VirtualServer)| {
+        let kernel = report.and_then(|report| report.kernel.virtual_servers.get(id));
+        let real_servers = server.real_servers.iter().map(|(rip, real_server)| {
+            let entry = kernel.and_then(|kernel| kernel.real_servers.get(rip));
+            let check = real_server
+                .check
+                .as_ref()
+                .and_then(|check| checks.get(check).copied());
+            self::real_server(rip, real_server, check, entry, loaded)
+        });
+        status::VirtualServer {
+            id: *id,
+            scheduler: server.settings.scheduler.to_string(),
+            persistence_s: server.settings.persistence.map(|p| p.timeout.as_secs()),
+            in_kernel: kernel.is_some(),
+            traffic: kernel.map(KernelVirtualServer::traffic).unwrap_or_default(),
+            real_servers: real_servers.collect(),
+        }
+    };
+    config.virtual_servers.iter().map(of).collect()
+}
+
+fn real_server(
+    rip: &RealServerId,
+    configured: &config::RealServer,
+    check: Option<&CheckStatus>,
+    entry: Option<&KernelRealServer>,
+    loaded: jiff::Timestamp,
+) -> status::RealServer {
+    let (health, since, reason) = match check {
+        Some(CheckStatus { verdict, .. }) => (
+            verdict.state.as_str(),
+            verdict.since.wall,
+            verdict.reason.as_ref(),
+        ),
+        None if configured.check.is_none() => ("up", loaded, "it is not checked"),
+        None => ("unchecked", loaded, "not checked yet"),
+    };
+    let last = check.and_then(|check| check.last.as_ref());
+    status::RealServer {
+        address: *rip,
+        forwarding: configured.settings.forwarding.to_string(),
+        configured_weight: configured.settings.weight.get(),
+        weight: entry.map(|entry| entry.real_server.weight.get()),
+        health: health.to_owned(),
+        since,
+        reason: reason.to_owned(),
+        check: configured
+            .check
+            .as_ref()
+            .map(|check| check.probe.to_string()),
+        check_took_us: last.map(|last| u64::try_from(last.took.as_micros()).unwrap_or(u64::MAX)),
+        active: entry.map_or(0, |entry| entry.active_connections),
+        inactive: entry.map_or(0, |entry| entry.inactive_connections),
+        traffic: entry.map(KernelRealServer::traffic).unwrap_or_default(),
+    }
+}
+
+/// The connection to the kernel's table.
+pub(super) fn ipvs(report: Option<&Report>) -> status::Ipvs {
+    let Some(report) = report else {
+        return status::Ipvs::default();
+    };
+    status::Ipvs {
+        version: report.info.map(|info| info.version.to_string()),
+        connection_table_size: report.info.map_or(0, |info| info.connection_table_size),
+        operations: report.operations,
+        repaired: report.repaired,
+        error: report.error.clone(),
+        refused: report.refused.clone(),
+    }
+}
+
+impl KernelVirtualServer {
+    fn traffic(&self) -> status::Traffic {
+        traffic(&self.counters, &self.rates)
+    }
+}
+
+impl KernelRealServer {
+    fn traffic(&self) -> status::Traffic {
+        traffic(&self.counters, &self.rates)
+    }
+}
+
+fn traffic(counters: &Counters, rates: &Rates) -> status::Traffic {
+    status::Traffic {
+        connections: counters.connections,
+        packets_in: counters.packets_in,
+        packets_out: counters.packets_out,
+        bytes_in: counters.bytes_in,
+        bytes_out: counters.bytes_out,
+        connections_per_s: rates.connections,
+        packets_in_per_s: rates.packets_in,
+        packets_out_per_s: rates.packets_out,
+        bytes_in_per_s: rates.bytes_in,
+        bytes_out_per_s: rates.bytes_out,
+    }
+}

@@ -1,0 +1,254 @@
+//! The task that drives the checks.
+//!
+//! ```text
+//!  Runner ──configure──▶ Checks ◀──due, finished── driver ──▶ one short task per attempt
+//!         ◀──snapshot───   │
+//!  Changes ◀──the newest change of each check
+//! ```
+//! There is one lasting task, however many checks there are. Attempts that are
+//! due wait in [`Checks`], longest due first, while as many run as may.
+
+mod changes;
+mod timer;
+
+use std::collections::HashMap;
+use std::fs;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+use tokio::task::{Id, JoinError, JoinHandle, JoinSet};
+use tracing::{debug, info, warn};
+
+pub use self::changes::Changes;
+use self::changes::Sender;
+use self::timer::{SystemTimer, Timer};
+use super::checks::{Change, CheckId, CheckStatus, Checks, Origin};
+use super::probe;
+use super::verdict::Verdict;
+use super::{Check, Outcome};
+
+/// How often a fault of this host is worth a line in the log.
+const WARNING_PAUSE: Duration = Duration::from_secs(60);
+
+/// Starts without checks. The seed decides how attempts are spread.
+///
+/// Needs a tokio runtime around it. At most half of the files this process may
+/// open are used for probes at a time; further ones wait.
+pub fn spawn(seed: u64) -> (Runner, Changes) {
+    let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let ask =
+        |check: Arc<Check>| async move { probe::attempt(&check.probe, check.timing.timeout).await };
+    spawn_with(seed, in_flight(&limits), Arc::new(SystemTimer), ask)
+}
+
+/// The checks and the task that runs them; dropping this stops it.
+#[derive(Debug)]
+pub struct Runner {
+    shared: Arc<Shared>,
+    task: JoinHandle<()>,
+    timer: Arc<dyn Timer>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    checks: Mutex<Checks>,
+    /// The driver's deadline may no longer be the right one.
+    reconfigured: Notify,
+}
+
+impl Shared {
+    /// No one panics while holding it, and if one did the others had better go on.
+    fn checks(&self) -> MutexGuard<'_, Checks> {
+        self.checks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Runner {
+    /// Makes these the checks, at once; see [`Checks::configure`]. No attempt of a
+    /// check that stays is disturbed, and no verdict changes by this.
+    pub fn configure(&self, wanted: impl IntoIterator<Item = (Check, Origin)>) {
+        self.shared.checks().configure(self.timer.now(), wanted);
+        self.shared.reconfigured.notify_one();
+    }
+
+    /// The verdict of a check, if it is configured.
+    pub fn verdict(&self, check: &Check) -> Option<Verdict> {
+        self.shared.checks().verdict(check).cloned()
+    }
+
+    /// All checks, in the order in which they were configured.
+    pub fn snapshot(&self) -> Vec<CheckStatus> {
+        self.shared.checks().snapshot()
+    }
+
+    /// Stops: no attempt starts any more, those running are dropped, and
+    /// [`Changes::next`] ends.
+    pub async fn stop(mut self) {
+        self.task.abort();
+        // Cancelled is what it is meant to be.
+        let _ = (&mut self.task).await;
+    }
+}
+
+impl Drop for Runner {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+fn spawn_with<A, F>(seed: u64, in_flight: usize, timer: Arc<dyn Timer>, ask: A) -> (Runner, Changes)
+where
+    A: Fn(Arc<Check>) -> F + Send + 'static,
+    F: Future<Output = Outcome> + Send + 'static,
+{
+    let shared = Arc::new(Shared {
+        checks: Mutex::new(Checks::new(seed)),
+        reconfigured: Notify::new(),
+    });
+    let (sender, changes) = changes::channel();
+    let driver = Driver {
+        shared: Arc::clone(&shared),
+        sender,
+        timer: Arc::clone(&timer),
+        ask,
+        in_flight,
+        attempts: JoinSet::new(),
+        running: HashMap::new(),
+        warned: None,
+    };
+    let task = tokio::spawn(driver.run());
+    (
+        Runner {
+            shared,
+            task,
+            timer,
+        },
+        changes,
+    )
+}
+
+/// An attempt that ended: how long it took, and what it found.
+type Ended = (Duration, Outcome);
+
+struct Driver<A> {
+    shared: Arc<Shared>,
+    sender: Sender,
+    timer: Arc<dyn Timer>,
+    ask: A,
+    in_flight: usize,
+    attempts: JoinSet<Ended>,
+    running: HashMap<Id, CheckId>,
+    warned: Option<Instant>,
+}
+
+impl<A, F> Driver<A>
+where
+    A: Fn(Arc<Check>) -> F,
+    F: Future<Output = Outcome> + Send + 'static,
+{
+    async fn run(mut self) {
+        loop {
+            let deadline = self.start_due();
+            let sleep = async {
+                match deadline {
+                    Some(deadline) => self.timer.sleep_until(deadline).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                Some(ended) = self.attempts.join_next_with_id() => {
+                    self.finish(ended);
+                    while let Some(ended) = self.attempts.try_join_next_with_id() {
+                        self.finish(ended);
+                    }
+                }
+                () = sleep => {}
+                () = self.shared.reconfigured.notified() => {}
+            }
+        }
+    }
+
+    /// Starts what is due and may run; returns when to look again, which is when
+    /// an attempt ends if as many run as may.
+    fn start_due(&mut self) -> Option<Instant> {
+        let free = self.in_flight.saturating_sub(self.attempts.len());
+        let (due, deadline) = {
+            let mut checks = self.shared.checks();
+            (checks.due(self.timer.now().at, free), checks.deadline())
+        };
+        let full = due.len() == free;
+        for due in due {
+            let (timer, asking) = (Arc::clone(&self.timer), (self.ask)(due.check));
+            let task = self.attempts.spawn(async move {
+                let started = timer.now().at;
+                let outcome = asking.await;
+                (timer.now().at.saturating_duration_since(started), outcome)
+            });
+            self.running.insert(task.id(), due.id);
+        }
+        deadline.filter(|_| !full)
+    }
+
+    fn finish(&mut self, ended: Result<(Id, Ended), JoinError>) {
+        let (task, (took, outcome)) = ended.unwrap_or_else(|error| {
+            let reason = format!("the probe broke: {error}");
+            (error.id(), (Duration::ZERO, Outcome::Undecided(reason)))
+        });
+        let Some(id) = self.running.remove(&task) else {
+            return;
+        };
+        let now = self.timer.now();
+        debug!(check = ?id, ?took, ?outcome, "attempt ended");
+        if let Outcome::Undecided(reason) = &outcome {
+            self.warn(now.at, reason);
+        }
+        let change = self.shared.checks().finished(now, id, took, outcome);
+        if let Some(change) = change {
+            log(&change);
+            self.sender.send(id, change);
+        }
+    }
+
+    fn warn(&mut self, now: Instant, reason: &str) {
+        let recently = |warned| now.saturating_duration_since(warned) < WARNING_PAUSE;
+        if !self.warned.is_some_and(recently) {
+            warn!(
+                reason,
+                "this host cannot make its health checks; verdicts stay as they are"
+            );
+            self.warned = Some(now);
+        }
+    }
+}
+
+fn log(change: &Change) {
+    let Change {
+        check,
+        from,
+        verdict,
+    } = change;
+    info!(check = %check.probe, %from, to = %verdict.state, reason = &*verdict.reason, "health verdict");
+}
+
+/// How many probes may run at a time, after the text of `/proc/self/limits`.
+/// The other half of the files is for everything else.
+fn in_flight(limits: &str) -> usize {
+    let soft = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files"))
+        .and_then(|rest| rest.split_whitespace().next());
+    match soft {
+        Some("unlimited") => MAX_IN_FLIGHT,
+        soft => soft
+            .and_then(|n| n.parse::<usize>().ok())
+            .map_or(MIN_IN_FLIGHT, |n| n / 2),
+    }
+    .clamp(MIN_IN_FLIGHT, MAX_IN_FLIGHT)
+}
+
+const MIN_IN_FLIGHT: usize = 16;
+const MAX_IN_FLIGHT: usize = 16_384;
+
+#[cfg(test)]
+mod tests;

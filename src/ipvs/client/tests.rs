@@ -1,0 +1,250 @@
+use std::time::Duration;
+
+use nix::errno::Errno;
+use proptest::prelude::*;
+
+use super::*;
+use crate::ipvs::captures;
+use crate::ipvs::table::{Persistence, RealServer, Settings};
+use crate::lvs::{Family, Forwarding, Scheduler, VirtualServerId, Weight};
+
+#[test]
+fn the_kernels_dump_becomes_the_table_that_ipvsadm_wrote() {
+    let table: Vec<_> = captures::payloads(captures::VIRTUAL_SERVERS)
+        .iter()
+        .map(|message| report::virtual_server(message).unwrap().unwrap())
+        .map(|(id, found)| (id.to_string(), found.settings.to_string()))
+        .collect();
+    let expected = [
+        ("tcp [2001:db8::1]:443", "wlc persistent 300s mask 64"),
+        ("udp 192.168.1.200:5060", "mh persistent 60s mask 24"),
+        ("tcp 192.168.1.200:80", "wrr"),
+        ("fwmark 7", "rr"),
+    ];
+    assert_eq!(
+        table,
+        expected.map(|(id, text)| (id.to_owned(), text.to_owned()))
+    );
+}
+
+#[test]
+fn what_only_others_set_is_reported_too() {
+    let messages = captures::payloads(captures::VIRTUAL_SERVERS);
+    let (_, sip) = report::virtual_server(&messages[1]).unwrap().unwrap();
+    assert_eq!(sip.persistence_engine.as_deref(), Some("sip"));
+    assert_eq!(sip.scheduler_flags, [false, true, false]);
+    assert!(!sip.one_packet);
+}
+
+#[test]
+fn a_real_server_is_read_in_its_own_family() {
+    let read = |capture, family| -> Vec<_> {
+        captures::payloads(capture)
+            .iter()
+            .map(|message| report::real_server(message, family).unwrap())
+            .map(|(rip, found)| format!("{rip} {}", found.real_server))
+            .collect()
+    };
+    assert_eq!(
+        read(captures::REAL_SERVERS_OF_IPV4, Family::Ipv4),
+        ["192.168.1.54:80 dr weight 0", "192.168.1.53:80 dr weight 3",]
+    );
+    assert_eq!(
+        read(captures::REAL_SERVERS_OF_IPV6, Family::Ipv6),
+        [
+            "192.168.1.53:443 tun weight 1",
+            "[2001:db8:1::1]:8443 nat weight 1 thresholds 800..1000",
+        ]
+    );
+}
+
+#[test]
+fn version_and_timeouts_are_read() {
+    let info = report::info(&captures::payloads(captures::INFO)[0]).unwrap();
+    assert_eq!(
+        info.to_string(),
+        "IP Virtual Server version 1.2.1 (size=4096)"
+    );
+    let timeouts = report::timeouts(&captures::payloads(captures::TIMEOUTS)[0]).unwrap();
+    assert_eq!(
+        timeouts.to_string(),
+        "Timeout (tcp tcpfin udp): 900 120 300"
+    );
+    assert_eq!(request::set_timeouts(&timeouts).attributes, {
+        captures::payloads(captures::TIMEOUTS)[0].attributes.clone()
+    });
+}
+
+proptest! {
+    #[test]
+    fn a_virtual_server_is_read_as_it_was_asked_for(id in id(), settings in settings()) {
+        let message = request::op(&Op::AddVirtualServer(id, settings));
+        let (read_id, read) = report::virtual_server(&message).unwrap().unwrap();
+        prop_assert_eq!((read_id, read.settings), (id, settings));
+    }
+
+    #[test]
+    fn a_real_server_is_read_as_it_was_asked_for(
+        id in id(),
+        rip in any::<std::net::SocketAddr>(),
+        real_server in real_server(),
+    ) {
+        let rip = std::net::SocketAddr::new(rip.ip(), rip.port());
+        let message = request::op(&Op::SetRealServer(id, rip, real_server));
+        let (read_rip, read) = report::real_server(&message, id.family()).unwrap();
+        prop_assert_eq!((read_rip, read.real_server), (rip, real_server));
+    }
+}
+
+#[test]
+fn a_refusal_says_what_the_errno_does_not() {
+    let twos = add_virtual_server("tcp 192.168.1.200:80", Scheduler::PowerOfTwoChoices);
+    let other_family = add_real_server("tcp 192.168.1.200:80", "[2001:db8::1]:80");
+    let multicast = add_real_server("tcp 192.168.1.200:80", "224.0.0.1:80");
+    for (op, errno, words) in [
+        (
+            twos,
+            Errno::ENOENT,
+            "cannot add virtual server tcp 192.168.1.200:80: twos: \
+             scheduler \"twos\" is not available in this kernel",
+        ),
+        (
+            other_family,
+            Errno::EINVAL,
+            "cannot add real server [2001:db8::1]:80 of tcp 192.168.1.200:80: dr weight 1: \
+             a real server of the other address family needs forwarding \"tun\"",
+        ),
+        (
+            multicast,
+            Errno::EINVAL,
+            "cannot add real server 224.0.0.1:80 of tcp 192.168.1.200:80: dr weight 1: \
+             the kernel does not take the RIP for the address of a host (is `lo` up?)",
+        ),
+        (
+            multicast,
+            Errno::ENOMEM,
+            "cannot add real server 224.0.0.1:80 of tcp 192.168.1.200:80: dr weight 1: \
+             out of memory",
+        ),
+    ] {
+        let refusal = Refusal::new(op, errno.into());
+        assert_eq!(refusal.to_string(), words);
+        assert!(!refusal.is_stale());
+    }
+}
+
+#[test]
+fn a_table_that_is_not_as_planned_for_is_stale() {
+    let add = add_virtual_server("tcp 192.168.1.200:80", Scheduler::RoundRobin);
+    let add_real = add_real_server("tcp 192.168.1.200:80", "192.168.1.53:80");
+    let Op::AddRealServer(id, rip, _) = add_real else {
+        panic!("{add_real}");
+    };
+    for (op, errno, stale) in [
+        (add, Errno::EEXIST, true),
+        (add, Errno::ENOENT, false),
+        (add, Errno::EPERM, false),
+        (add_real, Errno::EEXIST, true),
+        (add_real, Errno::ESRCH, true),
+        (add_real, Errno::EINVAL, false),
+        (Op::RemoveRealServer(id, rip), Errno::ENOENT, true),
+        (Op::RemoveVirtualServer(id), Errno::ESRCH, true),
+    ] {
+        assert_eq!(
+            Refusal::new(op, errno.into()).is_stale(),
+            stale,
+            "{op} {errno}"
+        );
+    }
+}
+
+#[test]
+fn real_servers_of_a_virtual_server_that_was_refused_are_not_reported() {
+    let refused = |op, errno: Errno| Refusal::new(op, errno.into());
+    let twos = add_virtual_server("tcp 192.168.1.200:80", Scheduler::PowerOfTwoChoices);
+    let its = add_real_server("tcp 192.168.1.200:80", "192.168.1.53:80");
+    let others = add_real_server("tcp 192.168.1.200:81", "192.168.1.53:80");
+    let causes = refusal::causes_only(vec![
+        refused(twos, Errno::ENOENT),
+        refused(its, Errno::ESRCH),
+        refused(others, Errno::ESRCH),
+    ]);
+    assert_eq!(
+        causes.iter().map(|refusal| refusal.op).collect::<Vec<_>>(),
+        [twos, others]
+    );
+}
+
+#[test]
+fn a_kernel_without_ipvs_is_told_how_to_get_it() {
+    let error = Error::Family {
+        source: Errno::ENOENT.into(),
+    };
+    let source = std::error::Error::source(&error).unwrap();
+    assert_eq!(
+        format!("{error}: {source}"),
+        "cannot open IPVS: generic netlink family \"IPVS\": no such file or directory"
+    );
+    assert_eq!(
+        error.hint(),
+        Some("load the kernel module first: modprobe ip_vs")
+    );
+}
+
+fn add_virtual_server(id: &str, scheduler: Scheduler) -> Op {
+    let settings = Settings {
+        scheduler,
+        persistence: None,
+    };
+    Op::AddVirtualServer(id.parse().unwrap(), settings)
+}
+
+fn add_real_server(id: &str, rip: &str) -> Op {
+    let real_server = RealServer {
+        forwarding: Forwarding::DirectRoute,
+        weight: Weight::ONE,
+        upper_threshold: 0,
+        lower_threshold: 0,
+    };
+    Op::AddRealServer(id.parse().unwrap(), rip.parse().unwrap(), real_server)
+}
+
+fn id() -> impl Strategy<Value = VirtualServerId> {
+    prop::sample::select(vec![
+        "tcp 192.168.1.200:80",
+        "udp 192.168.1.200:53",
+        "sctp [2001:db8::1]:0",
+        "fwmark 7",
+        "fwmark6 4294967295",
+    ])
+    .prop_map(|id| id.parse().unwrap())
+}
+
+fn settings() -> impl Strategy<Value = Settings> {
+    let persistence = (0..=u32::MAX, 1u8..=32).prop_map(|(timeout, prefix_len)| Persistence {
+        timeout: Duration::from_secs(timeout.into()),
+        prefix_len,
+    });
+    let scheduler = prop::sample::select(&Scheduler::ALL[..]);
+    (scheduler, prop::option::of(persistence)).prop_map(|(scheduler, persistence)| Settings {
+        scheduler,
+        persistence,
+    })
+}
+
+fn real_server() -> impl Strategy<Value = RealServer> {
+    let forwarding = prop::sample::select(vec![
+        Forwarding::DirectRoute,
+        Forwarding::Nat,
+        Forwarding::Tunnel,
+        Forwarding::Local,
+    ]);
+    (forwarding, any::<u32>(), any::<u32>(), any::<u32>()).prop_map(
+        |(forwarding, weight, upper_threshold, lower_threshold)| RealServer {
+            forwarding,
+            weight: Weight::reported(weight),
+            upper_threshold,
+            lower_threshold,
+        },
+    )
+}

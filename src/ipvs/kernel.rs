@@ -1,0 +1,195 @@
+//! What the kernel reports: the table with its counters, its version, its
+//! timeouts.
+//!
+//! [`crate::ipvs::client`] fills these in; nothing here is sent back.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::lvs::{RealServerId, VirtualServerId};
+
+use super::table::{RealServer, Settings, Table, VirtualServer};
+
+/// Every virtual server of the network namespace.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KernelTable {
+    /// By identity, in its order.
+    pub virtual_servers: BTreeMap<VirtualServerId, KernelVirtualServer>,
+}
+
+impl KernelTable {
+    /// The table without counters, to be compared with what is wanted.
+    pub fn table(&self) -> Table {
+        self.virtual_servers
+            .iter()
+            .map(|(id, reported)| (*id, reported.virtual_server()))
+            .collect()
+    }
+}
+
+/// A virtual server as the kernel reports it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KernelVirtualServer {
+    /// What lvsd sets.
+    pub settings: Settings,
+    /// Each UDP datagram is scheduled by itself (`ipvsadm --ops`).
+    pub one_packet: bool,
+    /// The flags 1, 2 and 3 of its scheduler (`ipvsadm --sched-flags`).
+    pub scheduler_flags: [bool; 3],
+    /// The persistence engine, such as `sip` (`ipvsadm --pe`).
+    pub persistence_engine: Option<String>,
+    /// What went through it since it was added or zeroed.
+    pub counters: Counters,
+    /// What goes through it now.
+    pub rates: Rates,
+    /// Its real servers.
+    pub real_servers: BTreeMap<RealServerId, KernelRealServer>,
+}
+
+impl KernelVirtualServer {
+    /// The virtual server without its counters.
+    pub fn virtual_server(&self) -> VirtualServer {
+        VirtualServer {
+            settings: self.settings,
+            real_servers: self
+                .real_servers
+                .iter()
+                .map(|(id, reported)| (*id, reported.real_server))
+                .collect(),
+        }
+    }
+}
+
+/// A real server as the kernel reports it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KernelRealServer {
+    /// What lvsd sets.
+    pub real_server: RealServer,
+    /// Established connections.
+    pub active_connections: u32,
+    /// Connections in any other state.
+    pub inactive_connections: u32,
+    /// Persistence templates.
+    pub persistent_connections: u32,
+    /// What went to it since it was added or zeroed.
+    pub counters: Counters,
+    /// What goes to it now.
+    pub rates: Rates,
+}
+
+/// Running totals.
+///
+/// *Out* is what comes back through the director, so it stays 0 under direct
+/// routing and tunnelling.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Counters {
+    /// Connections scheduled.
+    pub connections: u64,
+    /// Packets from clients.
+    pub packets_in: u64,
+    /// Packets to clients.
+    pub packets_out: u64,
+    /// Bytes from clients.
+    pub bytes_in: u64,
+    /// Bytes to clients.
+    pub bytes_out: u64,
+}
+
+/// The kernel's own estimate of the last seconds, each per second.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Rates {
+    /// New connections.
+    pub connections: u64,
+    /// Packets from clients.
+    pub packets_in: u64,
+    /// Packets to clients.
+    pub packets_out: u64,
+    /// Bytes, not bits, from clients.
+    pub bytes_in: u64,
+    /// Bytes, not bits, to clients.
+    pub bytes_out: u64,
+}
+
+/// Which IPVS this is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Info {
+    /// Its version.
+    pub version: Version,
+    /// Buckets of the connection table, a power of two.
+    pub connection_table_size: u32,
+}
+
+/// As `ipvsadm -Ln` begins.
+impl fmt::Display for Info {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "IP Virtual Server version {} (size={})",
+            self.version, self.connection_table_size
+        )
+    }
+}
+
+/// The version of the kernel's IPVS: `0x010201` is 1.2.1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version(pub u32);
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [_, major, minor, patch] = self.0.to_be_bytes();
+        write!(f, "{major}.{minor}.{patch}")
+    }
+}
+
+/// How long a connection is remembered after its last packet. Whole seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Of an established TCP connection.
+    pub tcp: Duration,
+    /// Of a TCP connection after its FIN.
+    pub tcp_fin: Duration,
+    /// Of UDP.
+    pub udp: Duration,
+}
+
+/// As `ipvsadm -L --timeout` writes it.
+impl fmt::Display for Timeouts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Timeout (tcp tcpfin udp): {} {} {}",
+            self.tcp.as_secs(),
+            self.tcp_fin.as_secs(),
+            self.udp.as_secs()
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernel_is_named_as_ipvsadm_names_it() {
+        let info = Info {
+            version: Version(0x01_02_01),
+            connection_table_size: 4096,
+        };
+        assert_eq!(
+            info.to_string(),
+            "IP Virtual Server version 1.2.1 (size=4096)"
+        );
+        let timeouts = Timeouts {
+            tcp: Duration::from_secs(900),
+            tcp_fin: Duration::from_secs(120),
+            udp: Duration::from_secs(300),
+        };
+        assert_eq!(
+            timeouts.to_string(),
+            "Timeout (tcp tcpfin udp): 900 120 300"
+        );
+    }
+}

@@ -1,0 +1,43 @@
+//! What this host was like before the agent first changed it, kept in a file so
+//! that a stop after any number of crashes still knows.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::sysctl::Original;
+use crate::sys::state_file::StateFile;
+use crate::sys::sysctl::Key;
+
+/// Who put a VIP on `lo`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// Somebody else, before the first start: it stays when the agent stops.
+    Found,
+    /// The agent: it goes when the agent stops.
+    Created,
+}
+
+/// What was there before, by name.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Journal {
+    /// The kernel parameters.
+    pub sysctls: BTreeMap<Key, Original>,
+    /// The VIPs.
+    pub vips: BTreeMap<IpAddr, Origin>,
+}
+
+impl Journal {
+    /// Tells that there is nothing to put back.
+    pub fn is_empty(&self) -> bool {
+        self.sysctls.is_empty() && self.vips.is_empty()
+    }
+}
+
+/// The file that keeps it.
+pub type Store = StateFile<Journal>;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,79 @@
+//! What must be true before anything is touched.
+
+use std::fs;
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::unistd::{AccessFlags, access};
+
+/// Says what this process lacks, each with the way out; nothing is changed.
+///
+/// | needed | for |
+/// |---|---|
+/// | `CAP_NET_ADMIN` | adding the VIP to `lo`, writing below `/proc/sys/net` |
+/// | `/proc/sys/net` mounted writable | the ARP parameters; containers often lack it |
+pub fn check(proc: &Path) -> Vec<String> {
+    let mut lacking = Vec::new();
+    let status = fs::read_to_string(proc.join("self/status")).unwrap_or_default();
+    if !has_net_admin(&status) {
+        lacking.push(
+            "cannot change addresses: this process lacks CAP_NET_ADMIN; run it as root, or with \
+             AmbientCapabilities=CAP_NET_ADMIN"
+                .to_owned(),
+        );
+    }
+    let parameter = proc.join("sys/net/ipv4/conf/all/arp_ignore");
+    if let Err(errno) = access(&parameter, AccessFlags::W_OK) {
+        lacking.push(match errno {
+            Errno::EROFS => {
+                "/proc/sys/net is read-only: the ARP parameters cannot be set; remount \
+                             it (mount -o remount,rw /proc/sys), or give the container its own \
+                             writable one"
+                    .to_owned()
+            }
+            other => format!(
+                "cannot write {}: {}; run lvsd as root",
+                parameter.display(),
+                other.desc().to_lowercase()
+            ),
+        });
+    }
+    lacking
+}
+
+/// Reads `/proc/self/status`.
+fn has_net_admin(status: &str) -> bool {
+    /// `CAP_NET_ADMIN` of `<linux/capability.h>`.
+    const NET_ADMIN: u64 = 1 << 12;
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("CapEff:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .is_some_and(|mask| mask & NET_ADMIN != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_capability_is_read_from_the_effective_set() {
+        assert!(has_net_admin("Name:\tlvsd\nCapEff:\t000001ffffffffff\n"));
+        assert!(has_net_admin("CapEff:\t0000000000001000\n"));
+        assert!(!has_net_admin(
+            "CapPrm:\t0000000000001000\nCapEff:\t0000000000000400\n"
+        ));
+        assert!(!has_net_admin(""));
+    }
+
+    #[test]
+    fn a_host_without_the_parameters_is_told_which_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let lacking = check(dir.path());
+        assert_eq!(lacking.len(), 2, "{lacking:?}");
+        assert!(
+            lacking[1].contains("arp_ignore: no such file or directory"),
+            "{lacking:?}"
+        );
+    }
+}

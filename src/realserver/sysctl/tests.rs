@@ -1,0 +1,152 @@
+use super::*;
+
+#[test]
+fn a_fresh_host_gets_arp_ignore_1_and_arp_announce_2_on_all_and_lo() {
+    let found = values([
+        ("all", "arp_ignore", 0),
+        ("all", "arp_announce", 0),
+        ("lo", "arp_ignore", 0),
+        ("lo", "arp_announce", 0),
+    ]);
+    assert_eq!(
+        plan_of(&found, &[]),
+        [
+            "net.ipv4.conf.all.arp_announce: 0 -> 2",
+            "net.ipv4.conf.all.arp_ignore: 0 -> 1",
+            "net.ipv4.conf.lo.arp_announce: 0 -> 2",
+            "net.ipv4.conf.lo.arp_ignore: 0 -> 1",
+        ]
+    );
+}
+
+#[test]
+fn a_value_that_is_strong_enough_is_left_alone() {
+    let found = values([("all", "arp_ignore", 2), ("all", "arp_announce", 2)]);
+    assert!(plan_of(&found, &[]).is_empty());
+}
+
+#[test]
+fn a_value_that_is_larger_and_weaker_is_replaced() {
+    for (value, name, to) in [
+        (8, "arp_ignore", 1),
+        (3, "arp_ignore", 1),
+        (1, "arp_announce", 2),
+        (3, "arp_announce", 2),
+        (-1, "arp_ignore", 1),
+    ] {
+        let found = values([("all", name, value)]);
+        assert_eq!(
+            plan_of(&found, &[]),
+            [format!("net.ipv4.conf.all.{name}: {value} -> {to}")]
+        );
+    }
+}
+
+#[test]
+fn what_is_no_longer_wanted_gets_the_value_from_before_the_first_start() {
+    let found = values([("all", "arp_ignore", 1), ("lo", "arp_ignore", 2)]);
+    let originals = BTreeMap::from([
+        original("all", "arp_ignore", 0, true),
+        original("lo", "arp_ignore", 2, false),
+    ]);
+    let writes = plan(&found, &Wanted::new(), &originals);
+    assert_eq!(text(&writes), ["net.ipv4.conf.all.arp_ignore: 1 -> 0"]);
+}
+
+#[test]
+fn what_was_not_changed_is_not_put_back_even_if_somebody_else_changed_it() {
+    let found = values([("all", "arp_ignore", 1)]);
+    let originals = BTreeMap::from([original("all", "arp_ignore", 2, false)]);
+    assert!(plan(&found, &Wanted::new(), &originals).is_empty());
+}
+
+#[test]
+fn a_parameter_that_this_kernel_does_not_have_is_not_written() {
+    assert!(
+        plan(
+            &BTreeMap::new(),
+            &wanted(Forwarding::Tunnel),
+            &BTreeMap::new()
+        )
+        .is_empty()
+    );
+}
+
+#[test]
+fn a_tunnel_is_made_loose_even_where_all_is_strict() {
+    let found = values([("all", "rp_filter", 1), ("tunl0", "rp_filter", 0)]);
+    let writes = plan(&found, &wanted(Forwarding::Tunnel), &BTreeMap::new());
+    assert_eq!(text(&writes), ["net.ipv4.conf.tunl0.rp_filter: 0 -> 2"]);
+    assert!(
+        plan_of(&found, &[]).is_empty(),
+        "nothing of the sort for dr"
+    );
+}
+
+#[test]
+fn applying_a_plan_leaves_nothing_to_plan() {
+    for value in -1..10 {
+        for restoring in [false, true] {
+            let mut found: BTreeMap<Key, i32> = RULES.iter().map(|r| (r.key(), value)).collect();
+            let originals = RULES
+                .iter()
+                .map(|rule| {
+                    let original = Original {
+                        value: 7,
+                        changed: true,
+                    };
+                    (rule.key(), original)
+                })
+                .collect();
+            let wanted = match restoring {
+                true => Wanted::new(),
+                false => wanted(Forwarding::Tunnel),
+            };
+            for write in plan(&found, &wanted, &originals) {
+                found.insert(write.key, write.to);
+            }
+            assert_eq!(plan(&found, &wanted, &originals), []);
+        }
+    }
+}
+
+#[test]
+fn an_interface_that_outdoes_all_with_a_weaker_value_is_named() {
+    for (name, all, own, spoilt) in [
+        ("arp_ignore", 1, 0, false),
+        ("arp_ignore", 1, 2, false),
+        ("arp_ignore", 1, 8, false),
+        ("arp_ignore", 1, 3, true),
+        ("arp_ignore", 2, 4, true),
+        ("arp_announce", 2, 0, false),
+        ("arp_announce", 2, 2, false),
+        ("arp_announce", 2, 3, true),
+    ] {
+        let found = values([("all", name, all), ("eth0", name, own)]);
+        let faults = exposed(&found, "eth0");
+        assert_eq!(!faults.is_empty(), spoilt, "{name} {all} {own}: {faults:?}");
+    }
+}
+
+fn plan_of(found: &BTreeMap<Key, i32>, originals: &[(Key, Original)]) -> Vec<String> {
+    let originals = originals.iter().cloned().collect();
+    text(&plan(found, &wanted(Forwarding::DirectRoute), &originals))
+}
+
+fn text(writes: &[Write]) -> Vec<String> {
+    writes
+        .iter()
+        .map(|write| format!("{}: {} -> {}", write.key, write.from, write.to))
+        .collect()
+}
+
+fn values<const N: usize>(values: [(&str, &str, i32); N]) -> BTreeMap<Key, i32> {
+    values
+        .into_iter()
+        .map(|(interface, name, value)| (Key::ipv4_conf(interface, name), value))
+        .collect()
+}
+
+fn original(interface: &str, name: &str, value: i32, changed: bool) -> (Key, Original) {
+    (Key::ipv4_conf(interface, name), Original { value, changed })
+}

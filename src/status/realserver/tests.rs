@@ -1,0 +1,118 @@
+use super::*;
+
+#[test]
+fn a_ready_real_server_reads_well() {
+    assert_eq!(
+        render(&status(), at(3_725)),
+        "\
+real server  READY   lvsd 0.1.0, pid 4711, up 1h 2m
+readiness    http://0.0.0.0:9480/ready   forwarding dr
+
+VIP            LABEL  STATE
+192.168.1.200  lo:0   on lo  for 1h 2m, put back 2 times
+2001:db8::200         on lo  for 1h 2m, was here before lvsd
+
+SYSCTL                         VALUE  BEFORE
+net.ipv4.conf.all.arp_ignore   1      0
+net.ipv4.conf.lo.arp_announce  2      0       put back once
+
+SERVICE  HEALTH
+nginx    up      for 1h 1m
+"
+    );
+}
+
+#[test]
+fn what_is_wrong_stands_out_and_comes_with_its_reason() {
+    let mut status = status();
+    status.ready = false;
+    status.state = State::Draining;
+    status.draining_until = Some(at(70));
+    status.reasons = vec![
+        "draining".into(),
+        "service nginx: connection refused".into(),
+    ];
+    status.vips.truncate(1);
+    status.vips[0].present = false;
+    status.sysctls.truncate(1);
+    status.sysctls[0].ok = false;
+    status.sysctls[0].value = Some(0);
+    status.services[0].health = Health::Down;
+    status.services[0].reason = Some("connection refused".into());
+    assert_eq!(
+        render(&status, at(62)),
+        "\
+real server  DRAINING   lvsd 0.1.0, pid 4711, up 1m 2s
+readiness    http://0.0.0.0:9480/ready   forwarding dr
+draining     stops in 8s
+because      draining
+             service nginx: connection refused
+
+VIP            LABEL  STATE
+192.168.1.200  lo:0   MISSING  for 1m 2s, put back 2 times
+
+SYSCTL                        VALUE  BEFORE
+net.ipv4.conf.all.arp_ignore  0      0       WRONG: must be 1
+
+SERVICE  HEALTH
+nginx    DOWN    for 2s  connection refused
+"
+    );
+}
+
+#[test]
+fn the_json_is_read_back_as_it_was_written() {
+    let json = serde_json::to_string(&status()).unwrap();
+    assert!(json.contains(r#""state":"ready""#), "{json}");
+    assert_eq!(serde_json::from_str::<Status>(&json).unwrap(), status());
+}
+
+fn status() -> Status {
+    let vip = |address: &str, label: Option<&str>| Vip {
+        address: address.parse().unwrap(),
+        label: label.map(str::to_owned),
+        present: true,
+        since: at(0),
+        stays: label.is_none(),
+        repaired: if label.is_none() { 0 } else { 2 },
+        faults: vec![],
+    };
+    let sysctl = |key: &str, value: i32, repaired: u32| Sysctl {
+        key: key.into(),
+        value: Some(value),
+        wanted: value,
+        original: Some(0),
+        ok: true,
+        why: String::new(),
+        repaired,
+    };
+    Status {
+        version: "0.1.0".into(),
+        pid: 4711,
+        started: at(0),
+        ready: true,
+        state: State::Ready,
+        reasons: vec![],
+        draining_until: None,
+        forwarding: "dr".into(),
+        listen: "0.0.0.0:9480".parse().unwrap(),
+        vips: vec![
+            vip("192.168.1.200", Some("lo:0")),
+            vip("2001:db8::200", None),
+        ],
+        sysctls: vec![
+            sysctl("net.ipv4.conf.all.arp_ignore", 1, 0),
+            sysctl("net.ipv4.conf.lo.arp_announce", 2, 1),
+        ],
+        services: vec![Service {
+            name: "nginx".into(),
+            health: Health::Up,
+            since: at(60),
+            reason: None,
+        }],
+    }
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_700_000_000 + second).unwrap()
+}

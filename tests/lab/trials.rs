@@ -1,0 +1,169 @@
+//! The machine's side: chosen scenarios become tests of cargo's plain runner.
+
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use libtest_mimic::{Arguments, Conclusion, Failed, Trial};
+
+use super::machine::Kernel;
+use super::results::Board;
+use super::scenario::{Needs, Scenario};
+use super::{bench, boot, scenarios};
+
+/// `cargo test --test lab [-- NAME]`.
+pub(crate) fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    let kernel = Kernel::chosen();
+    let has_ipvs = kernel.has_ipvs();
+    let board = Arc::new(Board::default());
+    let mut chosen = Vec::new();
+    let mut trials = Vec::new();
+    for scenario in scenarios::all() {
+        let obstacle = obstacle(kernel, has_ipvs, scenario);
+        let trial = trial(scenario, obstacle, &board, arguments.nocapture);
+        if obstacle.is_none() && !arguments.is_filtered_out(&trial) && !arguments.is_ignored(&trial)
+        {
+            chosen.push(scenario);
+        }
+        trials.push(trial);
+    }
+    if arguments.list || chosen.is_empty() {
+        return conclude(&libtest_mimic::run(&arguments, trials));
+    }
+    // Each trial only waits for its outcome, so all of them may wait at once.
+    arguments.test_threads.get_or_insert(trials.len().max(2));
+    let begun = Instant::now();
+    let boots = Arc::new(Mutex::new(Vec::new()));
+    let (driver_board, driver_boots, driven) =
+        (Arc::clone(&board), Arc::clone(&boots), chosen.clone());
+    let driver = thread::spawn(move || {
+        for group in groups(&driven) {
+            let up = boot::run(kernel, &group, false, &driver_board);
+            driver_boots.lock().unwrap().extend(up);
+        }
+    });
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    driver.join().expect("booting does not panic");
+    summarize(
+        kernel,
+        &chosen,
+        &board,
+        &boots.lock().unwrap(),
+        begun.elapsed(),
+    );
+    conclude(&conclusion)
+}
+
+/// `make demo`: runs the scenario `demo` alone and prints what it says as it says it.
+pub(crate) fn demo() -> ExitCode {
+    live(Kernel::chosen(), &[scenarios::find("demo")])
+}
+
+/// `make bench`: runs every bench on both kernels, one after the other, and prints what it says.
+pub(crate) fn bench() -> ExitCode {
+    let benches: Vec<_> = bench::BENCHES.iter().collect();
+    let mut worst = ExitCode::SUCCESS;
+    for kernel in [Kernel::Uml, Kernel::Stock] {
+        for bench in &benches {
+            println!("== {} on {}", bench.name, kernel.name());
+            if live(kernel, &[bench]) != ExitCode::SUCCESS {
+                worst = ExitCode::FAILURE;
+            }
+        }
+    }
+    worst
+}
+
+fn live(kernel: Kernel, scenarios: &[&'static Scenario]) -> ExitCode {
+    let board = Board::default();
+    boot::run(kernel, scenarios, true, &board);
+    let mut worst = ExitCode::SUCCESS;
+    for scenario in scenarios {
+        let outcome = board.wait(scenario.name);
+        if !outcome.passed {
+            println!("FAILED: {}\n{}", scenario.name, outcome.report);
+            worst = ExitCode::FAILURE;
+        }
+    }
+    worst
+}
+
+/// Why a scenario cannot run in this lab.
+fn obstacle(kernel: Kernel, has_ipvs: bool, scenario: &Scenario) -> Option<&'static str> {
+    match scenario.needs {
+        Needs::AnyLinux => None,
+        Needs::Ipvs => (!has_ipvs).then_some("this machine's kernel has no ip_vs"),
+        Needs::Systemd(_) => {
+            (kernel == Kernel::Native).then_some("needs a kernel of its own for systemd")
+        }
+    }
+}
+
+fn trial(
+    scenario: &'static Scenario,
+    obstacle: Option<&'static str>,
+    board: &Arc<Board>,
+    narrate: bool,
+) -> Trial {
+    let board = Arc::clone(board);
+    let trial = Trial::test(scenario.name, move || {
+        if let Some(obstacle) = obstacle {
+            return Err(Failed::from(obstacle));
+        }
+        let outcome = board.wait(scenario.name);
+        if outcome.passed && narrate {
+            println!("{}:\n{}", scenario.name, outcome.report);
+        }
+        if outcome.passed {
+            Ok(())
+        } else {
+            Err(Failed::from(outcome.report))
+        }
+    });
+    match obstacle {
+        Some(obstacle) => trial.with_kind(obstacle).with_ignored_flag(true),
+        None => trial,
+    }
+}
+
+/// Scenarios that share a boot: those under systemd have one each.
+fn groups(chosen: &[&'static Scenario]) -> Vec<Vec<&'static Scenario>> {
+    let (own, together): (Vec<_>, Vec<_>) = chosen
+        .iter()
+        .partition(|scenario| matches!(scenario.needs, Needs::Systemd(_)));
+    let shared = (!together.is_empty()).then_some(together);
+    shared
+        .into_iter()
+        .chain(
+            own.into_iter()
+                .map(|scenario: &'static Scenario| vec![scenario]),
+        )
+        .collect()
+}
+
+fn summarize(
+    kernel: Kernel,
+    chosen: &[&'static Scenario],
+    board: &Board,
+    boots: &[Duration],
+    took: Duration,
+) {
+    println!(
+        "lab {}: up after {boots:.1?}, {} scenarios in {took:.1?}",
+        kernel.name(),
+        chosen.len()
+    );
+    for scenario in chosen {
+        println!(
+            "  {:7.1?} {}",
+            board.wait(scenario.name).took,
+            scenario.name
+        );
+    }
+}
+
+fn conclude(conclusion: &Conclusion) -> ExitCode {
+    conclusion.exit_code()
+}
