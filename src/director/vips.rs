@@ -27,7 +27,6 @@ mod keeper;
 mod link;
 mod log;
 mod plan;
-mod store;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -39,6 +38,7 @@ use tokio::sync::{Notify, watch};
 
 use super::vrrp::{InstanceStatus, VrrpHandle};
 use crate::sys::rtnetlink;
+use crate::sys::state_file::{self, StateFile};
 pub use plan::Place;
 
 /// What the keeper did.
@@ -81,7 +81,7 @@ pub enum Error {
     Announce(#[source] io::Error),
     /// The file of an earlier run.
     #[error(transparent)]
-    Store(#[from] store::Error),
+    StateFile(#[from] state_file::Error),
 }
 
 /// The running VIP keeper.
@@ -113,7 +113,7 @@ pub fn spawn(runtime_dir: &Path, vrrp: &VrrpHandle) -> Result<VipsHandle, Error>
     let stop = Arc::new(Notify::new());
     let (ready, started) = std::sync::mpsc::channel();
     let config = keeper::Config {
-        store: store::Store::open(runtime_dir.join("director-vips.json")),
+        store: StateFile::new(runtime_dir.join("director-vips.json")),
         vrrp: vrrp.status.clone(),
         commands: vrrp.commands.clone(),
         publisher,
@@ -132,15 +132,4 @@ pub fn spawn(runtime_dir: &Path, vrrp: &VrrpHandle) -> Result<VipsHandle, Error>
         Ok(Err(error)) => Err(error),
         Err(_) => Err(Error::Start(io::Error::other("its thread ended"))),
     }
-}
-
-/// An error and its causes, on one line.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
