@@ -25,8 +25,8 @@
 mod announce;
 mod keeper;
 mod link;
+mod log;
 mod plan;
-mod store;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -39,6 +39,7 @@ use tokio::sync::{Notify, watch};
 use super::vrrp::{InstanceStatus, VrrpHandle};
 use crate::config::director::VrrpInstance;
 use crate::sys::rtnetlink::{self, Rtnetlink};
+use crate::sys::state_file::{self, StateFile};
 pub use plan::Place;
 
 /// What the keeper did.
@@ -81,7 +82,7 @@ pub enum Error {
     Announce(#[source] io::Error),
     /// The file of an earlier run.
     #[error(transparent)]
-    Store(#[from] store::Error),
+    StateFile(#[from] state_file::Error),
     /// A virtual address is on another interface of this host, where it would
     /// stay when another director is master.
     #[error(
@@ -105,7 +106,7 @@ pub async fn refuse_held_elsewhere(
     instances: &BTreeMap<String, VrrpInstance>,
     runtime_dir: &Path,
 ) -> Result<(), Error> {
-    let owned = open_store(runtime_dir).load()?;
+    let owned = state_file(runtime_dir).load()?;
     let netlink = Rtnetlink::open().map_err(Error::Netlink)?;
     let kernel = plan::Kernel {
         links: netlink.links().await.map_err(Error::Netlink)?,
@@ -123,8 +124,9 @@ pub async fn refuse_held_elsewhere(
     }
 }
 
-fn open_store(runtime_dir: &Path) -> store::Store {
-    store::Store::open(runtime_dir.join("director-vips.json"))
+/// The addresses that lvsd has added.
+fn state_file(runtime_dir: &Path) -> StateFile<BTreeSet<Place>> {
+    StateFile::new(runtime_dir.join("director-vips.json"))
 }
 
 /// The running VIP keeper.
@@ -156,7 +158,7 @@ pub fn spawn(runtime_dir: &Path, vrrp: &VrrpHandle) -> Result<VipsHandle, Error>
     let stop = Arc::new(Notify::new());
     let (ready, started) = std::sync::mpsc::channel();
     let config = keeper::Config {
-        store: open_store(runtime_dir),
+        store: state_file(runtime_dir),
         vrrp: vrrp.status.clone(),
         commands: vrrp.commands.clone(),
         publisher,
