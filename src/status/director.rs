@@ -123,6 +123,45 @@ pub struct Ipvs {
     pub error: Option<String>,
     /// The operations that the kernel refuses, with its reason.
     pub refused: Vec<String>,
+    /// How long connections are remembered; none before the first look.
+    pub timeouts: Option<Timeouts>,
+    /// The connection sync daemons that run, other people's included.
+    pub sync: Vec<SyncDaemon>,
+    /// The sysctls that lvsd holds, by name.
+    pub sysctls: BTreeMap<String, String>,
+    /// What is not as the configuration wants it, with the way out.
+    pub problems: Vec<String>,
+    /// Sysctls, timeouts and sync daemons put right after somebody else had
+    /// changed them.
+    pub settings_repaired: u64,
+}
+
+/// How long a connection is remembered after its last packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timeouts {
+    /// Of an established TCP connection.
+    pub tcp_s: u64,
+    /// Of a TCP connection after its FIN.
+    pub tcp_fin_s: u64,
+    /// Of UDP.
+    pub udp_s: u64,
+}
+
+/// A connection sync daemon of the kernel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SyncDaemon {
+    /// `master` or `backup`.
+    pub role: String,
+    /// The interface that its messages go through.
+    pub interface: String,
+    /// A backup takes only messages with its own.
+    pub id: u8,
+    /// Multicast group and port.
+    pub group: SocketAddr,
+    /// How many routers a message may pass.
+    pub ttl: u8,
+    /// Most bytes of UDP payload.
+    pub max_len: Option<u16>,
 }
 
 /// A virtual server.
@@ -136,6 +175,9 @@ pub struct VirtualServer {
     pub persistence_s: Option<u64>,
     /// Whether the kernel has it.
     pub in_kernel: bool,
+    /// Whether it is kept out of the kernel because this host is one of its real
+    /// servers and does not hold the VIP.
+    pub held_back: bool,
     /// What the kernel counted.
     pub traffic: Traffic,
     /// The pool.
@@ -331,6 +373,8 @@ impl VirtualServer {
         };
         let because = if self.in_kernel {
             ""
+        } else if self.held_back {
+            "held back: this host is a real server and not master"
         } else {
             "not in the kernel's table"
         };
@@ -370,7 +414,24 @@ impl RealServer {
     }
 }
 
-/// One line, and one for each thing that is wrong.
+/// One line.
+impl fmt::Display for SyncDaemon {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            role,
+            interface,
+            id,
+            group,
+            ..
+        } = self;
+        write!(
+            f,
+            "connection sync {role} on {interface}, id {id}, group {group}"
+        )
+    }
+}
+
+/// One line, one for each sync daemon, and one for each thing that is wrong.
 impl fmt::Display for Ipvs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
@@ -387,7 +448,10 @@ impl fmt::Display for Ipvs {
             )?,
             None => writeln!(f, "IPVS: not connected")?,
         }
-        for error in self.error.iter().chain(&self.refused) {
+        for daemon in &self.sync {
+            writeln!(f, "{daemon}")?;
+        }
+        for error in self.error.iter().chain(&self.refused).chain(&self.problems) {
             writeln!(f, "IPVS: {error}")?;
         }
         Ok(())
