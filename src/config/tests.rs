@@ -216,7 +216,7 @@ fn contradictions_are_refused_with_the_place_they_contradict() {
         (
             "scheduler = \"wrr\"",
             "fwmark = 7",
-            "an address or a firewall mark, not both",
+            "one of address, addresses and fwmark",
         ),
         (
             "type = \"tcp\"",

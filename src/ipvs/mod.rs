@@ -10,6 +10,8 @@
 //! | [`client`] | the socket: dump and apply |
 
 #[cfg(test)]
+mod arbitrary;
+#[cfg(test)]
 mod captures;
 pub mod client;
 pub mod kernel;
