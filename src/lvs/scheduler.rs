@@ -122,7 +122,9 @@ impl SchedulerFlags {
     pub fn set(self, scheduler: Scheduler) -> impl Iterator<Item = &'static str> {
         let names = Self::names(scheduler).into_iter();
         let named = names.zip(["flag-1", "flag-2", "flag-3"]).zip(self.0);
-        named.filter_map(|((name, number), set)| set.then(|| name.unwrap_or(number)))
+        named
+            .filter(|(_, set)| *set)
+            .map(|((name, number), _)| name.unwrap_or(number))
     }
 
     /// The same with a flag set, given by its scheduler's name for it, or as

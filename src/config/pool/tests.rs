@@ -396,3 +396,26 @@ fn what_is_not_tcp_names_its_check() {
         assert!(told.contains("name a check"), "{told}");
     }
 }
+
+#[test]
+fn a_firewall_mark_takes_bare_addresses_and_wants_to_know_the_port_to_check() {
+    let text = "[[virtual_server]]\nfwmark = 7\nreal_servers = ['10.0.0.1']\ncheck = { port = 80 }";
+    let config = parse(text).unwrap();
+    let (id, server) = config.virtual_servers.first_key_value().unwrap();
+    assert_eq!(id.to_string(), "fwmark 7");
+    assert_eq!(
+        server.real_servers.first_key_value().unwrap().0.to_string(),
+        "10.0.0.1:0"
+    );
+    let told = parse("[[virtual_server]]\nfwmark = 7\nreal_servers = ['10.0.0.1']").unwrap_err();
+    assert!(told.contains("check.port"), "{told}");
+}
+
+#[test]
+fn only_nat_needs_this_host_to_forward() {
+    for (method, needed) in [("nat", true), ("dr", false), ("tun", false)] {
+        let keys = format!("address = '10.0.0.9:80'\nforwarding = '{method}'");
+        let config = parse(&with_pool(&keys, "address = '10.1.0.1'")).unwrap();
+        assert_eq!(config.needs_ip_forward(), needed, "{method}");
+    }
+}
