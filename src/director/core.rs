@@ -15,7 +15,7 @@ use super::forwarding::IpForward;
 use super::reconcile::Report;
 use super::vips::{self, VipsHandle};
 use super::vrrp::{self, Command, VrrpHandle};
-use super::{Error, snapshot};
+use super::{Error, preflight, snapshot};
 use crate::config::director::{DirectorConfig, OnStop, RealServer};
 use crate::health::Check;
 use crate::health::checks::Origin;
@@ -74,6 +74,7 @@ impl Core {
         path: PathBuf,
         runtime_dir: &Path,
     ) -> Result<Self, Error> {
+        preflight::check(&config, None)?;
         let vrrp = vrrp::spawn().map_err(Error::Vrrp)?;
         let vips = vips::spawn(runtime_dir, &vrrp)?;
         let (checks, changes) = runner::spawn(u64::from(std::process::id()));
@@ -225,6 +226,7 @@ impl Core {
                     self.config.http_listen
                 ));
             }
+            self.preflight(&config)?;
             let previous = std::mem::replace(&mut self.config, config);
             self.apply().map_err(|error| {
                 self.config = previous;
@@ -250,6 +252,16 @@ impl Core {
             }
         }
         systemd::ready(&self.summary());
+    }
+
+    /// Refuses what this kernel cannot do, with the way out.
+    fn preflight(&self, config: &DirectorConfig) -> Result<(), String> {
+        let report = self.balancer.as_ref().map(Balancer::report);
+        let seen = report.map(|report| Arc::clone(&report.borrow().kernel));
+        preflight::check(config, seen.as_deref()).map_err(|error| {
+            let mend = error.mend().unwrap_or_default();
+            format!("{}: {}\n    {mend}", self.path.display(), chain(&error))
+        })
     }
 
     /// Ready as soon as the kernel holds what the first checks found.

@@ -16,6 +16,7 @@ mod api;
 mod balancer;
 mod core;
 mod forwarding;
+mod preflight;
 mod reconcile;
 mod snapshot;
 pub mod vips;
@@ -49,6 +50,9 @@ pub enum Error {
     /// The IPVS thread could not start.
     #[error(transparent)]
     Ipvs(#[from] balancer::StartError),
+    /// The kernel cannot do what is configured.
+    #[error(transparent)]
+    Preflight(#[from] preflight::Error),
     /// VRRP could not start.
     #[error("cannot start the VRRP thread")]
     Vrrp(#[source] std::io::Error),
@@ -73,6 +77,7 @@ impl Error {
             Self::RuntimeDir { .. } => {
                 Some("run as root, or name another place with --runtime-dir".to_owned())
             }
+            Self::Preflight(error) => error.mend(),
             Self::Ipvs(balancer::StartError::Kernel(error)) => error.hint().map(str::to_owned),
             _ => None,
         }

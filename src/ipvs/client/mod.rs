@@ -28,6 +28,7 @@ use super::wire::{Command, Message};
 
 mod error;
 mod link;
+mod missing;
 mod refusal;
 mod report;
 mod request;

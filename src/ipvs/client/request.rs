@@ -23,6 +23,11 @@ pub(super) fn plain(command: Command) -> Message {
     }
 }
 
+/// Asks for a virtual server.
+pub(super) fn virtual_server(id: &VirtualServerId) -> Message {
+    of_service(Command::GetService, identity(id))
+}
+
 /// Asks for the real servers of a virtual server.
 pub(super) fn real_servers(id: &VirtualServerId) -> Message {
     of_service(Command::GetDest, identity(id))
