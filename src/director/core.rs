@@ -19,7 +19,7 @@ use super::settings::Settings;
 use super::sysctls::{self, Sysctls};
 use super::vips::{self, VipsHandle};
 use super::vrrp::{self, Command, VrrpHandle};
-use super::{Error, module, snapshot};
+use super::{Error, module, preflight, snapshot};
 use crate::config::director::{DirectorConfig, OnStop, RealServer};
 use crate::health::Check;
 use crate::health::checks::Origin;
@@ -82,6 +82,7 @@ impl Core {
         path: PathBuf,
         runtime_dir: &Path,
     ) -> Result<Self, Error> {
+        preflight::check(&config, None)?;
         let vrrp = vrrp::spawn().map_err(Error::Vrrp)?;
         let vips = vips::spawn(runtime_dir, &vrrp)?;
         let (checks, changes) = runner::spawn(u64::from(std::process::id()));
@@ -164,7 +165,6 @@ impl Core {
         // The file is there if an earlier run left virtual servers behind.
         let needed = !self.config.virtual_servers.is_empty() || file.exists();
         if self.balancer.is_none() && needed {
-            module::load(self.config.ipvs.conn_tab_bits);
             self.balancer = Some(Balancer::start(file)?);
         }
         self.sysctls.hold(&sysctls::wanted(&self.config))?;
@@ -246,6 +246,7 @@ impl Core {
                     self.config.http_listen
                 ));
             }
+            self.preflight(&config)?;
             let previous = std::mem::replace(&mut self.config, config);
             self.apply().map_err(|error| {
                 self.config = previous;
@@ -271,6 +272,16 @@ impl Core {
             }
         }
         systemd::ready(&self.summary());
+    }
+
+    /// Refuses what this kernel cannot do, with the way out.
+    fn preflight(&self, config: &DirectorConfig) -> Result<(), String> {
+        let report = self.balancer.as_ref().map(Balancer::report);
+        let seen = report.map(|report| Arc::clone(&report.borrow().kernel));
+        preflight::check(config, seen.as_deref()).map_err(|error| {
+            let mend = error.mend().unwrap_or_default();
+            format!("{}: {}\n    {mend}", self.path.display(), chain(&error))
+        })
     }
 
     /// Ready as soon as the kernel holds what the first checks found.

@@ -17,6 +17,7 @@ mod balancer;
 mod core;
 mod local;
 mod module;
+mod preflight;
 mod reconcile;
 mod settings;
 mod snapshot;
@@ -52,6 +53,9 @@ pub enum Error {
     /// The IPVS thread could not start.
     #[error(transparent)]
     Ipvs(#[from] balancer::StartError),
+    /// The kernel cannot do what is configured.
+    #[error(transparent)]
+    Preflight(#[from] preflight::Error),
     /// VRRP could not start.
     #[error("cannot start the VRRP thread")]
     Vrrp(#[source] std::io::Error),
@@ -79,6 +83,7 @@ impl Error {
             Self::RuntimeDir { .. } => {
                 Some("run as root, or name another place with --runtime-dir".to_owned())
             }
+            Self::Preflight(error) => error.mend(),
             Self::Ipvs(balancer::StartError::Kernel(error))
             | Self::Settings(settings::StartError::Kernel(error)) => {
                 error.hint().map(str::to_owned)

@@ -12,6 +12,8 @@
 //! | [`client`] | the socket: dump and apply |
 
 #[cfg(test)]
+mod arbitrary;
+#[cfg(test)]
 mod captures;
 pub mod client;
 pub mod daemon;
