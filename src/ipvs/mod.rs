@@ -8,10 +8,12 @@
 //! | [`kernel`] | the table as the kernel reports it, with its counters |
 //! | [`wire`] | generic netlink attributes to bytes and back |
 //! | [`client`] | the socket: dump and apply |
+//! | [`connections`] | the kernel's list of connections, line by line |
 
 #[cfg(test)]
 mod captures;
 pub mod client;
+pub mod connections;
 pub mod kernel;
 pub mod plan;
 pub mod table;
