@@ -75,7 +75,7 @@ impl Core {
         runtime_dir: &Path,
     ) -> Result<Self, Error> {
         let vrrp = vrrp::spawn().map_err(Error::Vrrp)?;
-        let vips = vips::spawn(runtime_dir.to_owned(), &vrrp)?;
+        let vips = vips::spawn(runtime_dir, &vrrp)?;
         let (checks, changes) = runner::spawn(u64::from(std::process::id()));
         let now = clock::wall();
         let mut core = Self {

@@ -6,6 +6,7 @@
 //! | [`table`] | the table: what is wanted, and what the kernel has |
 //! | [`plan`] | the ops that turn one table into the other |
 //! | [`kernel`] | the table as the kernel reports it, with its counters |
+//! | [`daemon`] | the sync daemons, and the steps to those that are wanted |
 //! | [`wire`] | generic netlink attributes to bytes and back |
 //! | [`client`] | the socket: dump and apply |
 //! | [`connections`] | the kernel's list of connections, line by line |
@@ -14,6 +15,7 @@
 mod captures;
 pub mod client;
 pub mod connections;
+pub mod daemon;
 pub mod kernel;
 pub mod plan;
 pub mod table;

@@ -59,7 +59,7 @@ fn a_missing_vip_is_added_and_one_that_is_there_is_left_alone() {
     let owned = owning(std::slice::from_ref(&vip));
     let without = kernel(&[("lo", &[]), ("ens192", &[OWN])]);
     let expected = Plan {
-        ops: vec![Op::Add(2, vip.clone())],
+        ops: vec![Op::Add(2, vip)],
         ..Plan::default()
     };
     assert_eq!(plan(&wanted, &BTreeSet::new(), &without), expected);

@@ -24,6 +24,7 @@ fn an_owner_is_master_at_once_and_255_is_the_only_owner() {
         feed(&mut router, now, Event::LinkUp { address: ip(OWN) });
         assert_eq!(feed(&mut router, now, Event::Startup), "advert 255, claim");
         assert_eq!(router.state(), State::Master);
+        assert_eq!(router.cause(), Cause::Owner);
         assert_eq!(wait(&router, now), secs(1));
         assert_eq!(backup(version, 254).0.state(), State::Backup);
     }
