@@ -12,6 +12,8 @@
 //! | [`connections`] | the kernel's list of connections, line by line |
 
 #[cfg(test)]
+mod arbitrary;
+#[cfg(test)]
 mod captures;
 pub mod client;
 pub mod connections;

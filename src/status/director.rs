@@ -119,8 +119,16 @@ pub struct VirtualServer {
     pub id: VirtualServerId,
     /// Scheduler.
     pub scheduler: String,
+    /// The scheduler's flags, by its names for them.
+    pub scheduler_flags: Vec<String>,
+    /// Whether each UDP datagram is scheduled by itself.
+    pub one_packet: bool,
     /// Persistence timeout in seconds.
     pub persistence_s: Option<u64>,
+    /// The leading bits by which clients are told apart for persistence.
+    pub persistence_prefix: Option<u8>,
+    /// What else tells them apart.
+    pub persistence_engine: Option<String>,
     /// Whether the kernel has it.
     pub in_kernel: bool,
     /// What the kernel counted.
@@ -134,8 +142,12 @@ pub struct VirtualServer {
 pub struct RealServer {
     /// RIP and port.
     pub address: SocketAddr,
-    /// Forwarding method.
+    /// Forwarding method, with the kind of its tunnel.
     pub forwarding: String,
+    /// No new connections above this many; 0: no limit.
+    pub upper_threshold: u32,
+    /// New connections again below this many; 0: three quarters of the upper.
+    pub lower_threshold: u32,
     /// The weight in the file.
     pub configured_weight: u32,
     /// The weight in the kernel; none: it is not in the table.
@@ -283,10 +295,29 @@ impl Director {
 }
 
 impl VirtualServer {
+    /// `wrr`, `mh port persistent 60s mask 24`: as ops are logged.
+    fn settings(&self) -> String {
+        let mut words = vec![self.scheduler.clone()];
+        words.extend(self.scheduler_flags.iter().cloned());
+        if self.one_packet {
+            words.push("one-packet".to_owned());
+        }
+        if let Some(seconds) = self.persistence_s {
+            words.push(format!("persistent {seconds}s"));
+        }
+        if let Some(prefix_len) = self
+            .persistence_prefix
+            .filter(|len| !matches!(len, 32 | 128))
+        {
+            words.push(format!("mask {prefix_len}"));
+        }
+        if let Some(engine) = &self.persistence_engine {
+            words.push(format!("engine {engine}"));
+        }
+        words.join(" ")
+    }
+
     fn row(&self) -> Vec<String> {
-        let persistence = self
-            .persistence_s
-            .map(|seconds| format!(" persistent {seconds}s"));
         let sum = |count: fn(&RealServer) -> u32| {
             self.real_servers
                 .iter()
@@ -300,12 +331,7 @@ impl VirtualServer {
             "not in the kernel's table"
         };
         vec![
-            format!(
-                "{} {}{}",
-                self.id,
-                self.scheduler,
-                persistence.unwrap_or_default()
-            ),
+            format!("{} {}", self.id, self.settings()),
             String::new(),
             String::new(),
             String::new(),

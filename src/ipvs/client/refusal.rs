@@ -121,7 +121,7 @@ fn invalid_real_server(
 ) -> &'static str {
     if Family::of(rip.ip()) == id.family() {
         "the kernel does not take the RIP for the address of a host (is `lo` up?)"
-    } else if forwarding == Forwarding::Tunnel {
+    } else if matches!(forwarding, Forwarding::Tunnel(_)) {
         "a real server of the other address family and connection sync exclude each other"
     } else {
         "a real server of the other address family needs forwarding \"tun\""

@@ -9,6 +9,8 @@ pub(in crate::status) fn example() -> Director {
     let real_server = |address: &str, health: &str, weight, reason: &str| RealServer {
         address: address.parse().unwrap(),
         forwarding: "dr".to_owned(),
+        upper_threshold: 0,
+        lower_threshold: 0,
         configured_weight: 1,
         weight,
         health: health.to_owned(),
@@ -69,7 +71,11 @@ pub(in crate::status) fn example() -> Director {
         virtual_servers: vec![VirtualServer {
             id: "tcp 192.168.1.200:80".parse().unwrap(),
             scheduler: "wrr".to_owned(),
+            scheduler_flags: vec![],
+            one_packet: false,
             persistence_s: None,
+            persistence_prefix: None,
+            persistence_engine: None,
             in_kernel: true,
             traffic: Traffic {
                 connections: 800,
