@@ -32,6 +32,7 @@ mod link;
 mod refusal;
 mod report;
 mod request;
+mod whole;
 
 pub use error::{Error, KernelError};
 pub use refusal::Refusal;

@@ -28,6 +28,11 @@ pub(super) fn real_servers(id: &VirtualServerId) -> Message {
     of_service(Command::GetDest, identity(id))
 }
 
+/// A message that is about a virtual server and says no more of it.
+pub(super) fn virtual_server(command: Command, id: &VirtualServerId) -> Message {
+    of_service(command, identity(id))
+}
+
 /// Asks to set the timeouts.
 pub(super) fn set_timeouts(timeouts: &Timeouts) -> Message {
     Message {
