@@ -19,7 +19,7 @@ use super::settings::Settings;
 use super::sysctls::{self, Sysctls};
 use super::vips::{self, VipsHandle};
 use super::vrrp::{self, Command, VrrpHandle};
-use super::{Error, module, preflight, snapshot};
+use super::{Error, preflight, snapshot};
 use crate::config::director::{DirectorConfig, OnStop, RealServer};
 use crate::health::Check;
 use crate::health::checks::Origin;
