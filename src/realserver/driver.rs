@@ -81,24 +81,30 @@ enum Event {
 
 impl Driver {
     /// Puts the host right for the first time, or leaves it as it was.
+    ///
+    /// After a crash it goes on with what it can: clients may be using what is there.
     pub(super) async fn start(
         config: RealServerConfig,
         journal: Journal,
         kernel: Kernel,
     ) -> Result<Self, Error> {
+        let first_start = journal.is_empty();
         let mut agent = Agent::new(&config, journal, clock::wall());
         let refusals = refusals(&config, &kernel, &agent).await?;
         if !refusals.is_empty() {
             return Err(Error::Refused(refusals));
         }
         let failures = kernel.settle(&mut agent).await;
-        if !failures.is_empty() {
+        if first_start && !failures.is_empty() {
             agent.stop();
             let undone = kernel.settle(&mut agent).await;
             return Err(Error::Start(texts(failures.iter().chain(&undone))));
         }
         let services = Services::start(&config.services);
         let status = agent.status();
+        for vip in status.vips.iter().filter(|vip| vip.stays) {
+            info!(vip = %vip.address, "VIP was on lo before lvsd: used, and left there at the stop");
+        }
         let (published, _) = watch::channel(Arc::new(Answers::new(status, None)));
         Ok(Self {
             config,

@@ -8,6 +8,7 @@ use tracing::{info, warn};
 use super::agent::{Action, Agent, Cause, Observed};
 use super::journal::{self, Store};
 use crate::lvs::Prefixed;
+use crate::sys::clock;
 use crate::sys::rtnetlink::{self, Rtnetlink};
 
 /// How often the kernel is asked again before the rest waits for the next
@@ -76,7 +77,7 @@ impl Kernel {
                 Ok(observed) => observed,
                 Err(error) => return vec![error],
             };
-            let actions = agent.reconcile(crate::sys::clock::wall(), observed);
+            let actions = agent.reconcile(clock::wall(), observed);
             if actions.is_empty() {
                 break;
             }
@@ -92,7 +93,7 @@ impl Kernel {
     /// Lets `agent` know what came of a round that failed in part.
     async fn look_again(&self, agent: &mut Agent) {
         if let Ok(observed) = self.observe(agent).await {
-            agent.reconcile(crate::sys::clock::wall(), observed);
+            agent.reconcile(clock::wall(), observed);
         }
     }
 
@@ -103,9 +104,7 @@ impl Kernel {
         for action in actions {
             let Err(error) = self.perform(&action).await else {
                 tell(&action);
-                if let Action::Record(journal) = action {
-                    agent.recorded(journal);
-                }
+                agent.done(action, clock::wall());
                 continue;
             };
             let reason = chain(&error);
