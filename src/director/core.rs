@@ -13,6 +13,7 @@ use super::api::Ask;
 use super::balancer::Balancer;
 use super::forwarding::IpForward;
 use super::reconcile::Report;
+use super::summary::Summary;
 use super::vips::{self, VipsHandle};
 use super::vrrp::{self, Command, VrrpHandle};
 use super::{Error, snapshot};
@@ -61,6 +62,8 @@ pub(super) struct Core {
     vrrp: VrrpHandle,
     vips: VipsHandle,
     ready: bool,
+    /// The line that systemd was told last.
+    told: String,
 }
 
 impl Core {
@@ -92,6 +95,7 @@ impl Core {
             vrrp,
             vips,
             ready: false,
+            told: String::new(),
             config,
         };
         match core.apply() {
@@ -129,7 +133,10 @@ impl Core {
                 _ = readiness.tick(), if !self.ready => self.call_ready_if_checked(),
                 () = &mut first_checks, if !self.ready => self.call_ready(),
                 _ = look_after.tick() => match self.failed_thread() {
-                    None => systemd::alive(),
+                    None => {
+                        systemd::alive();
+                        self.tell_systemd();
+                    }
                     Some(thread) => break Err(Error::Thread(thread)),
                 },
             }
@@ -263,13 +270,34 @@ impl Core {
         systemd::ready(&self.summary());
     }
 
+    /// Tells systemd when its line is no longer true.
+    fn tell_systemd(&mut self) {
+        let line = self.summary();
+        if line != self.told {
+            systemd::status(&line);
+            self.told = line;
+        }
+    }
+
     /// The line of `systemctl status`.
     fn summary(&self) -> String {
-        format!(
-            "{} virtual routers, {} virtual servers; ask `lvsd status`",
-            self.config.vrrp.len(),
-            self.config.virtual_servers.len()
-        )
+        let pools = self.config.virtual_servers.values();
+        let servers = pools.flat_map(|server| server.real_servers.values());
+        let (mut up, mut real_servers) = (0, 0);
+        for server in servers {
+            real_servers += 1;
+            up += usize::from(self.standing(server) == Standing::Up);
+        }
+        let vrrp = self.vrrp.status.borrow();
+        let routers = vrrp.instances.iter();
+        let routers = routers.map(|(name, router)| (name.clone(), router.state.to_string()));
+        Summary {
+            routers: routers.collect(),
+            up,
+            real_servers,
+            refused: self.refused.is_some(),
+        }
+        .line()
     }
 
     fn failed_thread(&self) -> Option<&'static str> {

@@ -18,6 +18,7 @@ mod core;
 mod forwarding;
 mod reconcile;
 mod snapshot;
+mod summary;
 pub mod vips;
 pub mod vrrp;
 
