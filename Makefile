@@ -51,7 +51,7 @@ install:
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(UNITS) $(DESTDIR)$(EXAMPLES) $(DESTDIR)/etc/lvsd
 	install -m 755 $(LVSD) $(DESTDIR)$(PREFIX)/bin/lvsd
 	for unit in lvsd-director lvsd-realserver; do \
-	    sed 's|/usr/bin/lvsd|$(PREFIX)/bin/lvsd|' systemd/$$unit.service >$(DESTDIR)$(UNITS)/$$unit.service && \
+	    sed -e 's|/usr/bin|$(PREFIX)/bin|' -e 's|/usr/share/doc/lvsd|$(EXAMPLES)|' systemd/$$unit.service >$(DESTDIR)$(UNITS)/$$unit.service && \
 	    chmod 644 $(DESTDIR)$(UNITS)/$$unit.service || exit 1; \
 	done
 	install -m 644 config/director.toml config/realserver.toml README.md $(DESTDIR)$(EXAMPLES)

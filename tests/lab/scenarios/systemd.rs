@@ -3,7 +3,7 @@
 
 use crate::lab::scenario::scenario;
 use crate::lab::site::VIP;
-use crate::lab::{Host, Lab, Scenario, Site, eventually, millis, secs, within};
+use crate::lab::{Host, Lab, Program, Scenario, Site, eventually, millis, secs, within};
 
 const DIRECTOR: &str = "lvsd-director.service";
 const AGENT: &str = "lvsd-realserver.service";
@@ -49,7 +49,7 @@ const TABLE_AT_READY: (&str, &str) = (
 const HOST_AT_READY: (&str, &str) = (
     "witness.service",
     "[Unit]\nAfter=lvsd-realserver.service\n\
-     [Service]\nType=oneshot\nRemainAfterExit=yes\nStandardOutput=truncate:/run/witness\n\
+     [Service]\nType=oneshot\nRemainAfterExit=yes\nStandardOutput=append:/run/witness\n\
      ExecStart=ip -o address show dev lo\n\
      ExecStart=curl -s http://127.0.0.1:9480/ready\n\
      ExecStart=sysctl net.ipv4.conf.all.arp_ignore net.ipv4.conf.all.arp_announce \
@@ -274,13 +274,14 @@ fn an_agent_that_is_killed_or_hangs_is_started_again_and_the_vip_stays(lab: &Lab
     site.is_booted();
     for (restarts, signal) in ["KILL", "STOP"].into_iter().enumerate() {
         let pid = site.show("MainPID");
-        let monitor = site.host.spawn("ip monitor address dev lo");
+        let monitor = site.lo_monitor();
         site.run(&format!("kill -{signal} {pid}")).ok();
         let took = site.is_restarted(restarts + 1, &pid);
         lab.say(&format!(
             "after SIG{signal} another one is up in {took:.1?}"
         ));
-        assert_eq!(monitor.log(), "", "the VIP never left lo");
+        let changes = monitor.log();
+        assert!(!changes.contains(VIP), "the VIP left lo:\n{changes}");
         eventually("it is ready", within(secs(5)), || site.ready() == 200);
     }
     let journal = site.journal();
@@ -413,6 +414,17 @@ impl Machine {
                 && self.show("ActiveState") == "active"
                 && self.show("MainPID") != old_pid
         })
+    }
+
+    /// What becomes of the addresses of `lo` from now on.
+    fn lo_monitor(&self) -> Program {
+        let monitor = self.host.spawn("ip monitor address dev lo");
+        eventually("it sees an address come and go", within(secs(5)), || {
+            self.run("ip address add 127.9.9.9/32 dev lo && ip address del 127.9.9.9/32 dev lo")
+                .ok();
+            monitor.log().contains("127.9.9.9")
+        });
+        monitor
     }
 
     /// What `GET /ready` answers to the LAN.
