@@ -2,13 +2,19 @@
 
 mod demo;
 mod lab_itself;
+mod readme;
 mod systemd;
 
 use super::bench::BENCHES;
 use super::scenario::Scenario;
 
 /// Each file's scenarios; a new file is added here.
-const ALL: &[&[Scenario]] = &[demo::SCENARIOS, lab_itself::SCENARIOS, systemd::SCENARIOS];
+const ALL: &[&[Scenario]] = &[
+    demo::SCENARIOS,
+    lab_itself::SCENARIOS,
+    readme::SCENARIOS,
+    systemd::SCENARIOS,
+];
 
 pub(crate) fn all() -> impl Iterator<Item = &'static Scenario> {
     ALL.iter().copied().flatten()
