@@ -3,6 +3,7 @@
 mod demo;
 mod lab_itself;
 mod readme;
+mod realserver;
 mod systemd;
 
 use super::bench::BENCHES;
@@ -13,6 +14,7 @@ const ALL: &[&[Scenario]] = &[
     demo::SCENARIOS,
     lab_itself::SCENARIOS,
     readme::SCENARIOS,
+    realserver::SCENARIOS,
     systemd::SCENARIOS,
 ];
 
