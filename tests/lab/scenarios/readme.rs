@@ -171,7 +171,8 @@ fn check_block(host: &Host, document: &str, block: &Block) {
 /// is run where a block or the table of steps has it.
 fn exists(host: &Host, document: &str, command: &str) {
     let tree = env!("CARGO_MANIFEST_DIR");
-    let bare = command.strip_prefix("sudo ").unwrap_or(command);
+    let bare = command.strip_prefix("$ ").unwrap_or(command);
+    let bare = bare.strip_prefix("sudo ").unwrap_or(bare);
     let words: Vec<_> = bare
         .split_whitespace()
         .skip_while(|word| word.contains('='))

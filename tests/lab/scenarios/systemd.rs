@@ -128,9 +128,23 @@ fn an_enabled_director_is_up_after_boot_and_ready_only_with_its_table(lab: &Lab)
             .ok(),
     );
     lab.say(&site.run("lvsd status").ok());
+    a_new_master_is_announced(&site);
     // 12 is CAP_NET_ADMIN, 13 CAP_NET_RAW.
     site.may_only(1 << 12 | 1 << 13);
     site.is_hardened(lab);
+}
+
+/// A client that has the VIP at another's MAC address learns better, without asking.
+fn a_new_master_is_announced(site: &Machine) {
+    // The client's kernel would ignore an announcement within a second of the last.
+    site.client.set_sysctl("net.ipv4.neigh.ens192.locktime", 0);
+    let nobody = format!("ip neigh replace {VIP} lladdr 02:00:00:00:00:99 dev ens192 nud stale");
+    site.client.run(&nobody).ok();
+    site.run(&format!("systemctl restart {DIRECTOR}")).ok();
+    eventually("the client was told", within(secs(10)), || {
+        let known = site.client.run(&format!("ip neigh show {VIP}")).ok();
+        known.contains("02:00:c0:a8:01:33")
+    });
 }
 
 fn a_director_that_is_killed_or_hangs_is_started_again_and_adopts_its_table(lab: &Lab) {
