@@ -33,13 +33,15 @@ pub(super) fn realserver(
     runtime_dir: PathBuf,
 ) -> Result<(), Failure> {
     log::start();
-    let read = move || agent_config(&vips, file.as_deref());
-    let checked = read()?;
+    let checked = agent_config(&vips, file.as_deref())?;
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(Failure::runtime)?;
-    let reload = move || read().map_err(|error| error.to_string());
+    let reload = move || match &file {
+        None => Err("started with --vip alone: there is no file to read again".to_owned()),
+        Some(file) => agent_config(&vips, Some(file)).map_err(|error| error.to_string()),
+    };
     runtime
         .block_on(realserver::run(checked, runtime_dir, reload))
         .map_err(Failure::runtime)

@@ -23,6 +23,7 @@ use crate::health::checks::Origin;
 use crate::health::runner::{self, Changes, Runner};
 use crate::health::verdict::State;
 use crate::ipvs::table::Table;
+use crate::lvs::Weight;
 use crate::pool::{self, Inherited, Standing};
 use crate::status::director as status;
 use crate::status::text::chain;
@@ -77,7 +78,7 @@ impl Core {
         runtime_dir: &Path,
     ) -> Result<Self, Error> {
         let vrrp = vrrp::spawn().map_err(Error::Vrrp)?;
-        let vips = vips::spawn(runtime_dir.to_owned(), &vrrp)?;
+        let vips = vips::spawn(runtime_dir, &vrrp)?;
         let (checks, changes) = runner::spawn(u64::from(std::process::id()));
         let now = clock::wall();
         let mut core = Self {
@@ -155,9 +156,11 @@ impl Core {
         self.ip_forward.set(self.config.needs_ip_forward())?;
         if self.balancer.is_none() && !self.config.virtual_servers.is_empty() {
             let file = self.runtime_dir.join("director-ipvs.json");
-            let (balancer, kernel) = Balancer::start(file)?;
-            self.inherited = pool::inherited(&self.config.virtual_servers, &kernel.table());
-            self.balancer = Some(balancer);
+            self.balancer = Some(Balancer::start(file)?);
+        }
+        if let Some(balancer) = &self.balancer {
+            let kernel = balancer.report().borrow().kernel.table();
+            self.inherited = pool::inherited(&self.config.virtual_servers, &kernel);
         }
         self.checks.configure(self.wanted_checks());
         self.rebalance();
@@ -177,9 +180,10 @@ impl Core {
                 .map(move |(rip, real_server)| (*id, *rip, real_server))
         });
         let checks = servers.filter_map(|(id, rip, real_server)| {
-            let origin = match self.inherited.contains_key(&(id, rip)) {
-                true => Origin::Adopted,
-                false => Origin::New,
+            // Weight 0 may be what is left of a server that died.
+            let origin = match self.inherited.get(&(id, rip)) {
+                Some(entry) if entry.weight > Weight::ZERO => Origin::Adopted,
+                _ => Origin::New,
             };
             Some((real_server.check.clone()?, origin))
         });
@@ -220,6 +224,14 @@ impl Core {
         systemd::reloading();
         let outcome = DirectorConfig::read(&self.path).map_err(|error| error.to_string());
         let outcome = outcome.and_then(|config| {
+            if config.http_listen != self.config.http_listen {
+                return Err(format!(
+                    "{}: http.listen cannot change while lvsd runs\n    \
+                     restart lvsd, or leave it at {}",
+                    self.path.display(),
+                    self.config.http_listen
+                ));
+            }
             let previous = std::mem::replace(&mut self.config, config);
             self.apply().map_err(|error| {
                 self.config = previous;

@@ -25,12 +25,12 @@
 mod announce;
 mod keeper;
 mod link;
+mod log;
 mod plan;
-mod store;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -38,6 +38,7 @@ use tokio::sync::{Notify, watch};
 
 use super::vrrp::{InstanceStatus, VrrpHandle};
 use crate::sys::rtnetlink;
+use crate::sys::state_file::{self, StateFile};
 pub use plan::Place;
 
 /// What the keeper did.
@@ -80,7 +81,7 @@ pub enum Error {
     Announce(#[source] io::Error),
     /// The file of an earlier run.
     #[error(transparent)]
-    Store(#[from] store::Error),
+    StateFile(#[from] state_file::Error),
 }
 
 /// The running VIP keeper.
@@ -107,12 +108,12 @@ impl VipsHandle {
 ///
 /// It reads the file of an earlier run and tells the VRRP thread of every
 /// interface that a virtual router is configured on.
-pub fn spawn(runtime_dir: PathBuf, vrrp: &VrrpHandle) -> Result<VipsHandle, Error> {
+pub fn spawn(runtime_dir: &Path, vrrp: &VrrpHandle) -> Result<VipsHandle, Error> {
     let (publisher, status) = watch::channel(Arc::default());
     let stop = Arc::new(Notify::new());
     let (ready, started) = std::sync::mpsc::channel();
     let config = keeper::Config {
-        store: store::Store::open(runtime_dir.join("director-vips.json")),
+        store: StateFile::new(runtime_dir.join("director-vips.json")),
         vrrp: vrrp.status.clone(),
         commands: vrrp.commands.clone(),
         publisher,

@@ -23,7 +23,7 @@
 
 mod instance;
 mod interface;
-mod log;
+pub(super) mod log;
 mod status;
 mod thread;
 
@@ -110,7 +110,7 @@ pub fn spawn() -> io::Result<VrrpHandle> {
     let wakeup = Wakeup::new()?;
     let (sender, receiver) = mpsc::channel();
     let (publisher, status) = watch::channel(Arc::default());
-    let log = log::spawn()?;
+    let log = log::spawn("lvsd-vrrp-log", log::write_line)?;
     let thread = thread::VrrpThread::new(receiver, wakeup.clone(), publisher, log);
     let join = std::thread::Builder::new()
         .name("lvsd-vrrp".into())
@@ -121,3 +121,6 @@ pub fn spawn() -> io::Result<VrrpHandle> {
         join,
     })
 }
+
+#[cfg(test)]
+mod tests;

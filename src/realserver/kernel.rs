@@ -6,10 +6,12 @@ use std::io;
 use tracing::{info, warn};
 
 use super::agent::{Action, Agent, Cause, Observed};
-use super::journal::{self, Store};
+use super::journal::Store;
 use crate::lvs::Prefixed;
+use crate::status::text::chain;
 use crate::sys::clock;
 use crate::sys::rtnetlink::{self, Rtnetlink};
+use crate::sys::state_file;
 
 /// How often the kernel is asked again before the rest waits for the next
 /// occasion: more than any start, reload or stop needs.
@@ -23,7 +25,7 @@ pub enum Error {
     Netlink(#[from] rtnetlink::Error),
     /// The journal; nothing was changed.
     #[error(transparent)]
-    Journal(#[from] journal::Error),
+    Journal(#[from] state_file::Error),
     /// A parameter.
     #[error("cannot set {key} to {value}")]
     Sysctl {
@@ -171,16 +173,4 @@ fn tell(action: &Action) {
         }
         Action::RemoveVip { vip, .. } => info!(%vip, "VIP removed from lo"),
     }
-}
-
-/// An error and its causes, on one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

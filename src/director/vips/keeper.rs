@@ -9,19 +9,21 @@ use std::time::{Duration, Instant};
 
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::{Notify, watch};
-use tracing::{info, warn};
 
 use super::announce::Schedule;
 use super::link::{link_of, virtual_addresses};
+use super::log::{self, Line};
 use super::plan::{Kernel, Op, Place, Plan, Wanted, plan};
-use super::store::Store;
 use super::{Error, VipsStatus};
+use crate::director::vrrp::log::{self as deferred, Log};
 use crate::director::vrrp::{Command, Commands, VrrpStatus};
 use crate::lvs::Prefixed;
+use crate::status::text::chain;
 use crate::sys::address::NewAddress;
 use crate::sys::clock;
 use crate::sys::neighbour::Announcer;
 use crate::sys::rtnetlink::{self, Changes, Rtnetlink};
+use crate::sys::state_file::StateFile;
 
 /// How long until everything is looked at again although nothing was reported.
 const RECHECK: Duration = Duration::from_secs(30);
@@ -35,7 +37,7 @@ const SPACING: Duration = Duration::from_millis(20);
 
 /// What a keeper is made of.
 pub(super) struct Config {
-    pub(super) store: Store,
+    pub(super) store: StateFile<BTreeSet<Place>>,
     pub(super) vrrp: watch::Receiver<Arc<VrrpStatus>>,
     pub(super) commands: Commands,
     pub(super) publisher: watch::Sender<Arc<VipsStatus>>,
@@ -44,9 +46,12 @@ pub(super) struct Config {
 
 struct Keeper {
     config: Config,
+    log: Log<Line>,
     netlink: Rtnetlink,
     announcer: Announcer,
     owned: BTreeSet<Place>,
+    /// What the file says is owned.
+    saved: BTreeSet<Place>,
     schedule: Schedule,
     kernel: Kernel,
     /// What was announced last, by virtual router: since when it is master, and
@@ -92,9 +97,11 @@ fn start(config: Config) -> Result<(Keeper, Changes), Error> {
     let now = clock::now();
     let changes = Changes::subscribe().map_err(Error::Netlink)?;
     let keeper = Keeper {
+        log: deferred::spawn("lvsd-vips-log", log::write_line).map_err(Error::Start)?,
         netlink: Rtnetlink::open().map_err(Error::Netlink)?,
         announcer: Announcer::open().map_err(Error::Announce)?,
         config,
+        saved: owned.clone(),
         owned,
         schedule: Schedule::default(),
         kernel: Kernel::default(),
@@ -127,8 +134,7 @@ impl Keeper {
                         self.recheck_at = clock::now();
                     }
                     Err(error) => {
-                        let error = chain(&error);
-                        warn!(error, "changes go unnoticed until the next look");
+                        self.log.write(Line::Deaf(chain(&error)));
                         kernel_reports = false;
                     }
                 },
@@ -176,10 +182,9 @@ impl Keeper {
             Ok(kernel) => self.kernel = kernel,
             Err(error) => {
                 self.recheck_at = now + RETRY;
-                self.publish(VipsStatus {
-                    error: Some(chain(&error)),
-                    ..VipsStatus::clone(&self.config.publisher.borrow())
-                });
+                let mut status = VipsStatus::clone(&self.config.publisher.borrow());
+                status.error = Some(chain(&error));
+                self.publish(status);
                 return;
             }
         }
@@ -228,13 +233,11 @@ impl Keeper {
                 ..VipsStatus::default()
             },
         };
-        let before = self.owned.clone();
         self.owned.extend(plan.ops.iter().filter_map(|op| match op {
             Op::Add(_, place) => Some(place.clone()),
             Op::Remove(..) | Op::Forget(_) => None,
         }));
-        self.save_unless(&before, &mut applied);
-        let recorded = self.owned.clone();
+        self.save(&mut applied);
         for op in &plan.ops {
             match (self.perform(op).await, op) {
                 (Ok(()), Op::Add(_, place)) => {
@@ -249,7 +252,7 @@ impl Keeper {
                 }
             }
         }
-        self.save_unless(&recorded, &mut applied);
+        self.save(&mut applied);
         applied
     }
 
@@ -263,12 +266,12 @@ impl Keeper {
                     }
                     return Err(error);
                 }
-                info!(%place, "address added");
+                self.log.write(Line::Added(place.clone()));
             }
             Op::Remove(link, place) => {
                 match self.netlink.delete_address(*link, place.address).await {
                     Err(error) if !error.is_not_found() => return Err(error),
-                    Ok(()) | Err(_) => info!(%place, "address removed"),
+                    Ok(()) | Err(_) => self.log.write(Line::Removed(place.clone())),
                 }
                 self.owned.remove(place);
             }
@@ -289,13 +292,16 @@ impl Keeper {
 
     /// Writes down what lvsd owns, unless the file says so already. An address
     /// that cannot be written down is added all the same: clients come first.
-    fn save_unless(&self, saved: &BTreeSet<Place>, applied: &mut Applied) {
-        if self.owned == *saved {
+    fn save(&mut self, applied: &mut Applied) {
+        if self.owned == self.saved {
             return;
         }
-        if let Err(error) = self.config.store.save(&self.owned) {
-            applied.failed = true;
-            applied.status.error = Some(chain(&error));
+        match self.config.store.save(&self.owned) {
+            Ok(()) => self.saved.clone_from(&self.owned),
+            Err(error) => {
+                applied.failed = true;
+                applied.status.error = Some(chain(&error));
+            }
         }
     }
 
@@ -344,7 +350,7 @@ impl Keeper {
                 continue;
             };
             if let Err(error) = self.announcer.announce(index, mac, address) {
-                warn!(%place, %error, "cannot announce the address");
+                self.log.write(Line::NotAnnounced(place, error));
             }
         }
     }
@@ -366,32 +372,14 @@ impl Keeper {
     }
 
     /// Publishes a status that is news, and says what is newly wrong.
-    fn publish(&self, status: VipsStatus) {
+    fn publish(&mut self, status: VipsStatus) {
         let published = self.config.publisher.borrow().clone();
         if *published == status {
             return;
         }
-        for (place, problem) in &status.problems {
-            if published.problems.get(place) != Some(problem) {
-                warn!(%place, problem, "address not as wanted");
-            }
-        }
-        if let Some(error) = &status.error
-            && published.error != status.error
-        {
-            warn!(error, "the VIP keeper has trouble, trying on");
+        for line in log::news(&published, &status) {
+            self.log.write(line);
         }
         self.config.publisher.send_replace(Arc::new(status));
     }
-}
-
-/// An error and its causes, on one line.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

@@ -37,7 +37,7 @@ pub(super) struct VrrpThread {
     commands: mpsc::Receiver<Command>,
     wakeup: Wakeup,
     publisher: watch::Sender<Arc<VrrpStatus>>,
-    log: Log,
+    log: Log<Line>,
     quieter: Quieter,
     interfaces: BTreeMap<String, Interface>,
     instances: BTreeMap<String, Instance>,
@@ -50,7 +50,7 @@ impl VrrpThread {
         commands: mpsc::Receiver<Command>,
         wakeup: Wakeup,
         publisher: watch::Sender<Arc<VrrpStatus>>,
-        log: Log,
+        log: Log<Line>,
     ) -> Self {
         Self {
             commands,
