@@ -330,6 +330,9 @@ fn the_shipped_files_are_good_with_and_without_what_is_commented_out() {
         super::File::read(&path).unwrap();
         let key = |line: &str| {
             let rest = line.strip_prefix("# ")?;
+            if rest.starts_with('[') {
+                return Some(rest.to_owned());
+            }
             let (key, _) = rest.split_once(" = ")?;
             let plain = key
                 .bytes()

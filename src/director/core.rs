@@ -1,5 +1,8 @@
 //! The task that knows every part of the director and tells them what is wanted.
 
+mod whole;
+
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,19 +14,20 @@ use tracing::{error, info};
 
 use super::api::Ask;
 use super::balancer::Balancer;
-use super::forwarding::IpForward;
 use super::reconcile::Report;
+use super::settings::Settings;
 use super::summary::Summary;
+use super::sysctls::{self, Sysctls};
 use super::vips::{self, VipsHandle};
 use super::vrrp::{self, Command, VrrpHandle};
-use super::{Error, snapshot};
+use super::{Error, module, snapshot};
 use crate::config::director::{DirectorConfig, OnStop, RealServer};
 use crate::health::Check;
 use crate::health::checks::Origin;
 use crate::health::runner::{self, Changes, Runner};
 use crate::health::verdict::State;
 use crate::ipvs::table::Table;
-use crate::lvs::Weight;
+use crate::lvs::{VirtualServerId, Weight};
 use crate::pool::{self, Inherited, Standing};
 use crate::status::director as status;
 use crate::status::text::chain;
@@ -52,12 +56,16 @@ pub(super) struct Core {
     loaded: Timestamp,
     /// Why the newest file was refused.
     refused: Option<String>,
-    ip_forward: IpForward,
+    sysctls: Sysctls,
     checks: Runner,
     changes: Changes,
     inherited: Inherited,
     /// None until a configuration has virtual servers.
     balancer: Option<Balancer>,
+    /// As the balancer.
+    settings: Option<Settings>,
+    /// Virtual servers that must not be in the table now.
+    held_back: BTreeSet<VirtualServerId>,
     /// The generation of the newest wanted table.
     generation: u64,
     vrrp: VrrpHandle,
@@ -87,11 +95,13 @@ impl Core {
             started: now,
             loaded: now,
             refused: None,
-            ip_forward: IpForward::new(runtime_dir.join("director-sysctl.json")),
+            sysctls: Sysctls::new(runtime_dir.join("director-sysctl.json")),
             checks,
             changes,
             inherited: Inherited::new(),
             balancer: None,
+            settings: None,
+            held_back: BTreeSet::new(),
             generation: 0,
             vrrp,
             vips,
@@ -127,6 +137,7 @@ impl Core {
                     Signal::Reload => self.reload(),
                 },
                 Some(_) = self.changes.next() => self.rebalance(),
+                Ok(()) = self.vrrp.status.changed() => self.follow_vrrp(),
                 Some(ask) = asks.recv() => {
                     // Whoever asked may have gone away.
                     let _ = ask.send(Box::new(self.snapshot()));
@@ -135,6 +146,7 @@ impl Core {
                 () = &mut first_checks, if !self.ready => self.call_ready(),
                 _ = look_after.tick() => match self.failed_thread() {
                     None => {
+                        self.look_after();
                         systemd::alive();
                         self.tell_systemd();
                     }
@@ -153,16 +165,21 @@ impl Core {
     ///
     /// IPVS comes first, so that a VIP never comes before the table that serves it.
     fn apply(&mut self) -> Result<(), Error> {
-        self.ip_forward.set(self.config.needs_ip_forward())?;
-        if self.balancer.is_none() && !self.config.virtual_servers.is_empty() {
-            let file = self.runtime_dir.join("director-ipvs.json");
+        let file = self.runtime_dir.join("director-ipvs.json");
+        // The file is there if an earlier run left virtual servers behind.
+        let needed = !self.config.virtual_servers.is_empty() || file.exists();
+        if self.balancer.is_none() && needed {
+            module::load(self.config.ipvs.conn_tab_bits);
             self.balancer = Some(Balancer::start(file)?);
         }
+        self.sysctls.hold(&sysctls::wanted(&self.config))?;
+        self.apply_settings()?;
         if let Some(balancer) = &self.balancer {
             let kernel = balancer.report().borrow().kernel.table();
             self.inherited = pool::inherited(&self.config.virtual_servers, &kernel);
         }
         self.checks.configure(self.wanted_checks());
+        self.held_back = self.to_hold_back();
         self.rebalance();
         self.vrrp
             .commands
@@ -198,9 +215,11 @@ impl Core {
     }
 
     fn desired(&self) -> Table {
-        pool::desired(&self.config.virtual_servers, &self.inherited, |server| {
+        let mut table = pool::desired(&self.config.virtual_servers, &self.inherited, |server| {
             self.standing(server)
-        })
+        });
+        table.retain(|id, _| !self.held_back.contains(id));
+        table
     }
 
     fn standing(&self, server: &RealServer) -> Standing {
@@ -256,7 +275,8 @@ impl Core {
                 self.refused = Some(refused);
             }
         }
-        systemd::ready(&self.summary());
+        self.told = self.summary();
+        systemd::ready(&self.told);
     }
 
     /// Ready as soon as the kernel holds what the first checks found.
@@ -279,7 +299,8 @@ impl Core {
     fn call_ready(&mut self) {
         self.ready = true;
         info!(router_id = self.config.router_id, file = %self.path.display(), "director is ready");
-        systemd::ready(&self.summary());
+        self.told = self.summary();
+        systemd::ready(&self.told);
     }
 
     /// Tells systemd when its line is no longer true.
@@ -319,6 +340,8 @@ impl Core {
             Some("VIP")
         } else if self.balancer.as_ref().is_some_and(Balancer::is_finished) {
             Some("IPVS")
+        } else if self.settings.as_ref().is_some_and(Settings::is_finished) {
+            Some("IPVS settings")
         } else {
             None
         }
@@ -348,19 +371,25 @@ impl Core {
             vrrp: routers
                 .map(|(name, router)| router.describe(name, vips.problems_of(router)))
                 .collect(),
-            ipvs: snapshot::ipvs(report),
+            vrrp_interfaces: vrrp
+                .interfaces
+                .iter()
+                .map(|(name, interface)| interface.describe(name))
+                .collect(),
+            ipvs: self.ipvs_status(report),
             virtual_servers: snapshot::virtual_servers(
                 &self.config,
                 self.loaded,
                 &self.checks.snapshot(),
                 report,
+                &self.held_back,
             ),
         }
     }
 
-    /// Resigns, gives the addresses back, then the table and the sysctl: the
+    /// Resigns, gives the addresses back, then the table, settings and sysctls: the
     /// next master answers before this host stops forwarding what it has.
-    async fn stop(self, on_stop: OnStop) {
+    async fn stop(mut self, on_stop: OnStop) {
         self.vrrp.commands.send(Command::Shutdown);
         join("VRRP", self.vrrp.join).await;
         self.vips.shutdown();
@@ -372,7 +401,10 @@ impl Core {
             }
             balancer.stop().await;
         }
-        if let Err(error) = self.ip_forward.set(false) {
+        if let Some(settings) = self.settings {
+            settings.stop().await;
+        }
+        if let Err(error) = self.sysctls.hold(&sysctls::Wanted::new()) {
             error!(error = chain(&error), "cannot restore");
         }
     }

@@ -58,6 +58,10 @@ pub(in crate::status) fn example() -> Director {
             became_master: 0,
             problems: vec![],
         }],
+        vrrp_interfaces: vec![VrrpInterface {
+            name: "ens192".to_owned(),
+            discarded: BTreeMap::from([("runt".to_owned(), 3), ("unknown_vrid".to_owned(), 9)]),
+        }],
         ipvs: Ipvs {
             version: Some("1.2.1".to_owned()),
             connection_table_size: 4_096,
@@ -65,12 +69,29 @@ pub(in crate::status) fn example() -> Director {
             repaired: 0,
             error: None,
             refused: vec![],
+            timeouts: Some(Timeouts {
+                tcp_s: 900,
+                tcp_fin_s: 120,
+                udp_s: 300,
+            }),
+            sync: vec![SyncDaemon {
+                role: "backup".to_owned(),
+                interface: "ens192".to_owned(),
+                id: 51,
+                group: "224.0.0.81:8848".parse().unwrap(),
+                ttl: 1,
+                max_len: Some(1_472),
+            }],
+            sysctls: BTreeMap::from([("net.ipv4.vs.conntrack".to_owned(), "1".to_owned())]),
+            problems: vec![],
+            settings_repaired: 1,
         },
         virtual_servers: vec![VirtualServer {
             id: "tcp 192.168.1.200:80".parse().unwrap(),
             scheduler: "wrr".to_owned(),
             persistence_s: None,
             in_kernel: true,
+            held_back: false,
             traffic: Traffic {
                 connections: 800,
                 connections_per_s: 10,
