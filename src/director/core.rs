@@ -16,6 +16,7 @@ use super::api::Ask;
 use super::balancer::Balancer;
 use super::reconcile::Report;
 use super::settings::Settings;
+use super::summary::Summary;
 use super::sysctls::{self, Sysctls};
 use super::vips::{self, VipsHandle};
 use super::vrrp::{self, Command, VrrpHandle};
@@ -70,6 +71,8 @@ pub(super) struct Core {
     vrrp: VrrpHandle,
     vips: VipsHandle,
     ready: bool,
+    /// The line that systemd was told last.
+    told: String,
 }
 
 impl Core {
@@ -104,6 +107,7 @@ impl Core {
             vrrp,
             vips,
             ready: false,
+            told: String::new(),
             config,
         };
         match core.apply() {
@@ -145,6 +149,7 @@ impl Core {
                     None => {
                         self.look_after();
                         systemd::alive();
+                        self.tell_systemd();
                     }
                     Some(thread) => break Err(Error::Thread(thread)),
                 },
@@ -271,7 +276,8 @@ impl Core {
                 self.refused = Some(refused);
             }
         }
-        systemd::ready(&self.summary());
+        self.told = self.summary();
+        systemd::ready(&self.told);
     }
 
     /// Refuses what this kernel cannot do, with the way out.
@@ -304,16 +310,38 @@ impl Core {
     fn call_ready(&mut self) {
         self.ready = true;
         info!(router_id = self.config.router_id, file = %self.path.display(), "director is ready");
-        systemd::ready(&self.summary());
+        self.told = self.summary();
+        systemd::ready(&self.told);
+    }
+
+    /// Tells systemd when its line is no longer true.
+    fn tell_systemd(&mut self) {
+        let line = self.summary();
+        if line != self.told {
+            systemd::status(&line);
+            self.told = line;
+        }
     }
 
     /// The line of `systemctl status`.
     fn summary(&self) -> String {
-        format!(
-            "{} virtual routers, {} virtual servers; ask `lvsd status`",
-            self.config.vrrp.len(),
-            self.config.virtual_servers.len()
-        )
+        let pools = self.config.virtual_servers.values();
+        let servers = pools.flat_map(|server| server.real_servers.values());
+        let (mut up, mut real_servers) = (0, 0);
+        for server in servers {
+            real_servers += 1;
+            up += usize::from(self.standing(server) == Standing::Up);
+        }
+        let vrrp = self.vrrp.status.borrow();
+        let routers = vrrp.instances.iter();
+        let routers = routers.map(|(name, router)| (name.clone(), router.state.to_string()));
+        Summary {
+            routers: routers.collect(),
+            up,
+            real_servers,
+            refused: self.refused.is_some(),
+        }
+        .line()
     }
 
     fn failed_thread(&self) -> Option<&'static str> {

@@ -5,7 +5,10 @@ mod demo;
 mod faults;
 mod lab_itself;
 mod nat;
+mod readme;
+mod realserver;
 mod reload;
+mod systemd;
 mod table;
 mod vrrp;
 mod vrrp_faults;
@@ -21,7 +24,10 @@ const ALL: &[&[Scenario]] = &[
     faults::SCENARIOS,
     lab_itself::SCENARIOS,
     nat::SCENARIOS,
+    readme::SCENARIOS,
+    realserver::SCENARIOS,
     reload::SCENARIOS,
+    systemd::SCENARIOS,
     table::SCENARIOS,
     vrrp::SCENARIOS,
     vrrp_faults::SCENARIOS,
