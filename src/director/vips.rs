@@ -103,6 +103,17 @@ impl VipsHandle {
     }
 }
 
+/// The addresses that the director of this runtime directory has on interfaces,
+/// for whoever else on this host must know that they are no stranger's.
+pub fn placed(runtime_dir: &Path) -> BTreeSet<Place> {
+    // A file that cannot be read is the director's to complain about.
+    store(runtime_dir).load().unwrap_or_default()
+}
+
+fn store(runtime_dir: &Path) -> StateFile<BTreeSet<Place>> {
+    StateFile::new(runtime_dir.join("director-vips.json"))
+}
+
 /// Starts the keeper in the network namespace of the caller. `runtime_dir` must
 /// exist.
 ///
@@ -113,7 +124,7 @@ pub fn spawn(runtime_dir: &Path, vrrp: &VrrpHandle) -> Result<VipsHandle, Error>
     let stop = Arc::new(Notify::new());
     let (ready, started) = std::sync::mpsc::channel();
     let config = keeper::Config {
-        store: StateFile::new(runtime_dir.join("director-vips.json")),
+        store: store(runtime_dir),
         vrrp: vrrp.status.clone(),
         commands: vrrp.commands.clone(),
         publisher,

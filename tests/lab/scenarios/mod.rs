@@ -2,12 +2,21 @@
 
 mod demo;
 mod lab_itself;
+mod local;
+mod settings;
+mod sync;
 
 use super::bench::BENCHES;
 use super::scenario::Scenario;
 
 /// Each file's scenarios; a new file is added here.
-const ALL: &[&[Scenario]] = &[demo::SCENARIOS, lab_itself::SCENARIOS];
+const ALL: &[&[Scenario]] = &[
+    demo::SCENARIOS,
+    lab_itself::SCENARIOS,
+    local::SCENARIOS,
+    settings::SCENARIOS,
+    sync::SCENARIOS,
+];
 
 pub(crate) fn all() -> impl Iterator<Item = &'static Scenario> {
     ALL.iter().copied().flatten()
