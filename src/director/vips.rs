@@ -148,6 +148,13 @@ impl VipsHandle {
     }
 }
 
+/// The addresses that the director of this runtime directory has on interfaces,
+/// for whoever else on this host must know that they are no stranger's.
+pub fn placed(runtime_dir: &Path) -> BTreeSet<Place> {
+    // A file that cannot be read is the director's to complain about.
+    state_file(runtime_dir).load().unwrap_or_default()
+}
+
 /// Starts the keeper in the network namespace of the caller. `runtime_dir` must
 /// exist.
 ///

@@ -4,10 +4,13 @@ mod checks;
 mod demo;
 mod faults;
 mod lab_itself;
+mod local;
 mod nat;
 mod readme;
 mod realserver;
 mod reload;
+mod settings;
+mod sync;
 mod systemd;
 mod table;
 mod vrrp;
@@ -23,10 +26,13 @@ const ALL: &[&[Scenario]] = &[
     demo::SCENARIOS,
     faults::SCENARIOS,
     lab_itself::SCENARIOS,
+    local::SCENARIOS,
     nat::SCENARIOS,
     readme::SCENARIOS,
     realserver::SCENARIOS,
     reload::SCENARIOS,
+    settings::SCENARIOS,
+    sync::SCENARIOS,
     systemd::SCENARIOS,
     table::SCENARIOS,
     vrrp::SCENARIOS,
