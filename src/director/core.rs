@@ -147,8 +147,10 @@ impl Core {
     /// IPVS comes first, so that a VIP never comes before the table that serves it.
     fn apply(&mut self) -> Result<(), Error> {
         self.ip_forward.set(self.config.needs_ip_forward())?;
-        if self.balancer.is_none() && !self.config.virtual_servers.is_empty() {
-            let file = self.runtime_dir.join("director-ipvs.json");
+        let file = self.runtime_dir.join("director-ipvs.json");
+        // The file is there if an earlier run left virtual servers behind.
+        let needed = !self.config.virtual_servers.is_empty() || file.exists();
+        if self.balancer.is_none() && needed {
             self.balancer = Some(Balancer::start(file)?);
         }
         if let Some(balancer) = &self.balancer {
@@ -319,6 +321,11 @@ impl Core {
             },
             vrrp: routers
                 .map(|(name, router)| router.describe(name, vips.problems_of(router)))
+                .collect(),
+            vrrp_interfaces: vrrp
+                .interfaces
+                .iter()
+                .map(|(name, interface)| interface.describe(name))
                 .collect(),
             ipvs: snapshot::ipvs(report),
             virtual_servers: snapshot::virtual_servers(

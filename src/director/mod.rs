@@ -74,6 +74,12 @@ impl Error {
                 Some("run as root, or name another place with --runtime-dir".to_owned())
             }
             Self::Ipvs(balancer::StartError::Kernel(error)) => error.hint().map(str::to_owned),
+            Self::Vips(vips::Error::Announce(_)) => {
+                Some("run as root, or with CAP_NET_RAW and CAP_NET_ADMIN".to_owned())
+            }
+            Self::Forwarding(forwarding::Error::Sysctl(_)) => {
+                Some("run as root, or set it before: sysctl -w net.ipv4.ip_forward=1".to_owned())
+            }
             _ => None,
         }
     }

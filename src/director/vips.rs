@@ -77,7 +77,7 @@ pub enum Error {
     #[error("cannot start the VIP keeper")]
     Netlink(#[source] rtnetlink::Error),
     /// The socket that announcements go through.
-    #[error("cannot open the socket for gratuitous ARP; it needs CAP_NET_RAW")]
+    #[error("cannot open the socket for gratuitous ARP")]
     Announce(#[source] io::Error),
     /// The file of an earlier run.
     #[error(transparent)]

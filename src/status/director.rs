@@ -1,5 +1,6 @@
 //! A director's snapshot.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
@@ -28,6 +29,8 @@ pub struct Director {
     pub config: Config,
     /// Virtual routers by name.
     pub vrrp: Vec<VirtualRouter>,
+    /// The interfaces that virtual routers run on.
+    pub vrrp_interfaces: Vec<VrrpInterface>,
     /// The connection to the kernel's table.
     pub ipvs: Ipvs,
     /// Virtual servers in the order of the table.
@@ -78,11 +81,21 @@ pub struct VirtualRouter {
     /// Adverts received and accepted.
     pub adverts_received: u64,
     /// Packets discarded, by reason; reasons that never occurred are left out.
-    pub discarded: std::collections::BTreeMap<String, u64>,
+    pub discarded: BTreeMap<String, u64>,
     /// How often it became master.
     pub became_master: u64,
     /// What is wrong with it now, e.g. an address that could not be added.
     pub problems: Vec<String>,
+}
+
+/// An interface that virtual routers run on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VrrpInterface {
+    /// Its name.
+    pub name: String,
+    /// Packets discarded before they were known to be some virtual router's, by
+    /// reason; reasons that never occurred are left out.
+    pub discarded: BTreeMap<String, u64>,
 }
 
 /// Another router of the same virtual router.
@@ -195,7 +208,7 @@ impl fmt::Display for Director {
         let up = elapsed(self.started, self.now);
         writeln!(
             f,
-            "lvsd director {router_id}, version {version}, pid {pid}, up {up}"
+            "lvsd {version}, director {router_id}, pid {pid}, up {up}"
         )?;
         let read = elapsed(self.config.loaded, self.now);
         writeln!(f, "configuration {}, read {read} ago", self.config.path)?;
@@ -211,6 +224,10 @@ impl fmt::Display for Director {
                 for problem in &router.problems {
                     writeln!(f, "{}: {problem}", router.name)?;
                 }
+                write_discarded(f, &router.name, &router.discarded)?;
+            }
+            for interface in &self.vrrp_interfaces {
+                write_discarded(f, &interface.name, &interface.discarded)?;
             }
         }
         if !self.virtual_servers.is_empty() {
@@ -218,6 +235,24 @@ impl fmt::Display for Director {
         }
         Ok(())
     }
+}
+
+/// What was discarded, unless it is only other people's.
+fn write_discarded(
+    f: &mut fmt::Formatter<'_>,
+    place: &str,
+    discarded: &BTreeMap<String, u64>,
+) -> fmt::Result {
+    let of_others = |reason: &str| matches!(reason, "unknown_vrid" | "own_packet");
+    let counts: Vec<_> = discarded
+        .iter()
+        .filter(|(reason, _)| !of_others(reason))
+        .map(|(reason, count)| format!("{reason} {count}"))
+        .collect();
+    if counts.is_empty() {
+        return Ok(());
+    }
+    writeln!(f, "{place}: packets discarded: {}", counts.join(", "))
 }
 
 impl Director {

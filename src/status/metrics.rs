@@ -90,6 +90,18 @@ fn vrrp(text: &mut Exposition, status: &Director) {
             text.sample(name, &[("name", &router.name), ("reason", reason)], *count);
         }
     }
+    let name = "lvsd_vrrp_interface_discarded_total";
+    text.family(
+        name,
+        "counter",
+        "Packets discarded that are no virtual router's of this host, by reason",
+    );
+    for interface in &status.vrrp_interfaces {
+        for (reason, count) in &interface.discarded {
+            let labels = [("interface", interface.name.as_str()), ("reason", reason)];
+            text.sample(name, &labels, *count);
+        }
+    }
 }
 
 fn ipvs(text: &mut Exposition, status: &Director) {

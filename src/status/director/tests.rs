@@ -58,6 +58,10 @@ pub(in crate::status) fn example() -> Director {
             became_master: 0,
             problems: vec![],
         }],
+        vrrp_interfaces: vec![VrrpInterface {
+            name: "ens192".to_owned(),
+            discarded: BTreeMap::from([("runt".to_owned(), 3), ("unknown_vrid".to_owned(), 9)]),
+        }],
         ipvs: Ipvs {
             version: Some("1.2.1".to_owned()),
             connection_table_size: 4_096,

@@ -2,12 +2,23 @@
 
 mod demo;
 mod lab_itself;
+mod table;
+mod vrrp;
+mod vrrp_faults;
+mod vrrp_wire;
 
 use super::bench::BENCHES;
 use super::scenario::Scenario;
 
 /// Each file's scenarios; a new file is added here.
-const ALL: &[&[Scenario]] = &[demo::SCENARIOS, lab_itself::SCENARIOS];
+const ALL: &[&[Scenario]] = &[
+    demo::SCENARIOS,
+    lab_itself::SCENARIOS,
+    table::SCENARIOS,
+    vrrp::SCENARIOS,
+    vrrp_faults::SCENARIOS,
+    vrrp_wire::SCENARIOS,
+];
 
 pub(crate) fn all() -> impl Iterator<Item = &'static Scenario> {
     ALL.iter().copied().flatten()
