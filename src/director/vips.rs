@@ -45,6 +45,7 @@ use std::thread::JoinHandle;
 use tokio::sync::{Notify, watch};
 
 use super::vrrp::{InstanceStatus, VrrpHandle};
+use crate::status::director::VipConflict;
 use crate::sys::neighbour::Mac;
 use crate::sys::rtnetlink;
 use crate::sys::state_file::{self, StateFile};
@@ -78,9 +79,17 @@ impl VipsStatus {
             .collect()
     }
 
-    /// The addresses of a virtual router that others have as well, each with
-    /// the hardware address of one who has it.
-    pub fn conflicts_of(&self, instance: &InstanceStatus) -> impl Iterator<Item = (&Place, Mac)> {
+    /// The addresses of a virtual router that others have as well, and who.
+    pub fn describe_conflicts_of(&self, instance: &InstanceStatus) -> Vec<VipConflict> {
+        let conflicts = self.conflicts_of(instance);
+        let described = conflicts.map(|(place, mac)| VipConflict {
+            address: place.address.address,
+            mac: conflict::text(mac),
+        });
+        described.collect()
+    }
+
+    fn conflicts_of(&self, instance: &InstanceStatus) -> impl Iterator<Item = (&Place, Mac)> {
         let conflicts = self.conflicts.iter();
         conflicts
             .filter(|(place, _)| is_of(instance, place))
