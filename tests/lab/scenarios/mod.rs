@@ -1,5 +1,6 @@
 //! Every scenario, by what it is about.
 
+mod conflict;
 mod demo;
 mod lab_itself;
 mod table;
@@ -12,6 +13,7 @@ use super::scenario::Scenario;
 
 /// Each file's scenarios; a new file is added here.
 const ALL: &[&[Scenario]] = &[
+    conflict::SCENARIOS,
     demo::SCENARIOS,
     lab_itself::SCENARIOS,
     table::SCENARIOS,
