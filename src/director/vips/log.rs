@@ -42,20 +42,11 @@ pub(super) fn news(before: &VipsStatus, after: &VipsStatus) -> Vec<Line> {
         .iter()
         .filter(|error| before.error.as_ref() != Some(error))
         .map(|error| Line::Trouble(error.clone()));
-    let appeared = pairs(after)
-        .difference(&pairs(before))
-        .cloned()
-        .collect::<Vec<_>>();
-    let gone = pairs(before)
-        .difference(&pairs(after))
-        .cloned()
-        .collect::<Vec<_>>();
-    let appeared = appeared
-        .into_iter()
-        .map(|(place, mac)| Line::Conflict(place, mac));
-    let gone = gone
-        .into_iter()
-        .map(|(place, mac)| Line::ConflictOver(place, mac));
+    let (were, are) = (pairs(before), pairs(after));
+    let appeared = are.difference(&were);
+    let appeared = appeared.map(|(place, mac)| Line::Conflict(place.clone(), *mac));
+    let gone = were.difference(&are);
+    let gone = gone.map(|(place, mac)| Line::ConflictOver(place.clone(), *mac));
     problems
         .chain(trouble)
         .chain(appeared)

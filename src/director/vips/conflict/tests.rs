@@ -157,6 +157,16 @@ fn a_successor_that_announces_itself_is_no_conflict() {
 }
 
 #[test]
+fn a_suspicion_that_nobody_confirms_is_forgotten() {
+    let mut lan = Lan::claim(&[]);
+    for seconds in [2, 8, 14] {
+        lan.run_until(secs(seconds));
+        lan.say(THEIRS);
+    }
+    assert!(lan.others().is_empty(), "three announcements, no answer");
+}
+
+#[test]
 fn an_announcement_nobody_asked_for_makes_it_ask_soon() {
     let mut lan = Lan::claim(&[]);
     lan.run_until(secs(12));
