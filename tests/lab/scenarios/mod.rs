@@ -1,6 +1,7 @@
 //! Every scenario, by what it is about.
 
 mod checks;
+mod conflict;
 mod demo;
 mod faults;
 mod lab_itself;
@@ -23,6 +24,7 @@ use super::scenario::Scenario;
 /// Each file's scenarios; a new file is added here.
 const ALL: &[&[Scenario]] = &[
     checks::SCENARIOS,
+    conflict::SCENARIOS,
     demo::SCENARIOS,
     faults::SCENARIOS,
     lab_itself::SCENARIOS,
