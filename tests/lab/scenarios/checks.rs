@@ -35,7 +35,7 @@ fn no_server_gets_traffic_before_its_first_success(lab: &Lab) {
     rs54.stop_nginx();
     rs55.unplug();
     // By HTTP: nginx accepts connections some time before it answers them.
-    host.director(&DirectorFile::alone().check_key("type", "'http'"));
+    let director = host.director(&DirectorFile::alone().check_key("type", "'http'"));
     balances_onto(host, &[53]);
     let load = asking(&site);
     eventually("status says why 54 is out", within(secs(5)), || {
@@ -47,6 +47,8 @@ fn no_server_gets_traffic_before_its_first_success(lab: &Lab) {
         ["no answer within 2 s", "no route to host"].contains(&reason.as_str())
     });
     lab.say(&host.run("lvsd status").ok());
+    let added = director.log().matches("add real server").count();
+    assert_eq!(added, 1, "not for a moment: {}", director.log());
     let answers = load.stop();
     assert_eq!(answers.failures(), Vec::<String>::new());
     assert!(answers.answers().len() == 1, "{:?}", answers.answers());
