@@ -37,7 +37,7 @@ pub enum Error {
 }
 
 /// One thing that is wrong in a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Problem {
     /// Line of the file, from 1.
     pub line: usize,

@@ -60,9 +60,6 @@ fn kernel_table(table: &Table) -> KernelTable {
     };
     let virtual_server = |server: &VirtualServer| KernelVirtualServer {
         settings: server.settings,
-        one_packet: false,
-        scheduler_flags: [false; 3],
-        persistence_engine: None,
         counters: Counters::default(),
         rates: Rates::default(),
         real_servers: server
@@ -88,10 +85,7 @@ fn entry(last: u8) -> (VirtualServerId, VirtualServer) {
         lower_threshold: 0,
     };
     let pool = ["10.1.0.1:80", "10.1.0.2:80"].map(|rip| (rip.parse().unwrap(), real_server));
-    let settings = Settings {
-        scheduler: Scheduler::RoundRobin,
-        persistence: None,
-    };
+    let settings = Settings::of(Scheduler::RoundRobin);
     let server = VirtualServer {
         settings,
         real_servers: BTreeMap::from(pool),
