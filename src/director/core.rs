@@ -16,10 +16,11 @@ use super::api::Ask;
 use super::balancer::Balancer;
 use super::reconcile::Report;
 use super::settings::Settings;
+use super::summary::Summary;
 use super::sysctls::{self, Sysctls};
 use super::vips::{self, VipsHandle};
 use super::vrrp::{self, Command, VrrpHandle};
-use super::{Error, module, snapshot};
+use super::{Error, preflight, snapshot};
 use crate::config::director::{DirectorConfig, OnStop, RealServer};
 use crate::health::Check;
 use crate::health::checks::Origin;
@@ -70,6 +71,8 @@ pub(super) struct Core {
     vrrp: VrrpHandle,
     vips: VipsHandle,
     ready: bool,
+    /// The line that systemd was told last.
+    told: String,
 }
 
 impl Core {
@@ -82,6 +85,7 @@ impl Core {
         path: PathBuf,
         runtime_dir: &Path,
     ) -> Result<Self, Error> {
+        preflight::check(&config, None)?;
         let vrrp = vrrp::spawn().map_err(Error::Vrrp)?;
         let vips = vips::spawn(runtime_dir, &vrrp)?;
         let (checks, changes) = runner::spawn(u64::from(std::process::id()));
@@ -103,6 +107,7 @@ impl Core {
             vrrp,
             vips,
             ready: false,
+            told: String::new(),
             config,
         };
         match core.apply() {
@@ -144,6 +149,7 @@ impl Core {
                     None => {
                         self.look_after();
                         systemd::alive();
+                        self.tell_systemd();
                     }
                     Some(thread) => break Err(Error::Thread(thread)),
                 },
@@ -160,9 +166,10 @@ impl Core {
     ///
     /// IPVS comes first, so that a VIP never comes before the table that serves it.
     fn apply(&mut self) -> Result<(), Error> {
-        if self.balancer.is_none() && !self.config.virtual_servers.is_empty() {
-            module::load(self.config.ipvs.conn_tab_bits);
-            let file = self.runtime_dir.join("director-ipvs.json");
+        let file = self.runtime_dir.join("director-ipvs.json");
+        // The file is there if an earlier run left virtual servers behind.
+        let needed = !self.config.virtual_servers.is_empty() || file.exists();
+        if self.balancer.is_none() && needed {
             self.balancer = Some(Balancer::start(file)?);
         }
         self.sysctls.hold(&sysctls::wanted(&self.config))?;
@@ -244,6 +251,7 @@ impl Core {
                     self.config.http_listen
                 ));
             }
+            self.preflight(&config)?;
             let previous = std::mem::replace(&mut self.config, config);
             self.apply().map_err(|error| {
                 self.config = previous;
@@ -268,7 +276,18 @@ impl Core {
                 self.refused = Some(refused);
             }
         }
-        systemd::ready(&self.summary());
+        self.told = self.summary();
+        systemd::ready(&self.told);
+    }
+
+    /// Refuses what this kernel cannot do, with the way out.
+    fn preflight(&self, config: &DirectorConfig) -> Result<(), String> {
+        let report = self.balancer.as_ref().map(Balancer::report);
+        let seen = report.map(|report| Arc::clone(&report.borrow().kernel));
+        preflight::check(config, seen.as_deref()).map_err(|error| {
+            let mend = error.mend().unwrap_or_default();
+            format!("{}: {}\n    {mend}", self.path.display(), chain(&error))
+        })
     }
 
     /// Ready as soon as the kernel holds what the first checks found.
@@ -291,16 +310,38 @@ impl Core {
     fn call_ready(&mut self) {
         self.ready = true;
         info!(router_id = self.config.router_id, file = %self.path.display(), "director is ready");
-        systemd::ready(&self.summary());
+        self.told = self.summary();
+        systemd::ready(&self.told);
+    }
+
+    /// Tells systemd when its line is no longer true.
+    fn tell_systemd(&mut self) {
+        let line = self.summary();
+        if line != self.told {
+            systemd::status(&line);
+            self.told = line;
+        }
     }
 
     /// The line of `systemctl status`.
     fn summary(&self) -> String {
-        format!(
-            "{} virtual routers, {} virtual servers; ask `lvsd status`",
-            self.config.vrrp.len(),
-            self.config.virtual_servers.len()
-        )
+        let pools = self.config.virtual_servers.values();
+        let servers = pools.flat_map(|server| server.real_servers.values());
+        let (mut up, mut real_servers) = (0, 0);
+        for server in servers {
+            real_servers += 1;
+            up += usize::from(self.standing(server) == Standing::Up);
+        }
+        let vrrp = self.vrrp.status.borrow();
+        let routers = vrrp.instances.iter();
+        let routers = routers.map(|(name, router)| (name.clone(), router.state.to_string()));
+        Summary {
+            routers: routers.collect(),
+            up,
+            real_servers,
+            refused: self.refused.is_some(),
+        }
+        .line()
     }
 
     fn failed_thread(&self) -> Option<&'static str> {
@@ -339,7 +380,15 @@ impl Core {
                 refused: self.refused.clone(),
             },
             vrrp: routers
-                .map(|(name, router)| router.describe(name, vips.problems_of(router)))
+                .map(|(name, router)| {
+                    let conflicts = vips.describe_conflicts_of(router);
+                    router.describe(name, vips.problems_of(router), conflicts)
+                })
+                .collect(),
+            vrrp_interfaces: vrrp
+                .interfaces
+                .iter()
+                .map(|(name, interface)| interface.describe(name))
                 .collect(),
             ipvs: self.ipvs_status(report),
             virtual_servers: snapshot::virtual_servers(

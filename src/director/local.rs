@@ -49,7 +49,7 @@ fn serves_itself(server: &VirtualServer, addresses: &BTreeSet<IpAddr>) -> bool {
     let mut pool = server.real_servers.iter();
     pool.any(|(rip, real_server)| match real_server.settings.forwarding {
         Forwarding::Local => true,
-        Forwarding::DirectRoute | Forwarding::Tunnel => addresses.contains(&rip.ip()),
+        Forwarding::DirectRoute | Forwarding::Tunnel(_) => addresses.contains(&rip.ip()),
         Forwarding::Nat => false,
     })
 }

@@ -36,10 +36,17 @@ pub(super) fn virtual_servers(
                 .and_then(|check| checks.get(check).copied());
             self::real_server(rip, real_server, check, entry, loaded)
         });
+        let settings = &server.settings;
+        let flags = settings.scheduler_flags.set(settings.scheduler);
+        let persistence = settings.persistence;
         status::VirtualServer {
             id: *id,
-            scheduler: server.settings.scheduler.to_string(),
-            persistence_s: server.settings.persistence.map(|p| p.timeout.as_secs()),
+            scheduler: settings.scheduler.to_string(),
+            scheduler_flags: flags.map(str::to_owned).collect(),
+            one_packet: settings.one_packet,
+            persistence_s: persistence.map(|p| p.timeout.as_secs()),
+            persistence_prefix: persistence.map(|p| p.prefix_len),
+            persistence_engine: persistence.and_then(|p| p.engine).map(|e| e.to_string()),
             in_kernel: kernel.is_some(),
             held_back: held_back.contains(id),
             traffic: kernel.map(KernelVirtualServer::traffic).unwrap_or_default(),
@@ -69,6 +76,8 @@ fn real_server(
     status::RealServer {
         address: *rip,
         forwarding: configured.settings.forwarding.to_string(),
+        upper_threshold: configured.settings.upper_threshold,
+        lower_threshold: configured.settings.lower_threshold,
         configured_weight: configured.settings.weight.get(),
         weight: entry.map(|entry| entry.real_server.weight.get()),
         health: health.to_owned(),

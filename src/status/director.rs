@@ -1,14 +1,16 @@
 //! A director's snapshot.
 
-use std::collections::BTreeMap;
+mod vrrp;
+
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::text::{self, Align, elapsed};
 use crate::lvs::VirtualServerId;
+pub use vrrp::{Peer, Rejected, Rival, VipConflict, VirtualRouter, VrrpInterface};
 
 /// Everything a director knows about itself and its site.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +31,8 @@ pub struct Director {
     pub config: Config,
     /// Virtual routers by name.
     pub vrrp: Vec<VirtualRouter>,
+    /// The interfaces that virtual routers run on.
+    pub vrrp_interfaces: Vec<VrrpInterface>,
     /// The connection to the kernel's table.
     pub ipvs: Ipvs,
     /// Virtual servers in the order of the table.
@@ -45,54 +49,6 @@ pub struct Config {
     /// Why the newest attempt to reload was refused, while the older
     /// configuration runs on.
     pub refused: Option<String>,
-}
-
-/// A virtual router.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct VirtualRouter {
-    /// Its configured name.
-    pub name: String,
-    /// The interface it runs on.
-    pub interface: String,
-    /// Virtual router identifier.
-    pub vrid: u8,
-    /// VRRP version.
-    pub version: u8,
-    /// `initialize`, `backup`, `master` or `fault`.
-    pub state: String,
-    /// When it entered the state.
-    pub since: Timestamp,
-    /// Why.
-    pub cause: String,
-    /// The priority that it runs with.
-    pub priority: u8,
-    /// Time between adverts.
-    pub advert_interval_ms: u64,
-    /// Whether it takes over from a working master of lower priority.
-    pub preempt: bool,
-    /// The virtual addresses, with prefix length.
-    pub addresses: Vec<String>,
-    /// The master that is heard, if it is another router.
-    pub master: Option<Peer>,
-    /// Adverts sent.
-    pub adverts_sent: u64,
-    /// Adverts received and accepted.
-    pub adverts_received: u64,
-    /// Packets discarded, by reason; reasons that never occurred are left out.
-    pub discarded: BTreeMap<String, u64>,
-    /// How often it became master.
-    pub became_master: u64,
-    /// What is wrong with it now, e.g. an address that could not be added.
-    pub problems: Vec<String>,
-}
-
-/// Another router of the same virtual router.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Peer {
-    /// The address that its adverts come from.
-    pub address: IpAddr,
-    /// The priority in them.
-    pub priority: u8,
 }
 
 /// The connection to the kernel's table.
@@ -159,8 +115,16 @@ pub struct VirtualServer {
     pub id: VirtualServerId,
     /// Scheduler.
     pub scheduler: String,
+    /// The scheduler's flags, by its names for them.
+    pub scheduler_flags: Vec<String>,
+    /// Whether each UDP datagram is scheduled by itself.
+    pub one_packet: bool,
     /// Persistence timeout in seconds.
     pub persistence_s: Option<u64>,
+    /// The leading bits by which clients are told apart for persistence.
+    pub persistence_prefix: Option<u8>,
+    /// What else tells them apart.
+    pub persistence_engine: Option<String>,
     /// Whether the kernel has it.
     pub in_kernel: bool,
     /// Whether it is kept out of the kernel because this host is one of its real
@@ -177,8 +141,12 @@ pub struct VirtualServer {
 pub struct RealServer {
     /// RIP and port.
     pub address: SocketAddr,
-    /// Forwarding method.
+    /// Forwarding method, with the kind of its tunnel.
     pub forwarding: String,
+    /// No new connections above this many; 0: no limit.
+    pub upper_threshold: u32,
+    /// New connections again below this many; 0: three quarters of the upper.
+    pub lower_threshold: u32,
     /// The weight in the file.
     pub configured_weight: u32,
     /// The weight in the kernel; none: it is not in the table.
@@ -238,7 +206,7 @@ impl fmt::Display for Director {
         let up = elapsed(self.started, self.now);
         writeln!(
             f,
-            "lvsd director {router_id}, version {version}, pid {pid}, up {up}"
+            "lvsd {version}, director {router_id}, pid {pid}, up {up}"
         )?;
         let read = elapsed(self.config.loaded, self.now);
         writeln!(f, "configuration {}, read {read} ago", self.config.path)?;
@@ -249,12 +217,7 @@ impl fmt::Display for Director {
             )?;
         }
         if !self.vrrp.is_empty() {
-            write!(f, "\n{}", self.vrrp_table())?;
-            for router in &self.vrrp {
-                for problem in &router.problems {
-                    writeln!(f, "{}: {problem}", router.name)?;
-                }
-            }
+            write!(f, "\n{}{}", self.vrrp_table(), self.vrrp_troubles())?;
         }
         if !self.virtual_servers.is_empty() {
             write!(f, "\n{}\n{}", self.ipvs, self.server_table())?;
@@ -264,44 +227,6 @@ impl fmt::Display for Director {
 }
 
 impl Director {
-    fn vrrp_table(&self) -> String {
-        let head = [
-            "VRRP",
-            "STATE",
-            "FOR",
-            "PRIO",
-            "INTERFACE",
-            "VRID",
-            "ADDRESSES",
-            "MASTER",
-            "BECAUSE",
-        ];
-        let mut rows = vec![head.map(str::to_owned).to_vec()];
-        rows.extend(self.vrrp.iter().map(|router| {
-            let master = match &router.master {
-                _ if router.state == "master" => "this host".to_owned(),
-                Some(Peer { address, priority }) => format!("{address} (prio {priority})"),
-                None => "-".to_owned(),
-            };
-            vec![
-                router.name.clone(),
-                router.state.clone(),
-                elapsed(router.since, self.now),
-                router.priority.to_string(),
-                router.interface.clone(),
-                router.vrid.to_string(),
-                router.addresses.join(" "),
-                master,
-                router.cause.clone(),
-            ]
-        }));
-        use Align::{Left, Right};
-        text::table(
-            &[Left, Left, Left, Right, Left, Right, Left, Left, Left],
-            &rows,
-        )
-    }
-
     fn server_table(&self) -> String {
         let head = [
             "SERVER", "FORWARD", "WEIGHT", "HEALTH", "FOR", "ACTIVE", "INACTIVE", "CONN/S",
@@ -326,10 +251,29 @@ impl Director {
 }
 
 impl VirtualServer {
+    /// `wrr`, `mh port persistent 60s mask 24`: as ops are logged.
+    fn settings(&self) -> String {
+        let mut words = vec![self.scheduler.clone()];
+        words.extend(self.scheduler_flags.iter().cloned());
+        if self.one_packet {
+            words.push("one-packet".to_owned());
+        }
+        if let Some(seconds) = self.persistence_s {
+            words.push(format!("persistent {seconds}s"));
+        }
+        if let Some(prefix_len) = self
+            .persistence_prefix
+            .filter(|len| !matches!(len, 32 | 128))
+        {
+            words.push(format!("mask {prefix_len}"));
+        }
+        if let Some(engine) = &self.persistence_engine {
+            words.push(format!("engine {engine}"));
+        }
+        words.join(" ")
+    }
+
     fn row(&self) -> Vec<String> {
-        let persistence = self
-            .persistence_s
-            .map(|seconds| format!(" persistent {seconds}s"));
         let sum = |count: fn(&RealServer) -> u32| {
             self.real_servers
                 .iter()
@@ -345,12 +289,7 @@ impl VirtualServer {
             "not in the kernel's table"
         };
         vec![
-            format!(
-                "{} {}{}",
-                self.id,
-                self.scheduler,
-                persistence.unwrap_or_default()
-            ),
+            format!("{} {}", self.id, self.settings()),
             String::new(),
             String::new(),
             String::new(),

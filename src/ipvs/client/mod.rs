@@ -29,9 +29,11 @@ use super::wire::{Command, Message};
 mod daemon;
 mod error;
 mod link;
+mod missing;
 mod refusal;
 mod report;
 mod request;
+mod whole;
 
 pub use error::{Error, KernelError};
 pub use refusal::Refusal;
