@@ -6,13 +6,14 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::ipvs::client::{Client, Refusal};
 use crate::ipvs::kernel::{Info, KernelTable};
 use crate::ipvs::plan::{Op, plan};
 use crate::ipvs::table::Table;
 use crate::lvs::VirtualServerId;
+use crate::sys::clock;
 use crate::sys::state_file::{self, StateFile};
 
 /// How many times a pass starts over because the table changed under it.
@@ -124,20 +125,19 @@ impl Reconciler {
             }
             let repair = self.settled == Some(generation) && self.report.refused.is_empty();
             self.log(&ops, repair);
-            let refusals = kernel.apply(&ops)?;
+            let refusals = self.change(kernel, &ops)?;
             let done = (ops.len() - refusals.len()) as u64;
-            self.report.operations += ops.len() as u64;
             self.report.repaired += if repair { done } else { 0 };
             // A refusal that only says that the dump was old ends with the next one.
             let (stale, refused): (Vec<_>, Vec<_>) =
                 refusals.into_iter().partition(Refusal::is_stale);
             self.refuse(&refused);
             if stale.is_empty() {
-                if done > 0 {
-                    self.report.kernel = Arc::new(kernel.dump()?);
-                }
                 break;
             }
+        }
+        if self.settled != Some(generation) {
+            debug!(generation, "IPVS table is as wanted");
         }
         self.report.generation = generation;
         self.settled = Some(generation);
@@ -166,6 +166,27 @@ impl Reconciler {
         Ok(())
     }
 
+    /// Applies the ops and brings the report up to them. Reading a large table takes
+    /// longer than writing it, and the next pass reads it anyway.
+    fn change(&mut self, kernel: &mut impl Kernel, ops: &[Op]) -> Result<Vec<Refusal>, Error> {
+        let sent_at = clock::now();
+        let refusals = kernel.apply(ops)?;
+        let took = clock::now() - sent_at;
+        if refusals.len() < ops.len() {
+            info!(ops = ops.len(), ?took, "IPVS table changed");
+        }
+        self.report.operations += ops.len() as u64;
+        let table = Arc::make_mut(&mut self.report.kernel);
+        let mut refused = refusals.iter().peekable();
+        for op in ops {
+            // Refusals come in the order of their ops.
+            if refused.next_if(|refusal| refusal.op == *op).is_none() {
+                table.note(op);
+            }
+        }
+        Ok(refusals)
+    }
+
     /// Tells each refusal once, as long as it lasts.
     fn refuse(&mut self, refusals: &[Refusal]) {
         let refused: Vec<_> = refusals.iter().map(ToString::to_string).collect();
@@ -185,9 +206,6 @@ impl Reconciler {
             } else if self.report.refused.is_empty() {
                 info!(%op, "IPVS");
             }
-        }
-        if ops.len() > MOST_LOGGED && self.report.refused.is_empty() {
-            info!(ops = ops.len(), logged = MOST_LOGGED, "IPVS: many changes");
         }
     }
 }
