@@ -12,6 +12,7 @@ use super::check::{self, Target, is_host};
 use super::director::{RealServer, VirtualServer};
 use super::document::Document;
 use super::raw;
+use super::rules::{self, Conduct};
 use super::values::{duration, number, parsed};
 use crate::ipvs::table::{self, Persistence, Settings};
 use crate::lvs::{Family, Forwarding, Protocol, RealServerId, Scheduler, VirtualServerId, Weight};
@@ -20,12 +21,13 @@ use crate::lvs::{Family, Forwarding, Protocol, RealServerId, Scheduler, VirtualS
 const LONGEST_PERSISTENCE: Duration = Duration::from_secs(31 * 24 * 60 * 60);
 
 /// What real servers inherit from their virtual server.
-struct Outer<'a> {
-    id: VirtualServerId,
-    forwarding: Forwarding,
-    check: Option<&'a raw::Check>,
+pub(super) struct Outer<'a> {
+    pub(super) id: VirtualServerId,
+    pub(super) forwarding: Forwarding,
+    pub(super) check: Option<&'a raw::Check>,
     /// Whether a check must be named, there being none that fits by default.
-    needs_check: bool,
+    pub(super) needs_check: bool,
+    pub(super) conduct: Conduct,
 }
 
 /// Reads every virtual server.
@@ -60,7 +62,9 @@ fn virtual_server(
 ) -> Option<(VirtualServerId, VirtualServer)> {
     let id = id(document, raw, table);
     let scheduler = scheduler(document, raw);
-    let forwarding = forwarding(document, raw);
+    let forwarding = forwarding_of(document, &raw.forwarding, Forwarding::DirectRoute);
+    let keys = (&raw.on_failure, &raw.slow_start, &raw.drain);
+    let conduct = rules::conduct(document, keys, Conduct::default());
     let persistence = persistence(document, raw, id);
     if raw.real_servers.is_empty() && raw.real_server.is_empty() {
         let mend = "list the pool, as in real_servers = [\"192.168.1.53:80\", \"192.168.1.54:80\"]";
@@ -79,20 +83,22 @@ fn virtual_server(
         forwarding: forwarding.unwrap_or(Forwarding::DirectRoute),
         check: raw.check.as_ref(),
         needs_check: udp,
+        conduct: conduct.unwrap_or_default(),
     };
     let real_servers = real_servers(document, raw, &outer);
-    forwarding?;
+    let rules = rules::read(document, raw, &outer, &real_servers);
+    forwarding.and(conduct)?;
     let settings = Settings {
         scheduler: scheduler?,
         persistence: persistence?,
     };
-    Some((
-        id,
-        VirtualServer {
-            settings,
-            real_servers,
-        },
-    ))
+    let server = VirtualServer {
+        settings,
+        real_servers,
+        rules: rules?,
+    };
+    rules::contradictions(document, raw, &server);
+    Some((id, server))
 }
 
 fn id(
@@ -175,13 +181,12 @@ fn scheduler(document: &mut Document<'_>, raw: &raw::VirtualServer) -> Option<Sc
     )
 }
 
-fn forwarding(document: &mut Document<'_>, raw: &raw::VirtualServer) -> Option<Forwarding> {
-    parsed(
-        document,
-        &raw.forwarding,
-        Forwarding::DirectRoute,
-        "use one of: dr nat tun",
-    )
+pub(super) fn forwarding_of(
+    document: &mut Document<'_>,
+    field: &raw::Field<String>,
+    default: Forwarding,
+) -> Option<Forwarding> {
+    parsed(document, field, default, "use one of: dr nat tun")
 }
 
 /// `Some(None)`: not persistent.
@@ -252,7 +257,7 @@ fn real_servers(
     pool
 }
 
-fn real_server(
+pub(super) fn real_server(
     document: &mut Document<'_>,
     address: &Spanned<String>,
     own: Option<&raw::RealServer>,
@@ -264,6 +269,13 @@ fn real_server(
         let weight = number(document, &own.weight, 1, 0..=i64::from(Weight::MAX.get()))?;
         Weight::try_from(weight).ok()
     });
+    let conduct = match own {
+        None => Some(outer.conduct),
+        Some(own) => {
+            let keys = (&own.on_failure, &own.slow_start, &own.drain);
+            rules::conduct(document, keys, outer.conduct)
+        }
+    };
     let check = check::inherit(outer.check, own.and_then(|own| own.check.as_ref()));
     if outer.needs_check && check.kind.is_none() {
         let mend = "name a check: a TCP connection says nothing about a UDP service; \
@@ -279,7 +291,13 @@ fn real_server(
         upper_threshold: 0,
         lower_threshold: 0,
     };
-    Some((id, RealServer { settings, check }))
+    let conduct = conduct?;
+    let server = RealServer {
+        settings,
+        check,
+        conduct,
+    };
+    Some((id, server))
 }
 
 /// `RIP:PORT`, or a bare RIP, whose port is 0 until the virtual server's is known.
@@ -289,7 +307,7 @@ fn real_server_address(text: &str) -> Option<SocketAddr> {
         .or_else(|| text.parse().ok().map(|ip| SocketAddr::new(ip, 0)))
 }
 
-fn real_server_id(
+pub(super) fn real_server_id(
     document: &mut Document<'_>,
     text: &Spanned<String>,
     outer: &Outer<'_>,

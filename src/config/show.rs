@@ -6,6 +6,7 @@ use toml::{Table, Value};
 
 use super::director::{DirectorConfig, OnStop, RealServer, VirtualServer, VrrpInstance};
 use super::realserver::RealServerConfig;
+use super::rules::Rules;
 use super::values::show_duration;
 use crate::health::{Check, Probe};
 use crate::lvs::{Prefixed, RealServerId, VirtualServerId};
@@ -26,18 +27,25 @@ impl Keys {
     }
 }
 
-pub(super) fn director(config: &DirectorConfig) -> String {
+/// The keys outside of the tables of virtual routers and servers.
+pub(super) fn top(config: &DirectorConfig) -> Table {
     let on_stop = match config.on_stop {
         OnStop::Clear => "clear",
         OnStop::Keep => "keep",
+        OnStop::Drain => "drain",
     };
-    let mut keys = Keys::default()
+    Keys::default()
         .set_text("router_id", &config.router_id)
         .set(
             "http",
             Keys::default().set_text("listen", config.http_listen).0,
         )
-        .set("ipvs", Keys::default().set_text("on_stop", on_stop).0);
+        .set("ipvs", Keys::default().set_text("on_stop", on_stop).0)
+        .0
+}
+
+pub(super) fn director(config: &DirectorConfig) -> String {
+    let mut keys = Keys(top(config));
     let vrrp: Vec<_> = config
         .vrrp
         .iter()
@@ -80,7 +88,7 @@ pub(super) fn realserver(config: &RealServerConfig) -> String {
     print(&keys.0)
 }
 
-fn vrrp(name: &str, instance: &VrrpInstance) -> Table {
+pub(super) fn vrrp(name: &str, instance: &VrrpInstance) -> Table {
     let settings = &instance.settings;
     let keys = Keys::default()
         .set_text("name", name)
@@ -110,7 +118,7 @@ fn shortest(prefixed: &Prefixed) -> String {
     }
 }
 
-fn virtual_server(id: &VirtualServerId, server: &VirtualServer) -> Table {
+pub(super) fn virtual_server(id: &VirtualServerId, server: &VirtualServer) -> Table {
     let keys = match id {
         VirtualServerId::Address { protocol, address } => Keys::default()
             .set_text("address", address)
@@ -133,18 +141,55 @@ fn virtual_server(id: &VirtualServerId, server: &VirtualServer) -> Table {
         .iter()
         .map(|(id, rs)| real_server(id, rs))
         .collect();
-    keys.set("real_server", pool).0
+    let keys = rules(keys.set("real_server", pool), &server.rules);
+    keys.0
+}
+
+/// The inherited keys of [`Conduct`] are not here: each server has its own.
+fn rules(keys: Keys, rules: &Rules) -> Keys {
+    let mut keys = keys
+        .set("quorum", i64::from(rules.quorum))
+        .set("hysteresis", i64::from(rules.hysteresis))
+        .set_text("hook_timeout", show_duration(rules.hook_timeout));
+    let hooks = [
+        ("on_quorum_up", &rules.on_quorum_up),
+        ("on_quorum_down", &rules.on_quorum_down),
+    ];
+    for (key, hook) in hooks {
+        if let Some(argv) = hook {
+            keys = keys.set(key, argv.clone());
+        }
+    }
+    if let Some((id, server)) = &rules.sorry_server {
+        keys = keys
+            .set_text("sorry_server", bare(id))
+            .set_text("sorry_forwarding", server.settings.forwarding)
+            .set_text("drain", show_duration(server.conduct.drain));
+    }
+    let backup = rules.backup_servers.iter();
+    let backup: Vec<_> = backup.map(|(id, rs)| real_server(id, rs)).collect();
+    if !backup.is_empty() {
+        keys = keys.set("backup_server", backup);
+    }
+    keys
+}
+
+/// An address, and a port if it has one.
+fn bare(id: &RealServerId) -> String {
+    match id.port() {
+        0 => id.ip().to_string(),
+        _ => id.to_string(),
+    }
 }
 
 fn real_server(id: &RealServerId, server: &RealServer) -> Table {
-    let address = if id.port() == 0 {
-        id.ip().to_string()
-    } else {
-        id.to_string()
-    };
+    let slow_start = server.conduct.slow_start.unwrap_or_default();
     Keys::default()
-        .set("address", address)
+        .set("address", bare(id))
         .set("weight", i64::from(server.settings.weight.get()))
+        .set_text("on_failure", server.conduct.on_failure.as_str())
+        .set_text("slow_start", show_duration(slow_start))
+        .set_text("drain", show_duration(server.conduct.drain))
         .set("check", check(server.check.as_ref(), Some(*id)))
         .0
 }

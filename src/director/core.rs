@@ -1,32 +1,35 @@
 //! The task that knows every part of the director and tells them what is wanted.
 
+mod balance;
+mod control;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tracing::{error, info};
 
+use self::balance::{reported, until};
 use super::api::Ask;
 use super::balancer::Balancer;
 use super::forwarding::IpForward;
+use super::hooks::Hooks;
 use super::reconcile::Report;
 use super::vips::{self, VipsHandle};
 use super::vrrp::{self, Command, VrrpHandle};
 use super::{Error, snapshot};
-use crate::config::director::{DirectorConfig, OnStop, RealServer};
-use crate::health::Check;
-use crate::health::checks::Origin;
+use crate::config::director::{DirectorConfig, OnStop};
 use crate::health::runner::{self, Changes, Runner};
 use crate::health::verdict::State;
 use crate::ipvs::table::Table;
-use crate::lvs::Weight;
-use crate::pool::{self, Inherited, Standing};
+use crate::pool::{Configured, Overrides, Pools};
 use crate::status::director as status;
 use crate::status::text::chain;
 use crate::sys::signal::{Signal, Signals};
+use crate::sys::state_file::StateFile;
 use crate::sys::{clock, systemd};
 
 /// How long the first checks may take before the director calls itself ready
@@ -54,9 +57,19 @@ pub(super) struct Core {
     ip_forward: IpForward,
     checks: Runner,
     changes: Changes,
-    inherited: Inherited,
+    pools: Pools,
+    overrides_file: StateFile<Overrides>,
+    /// When the pools want to be looked at again.
+    pools_deadline: Option<Instant>,
+    /// Drains wait for the kernel to count no connections.
+    draining: bool,
+    hooks: Hooks,
     /// None until a configuration has virtual servers.
     balancer: Option<Balancer>,
+    /// What it reports; here for as long as it is.
+    reports: Option<watch::Receiver<Arc<Report>>>,
+    /// The newest wanted table.
+    wanted: Option<Arc<Table>>,
     /// The generation of the newest wanted table.
     generation: u64,
     vrrp: VrrpHandle,
@@ -74,6 +87,8 @@ impl Core {
         path: PathBuf,
         runtime_dir: &Path,
     ) -> Result<Self, Error> {
+        let overrides_file = StateFile::new(runtime_dir.join(super::OVERRIDES_FILE));
+        let overrides = overrides_file.load()?;
         let vrrp = vrrp::spawn().map_err(Error::Vrrp)?;
         let vips = vips::spawn(runtime_dir, &vrrp)?;
         let (checks, changes) = runner::spawn(u64::from(std::process::id()));
@@ -87,15 +102,21 @@ impl Core {
             ip_forward: IpForward::new(runtime_dir.join("director-sysctl.json")),
             checks,
             changes,
-            inherited: Inherited::new(),
+            pools: Pools::new(overrides),
+            overrides_file,
+            pools_deadline: None,
+            draining: false,
+            hooks: Hooks::start(),
             balancer: None,
+            reports: None,
+            wanted: None,
             generation: 0,
             vrrp,
             vips,
             ready: false,
             config,
         };
-        match core.apply() {
+        match core.apply(&Configured::new()) {
             Ok(()) => Ok(core),
             Err(error) => {
                 core.stop(OnStop::Keep).await;
@@ -120,13 +141,13 @@ impl Core {
             tokio::select! {
                 signal = signals.next() => match signal {
                     Signal::Terminate => break Ok(()),
-                    Signal::Reload => self.reload(),
+                    // The log tells what came of it.
+                    Signal::Reload => drop(self.reload()),
                 },
                 Some(_) = self.changes.next() => self.rebalance(),
-                Some(ask) = asks.recv() => {
-                    // Whoever asked may have gone away.
-                    let _ = ask.send(Box::new(self.snapshot()));
-                }
+                () = reported(&mut self.reports), if self.draining => self.rebalance(),
+                () = until(self.pools_deadline) => self.rebalance(),
+                Some(ask) = asks.recv() => self.answer(ask),
                 _ = readiness.tick(), if !self.ready => self.call_ready_if_checked(),
                 () = &mut first_checks, if !self.ready => self.call_ready(),
                 _ = look_after.tick() => match self.failed_thread() {
@@ -142,114 +163,23 @@ impl Core {
         outcome
     }
 
-    /// Tells every part what the configuration wants of it.
+    /// Tells every part what the configuration wants of it, other than the one
+    /// before.
     ///
     /// IPVS comes first, so that a VIP never comes before the table that serves it.
-    fn apply(&mut self) -> Result<(), Error> {
+    fn apply(&mut self, before: &Configured) -> Result<(), Error> {
         self.ip_forward.set(self.config.needs_ip_forward())?;
         if self.balancer.is_none() && !self.config.virtual_servers.is_empty() {
-            let file = self.runtime_dir.join("director-ipvs.json");
-            self.balancer = Some(Balancer::start(file)?);
+            let file = self.runtime_dir.join(super::OWNED_FILE);
+            let balancer = Balancer::start(file)?;
+            self.reports = Some(balancer.report());
+            self.balancer = Some(balancer);
         }
-        if let Some(balancer) = &self.balancer {
-            let kernel = balancer.report().borrow().kernel.table();
-            self.inherited = pool::inherited(&self.config.virtual_servers, &kernel);
-        }
-        self.checks.configure(self.wanted_checks());
-        self.rebalance();
+        self.configure_pools(before);
         self.vrrp
             .commands
             .send(Command::Configure(self.config.vrrp.clone()));
         Ok(())
-    }
-
-    /// Every check of the configuration, once for each real server that has it.
-    fn wanted_checks(&self) -> Vec<(Check, Origin)> {
-        let pools = self.config.virtual_servers.iter();
-        let servers = pools.flat_map(|(id, server)| {
-            server
-                .real_servers
-                .iter()
-                .map(move |(rip, real_server)| (*id, *rip, real_server))
-        });
-        let checks = servers.filter_map(|(id, rip, real_server)| {
-            // Weight 0 may be what is left of a server that died.
-            let origin = match self.inherited.get(&(id, rip)) {
-                Some(entry) if entry.weight > Weight::ZERO => Origin::Adopted,
-                _ => Origin::New,
-            };
-            Some((real_server.check.clone()?, origin))
-        });
-        checks.collect()
-    }
-
-    fn rebalance(&mut self) {
-        let table = self.desired();
-        if let Some(balancer) = &self.balancer {
-            self.generation = balancer.want(table);
-        }
-    }
-
-    fn desired(&self) -> Table {
-        pool::desired(&self.config.virtual_servers, &self.inherited, |server| {
-            self.standing(server)
-        })
-    }
-
-    fn standing(&self, server: &RealServer) -> Standing {
-        let Some(check) = &server.check else {
-            return Standing::Up;
-        };
-        match self.checks.verdict(check) {
-            None => Standing::Unchecked,
-            Some(verdict) if verdict.adopted => Standing::Unchecked,
-            Some(verdict) => match verdict.state {
-                State::Unchecked => Standing::Unchecked,
-                State::Up => Standing::Up,
-                State::Draining => Standing::Draining,
-                State::Down => Standing::Down,
-            },
-        }
-    }
-
-    /// Reads the file again; one that is refused changes nothing.
-    fn reload(&mut self) {
-        systemd::reloading();
-        let outcome = DirectorConfig::read(&self.path).map_err(|error| error.to_string());
-        let outcome = outcome.and_then(|config| {
-            if config.http_listen != self.config.http_listen {
-                return Err(format!(
-                    "{}: http.listen cannot change while lvsd runs\n    \
-                     restart lvsd, or leave it at {}",
-                    self.path.display(),
-                    self.config.http_listen
-                ));
-            }
-            let previous = std::mem::replace(&mut self.config, config);
-            self.apply().map_err(|error| {
-                self.config = previous;
-                // What did work once works again.
-                if let Err(error) = self.apply() {
-                    error!(
-                        error = chain(&error),
-                        "cannot return to the running configuration"
-                    );
-                }
-                chain(&error)
-            })
-        });
-        match outcome {
-            Ok(()) => {
-                self.loaded = clock::wall();
-                self.refused = None;
-                info!(file = %self.path.display(), "reloaded");
-            }
-            Err(refused) => {
-                error!("reload refused, the running configuration runs on\n{refused}");
-                self.refused = Some(refused);
-            }
-        }
-        systemd::ready(&self.summary());
     }
 
     /// Ready as soon as the kernel holds what the first checks found.
@@ -259,7 +189,8 @@ impl Core {
             .as_ref()
             .map(|balancer| balancer.report().borrow().clone());
         let programmed = report.is_none_or(|report| report.generation == self.generation);
-        let checked = self.wanted_checks().iter().all(|(check, _)| {
+        let wanted = self.pools.checks(&self.config.virtual_servers);
+        let checked = wanted.iter().all(|(check, _)| {
             self.checks
                 .verdict(check)
                 .is_some_and(|verdict| verdict.state != State::Unchecked && !verdict.adopted)
@@ -326,6 +257,7 @@ impl Core {
                 self.loaded,
                 &self.checks.snapshot(),
                 report,
+                &self.pools,
             ),
         }
     }
@@ -338,9 +270,18 @@ impl Core {
         self.vips.shutdown();
         join("VIP", self.vips.join).await;
         self.checks.stop().await;
+        self.hooks.stop().await;
         if let Some(balancer) = self.balancer {
-            if on_stop == OnStop::Clear {
-                balancer.want(Table::new());
+            match on_stop {
+                OnStop::Keep => {}
+                OnStop::Drain => {
+                    let table = self.wanted.unwrap_or_default();
+                    balance::drain(&balancer, &table, &self.config).await;
+                    balancer.want(Arc::default());
+                }
+                OnStop::Clear => {
+                    balancer.want(Arc::default());
+                }
             }
             balancer.stop().await;
         }

@@ -123,10 +123,38 @@ pub struct VirtualServer {
     pub persistence_s: Option<u64>,
     /// Whether the kernel has it.
     pub in_kernel: bool,
+    /// Whether the configuration has it no more, and it only drains.
+    pub removed: bool,
+    /// Whether its pool is strong enough.
+    pub quorum: Quorum,
+    /// Which servers take its traffic: `pool`, `backup` or `sorry`.
+    pub served_by: String,
     /// What the kernel counted.
     pub traffic: Traffic,
     /// The pool.
     pub real_servers: Vec<RealServer>,
+}
+
+/// Whether a pool is strong enough.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quorum {
+    /// `up`, `down`, or `undecided` while the first checks are under way.
+    pub state: String,
+    /// The weight of usable servers.
+    pub weight: u64,
+    /// The weight that it takes.
+    pub required: u32,
+    /// How much more to gain it, how much less to lose it.
+    pub hysteresis: u32,
+}
+
+/// A drain that is under way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Draining {
+    /// Why.
+    pub because: String,
+    /// Seconds until it is over whatever connections are left.
+    pub left_s: u64,
 }
 
 /// A real server.
@@ -134,6 +162,18 @@ pub struct VirtualServer {
 pub struct RealServer {
     /// RIP and port.
     pub address: SocketAddr,
+    /// What it is there for: `real`, `backup` or `sorry`.
+    pub role: String,
+    /// Whether the configuration has it no more, and it only drains.
+    pub removed: bool,
+    /// What it does: `serving`, `slow start`, `held` (as it was found, until its
+    /// first check), `at rest` (weight 0, stays), `draining`, `drained` or `out`.
+    pub state: String,
+    /// The drain that is under way.
+    pub draining: Option<Draining>,
+    /// What the operator changed, until the file changes this server: `drained`
+    /// or `weight N`.
+    pub overridden: Option<String>,
     /// Forwarding method.
     pub forwarding: String,
     /// The weight in the file.
@@ -261,8 +301,8 @@ impl Director {
 
     fn server_table(&self) -> String {
         let head = [
-            "SERVER", "FORWARD", "WEIGHT", "HEALTH", "FOR", "ACTIVE", "INACTIVE", "CONN/S",
-            "BECAUSE",
+            "SERVER", "FORWARD", "WEIGHT", "STATE", "HEALTH", "FOR", "ACTIVE", "INACTIVE",
+            "CONN/S", "BECAUSE",
         ];
         let mut rows = vec![head.map(str::to_owned).to_vec()];
         for server in &self.virtual_servers {
@@ -276,7 +316,9 @@ impl Director {
         }
         use Align::{Left, Right};
         text::table(
-            &[Left, Left, Right, Left, Left, Right, Right, Right, Left],
+            &[
+                Left, Left, Right, Left, Left, Left, Right, Right, Right, Left,
+            ],
             &rows,
         )
     }
@@ -294,11 +336,6 @@ impl VirtualServer {
                 .sum::<u64>()
                 .to_string()
         };
-        let because = if self.in_kernel {
-            ""
-        } else {
-            "not in the kernel's table"
-        };
         vec![
             format!(
                 "{} {}{}",
@@ -310,28 +347,71 @@ impl VirtualServer {
             String::new(),
             String::new(),
             String::new(),
+            String::new(),
             sum(|server| server.active),
             sum(|server| server.inactive),
             self.traffic.connections_per_s.to_string(),
-            because.to_owned(),
+            self.remarks().join("; "),
         ]
+    }
+
+    fn remarks(&self) -> Vec<String> {
+        let Quorum {
+            state,
+            weight,
+            required,
+            ..
+        } = &self.quorum;
+        let mut remarks = Vec::new();
+        if !self.in_kernel {
+            remarks.push("not in the kernel's table".to_owned());
+        }
+        if self.removed {
+            remarks.push("no longer configured".to_owned());
+        } else if state == "down" {
+            remarks.push(format!("NO QUORUM: weight {weight} of {required}"));
+        }
+        match self.served_by.as_str() {
+            "backup" => remarks.push("the backup pool serves".to_owned()),
+            "sorry" => remarks.push("the sorry server serves".to_owned()),
+            _ => {}
+        }
+        remarks
     }
 }
 
 impl RealServer {
     fn row(&self, now: Timestamp) -> Vec<String> {
         vec![
-            format!("  {}", self.address),
+            match self.role.as_str() {
+                "real" => format!("  {}", self.address),
+                role => format!("  {} ({role})", self.address),
+            },
             self.forwarding.clone(),
             self.weight
                 .map_or_else(|| "-".to_owned(), |weight| weight.to_string()),
+            self.state.clone(),
             self.health.clone(),
             elapsed(self.since, now),
             self.active.to_string(),
             self.inactive.to_string(),
             self.traffic.connections_per_s.to_string(),
-            self.reason.clone(),
+            self.remarks(),
         ]
+    }
+
+    fn remarks(&self) -> String {
+        let mut remarks = self.reason.clone();
+        if let Some(Draining { because, left_s }) = &self.draining {
+            remarks = format!("{because}, {left_s}s left");
+        }
+        if let Some(overridden) = &self.overridden {
+            remarks += &format!(
+                "; OVERRIDDEN: {overridden}, configured is weight {}",
+                self.configured_weight
+            );
+        }
+        remarks
     }
 }
 
