@@ -104,6 +104,8 @@ pub struct Outcome {
     pub deadline: Option<Instant>,
     /// Whether drains wait for connections to end: step at each new report.
     pub draining: bool,
+    /// Whether servers are gone for good, and their checks no longer wanted.
+    pub fewer_checks: bool,
     /// What happened, in order.
     pub events: Vec<Event>,
 }

@@ -57,7 +57,7 @@ async fn health(runtime_dir: &Path) -> Result<Health, Failure> {
         Err(ClientError::NotRunning { .. }) => return Ok(Health::new()),
         Err(error) => return Err(Failure::runtime(error)),
     };
-    let status: Director = answer(reply)?;
+    let status: Director = answer(&reply)?;
     let servers = status.virtual_servers.into_iter().flat_map(|server| {
         let pool = server.real_servers.into_iter();
         pool.map(move |real_server| {

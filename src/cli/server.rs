@@ -89,7 +89,7 @@ pub(super) fn run(runtime_dir: &Path, command: ServerCommand) -> Result<(), Fail
     in_runtime(async {
         let body = serde_json::to_vec(&wish).map_err(Failure::runtime)?;
         let reply = http::post(&socket, control::SERVER, body).await;
-        let mut changed: Vec<Changed> = answer(reply.map_err(Failure::runtime)?)?;
+        let mut changed: Vec<Changed> = answer(&reply.map_err(Failure::runtime)?)?;
         while wait && changed.iter().any(|server| server.state == "draining") {
             sleep(LOOK).await;
             changed = look_again(&socket, changed).await?;
@@ -106,7 +106,7 @@ pub(super) fn run(runtime_dir: &Path, command: ServerCommand) -> Result<(), Fail
 /// What became of these.
 async fn look_again(socket: &Path, servers: Vec<Changed>) -> Result<Vec<Changed>, Failure> {
     let reply = http::get(socket, "/v1/status").await;
-    let status: Director = answer(reply.map_err(Failure::runtime)?)?;
+    let status: Director = answer(&reply.map_err(Failure::runtime)?)?;
     let again = |server: Changed| {
         let pools = status.virtual_servers.iter();
         let mut pool = pools.filter(|pool| pool.id == server.virtual_server);
@@ -126,7 +126,7 @@ pub(super) fn reload(runtime_dir: &Path) -> Result<(), Failure> {
     let socket = runtime_dir.join(SOCKET);
     in_runtime(async {
         let reply = http::post(&socket, control::RELOAD, "").await;
-        let Reloaded { changes } = answer(reply.map_err(Failure::runtime)?)?;
+        let Reloaded { changes } = answer(&reply.map_err(Failure::runtime)?)?;
         if changes.is_empty() {
             return print("reloaded: nothing has changed\n");
         }
@@ -140,7 +140,7 @@ pub(super) fn reload(runtime_dir: &Path) -> Result<(), Failure> {
 }
 
 /// The answer, or the director's refusal as this command's failure.
-pub(super) fn answer<T: DeserializeOwned>(reply: Reply) -> Result<T, Failure> {
+pub(super) fn answer<T: DeserializeOwned>(reply: &Reply) -> Result<T, Failure> {
     if reply.status == StatusCode::OK {
         return serde_json::from_slice(&reply.body).map_err(Failure::runtime);
     }

@@ -248,12 +248,12 @@ pub(super) fn contradictions(
     server: &VirtualServer,
 ) {
     let rules = &server.rules;
-    if let (Some(field), Some((id, _))) = (&raw.sorry_server, &rules.sorry_server) {
-        if server.real_servers.contains_key(id) || rules.backup_servers.contains_key(id) {
-            let message = "the sorry server cannot be a server of the pool too";
-            let mend = "name another server: this one is out when the sorry server is needed";
-            document.refuse(&field.span(), message, mend);
-        }
+    if let (Some(field), Some((id, _))) = (&raw.sorry_server, &rules.sorry_server)
+        && (server.real_servers.contains_key(id) || rules.backup_servers.contains_key(id))
+    {
+        let message = "the sorry server cannot be a server of the pool too";
+        let mend = "name another server: this one is out when the sorry server is needed";
+        document.refuse(&field.span(), message, mend);
     }
     quorum_out_of_reach(document, raw, server);
     weights_that_do_not_count(document, raw, server);
@@ -317,3 +317,6 @@ fn weights_that_do_not_count(
         document.refuse(&field.span(), message, mend);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -136,8 +136,10 @@ impl Pool {
             outcome.deadline = outcome.deadline.into_iter().chain(deadline).min();
             outcome.draining |= member.drain().is_some();
         }
+        let before = self.members.len();
         self.members
             .retain(|_, member| member.left().is_none() || member.entry().is_some());
+        outcome.fewer_checks |= self.members.len() < before;
     }
 
     fn assess(

@@ -19,7 +19,7 @@ enum Happening {
     Connections(u8, u32),
     Time(u64),
     Operator(u8, Option<Override>),
-    Reload(VirtualServer),
+    Reload(Box<VirtualServer>),
 }
 
 fn id() -> VirtualServerId {
@@ -126,7 +126,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         1 => (server(), 0_u32..3).prop_map(|(last, count)| Happening::Connections(last, count)),
         3 => (0_u64..20_000).prop_map(Happening::Time),
         1 => (server(), option::of(wish)).prop_map(|(last, wish)| Happening::Operator(last, wish)),
-        1 => virtual_server().prop_map(Happening::Reload),
+        1 => virtual_server().prop_map(|server| Happening::Reload(Box::new(server))),
     ]
 }
 
@@ -193,7 +193,7 @@ impl World {
                 for (rip, _) in new {
                     self.standings.remove(rip);
                 }
-                let after = Configured::from([(id(), server)]);
+                let after = Configured::from([(id(), *server)]);
                 self.pools.configure(&self.configured, &after, &self.kernel);
                 self.configured = after;
             }

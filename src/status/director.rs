@@ -1,5 +1,7 @@
 //! A director's snapshot.
 
+mod servers;
+
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
@@ -297,121 +299,6 @@ impl Director {
             &[Left, Left, Left, Right, Left, Right, Left, Left, Left],
             &rows,
         )
-    }
-
-    fn server_table(&self) -> String {
-        let head = [
-            "SERVER", "FORWARD", "WEIGHT", "STATE", "HEALTH", "FOR", "ACTIVE", "INACTIVE",
-            "CONN/S", "BECAUSE",
-        ];
-        let mut rows = vec![head.map(str::to_owned).to_vec()];
-        for server in &self.virtual_servers {
-            rows.push(server.row());
-            rows.extend(
-                server
-                    .real_servers
-                    .iter()
-                    .map(|real_server| real_server.row(self.now)),
-            );
-        }
-        use Align::{Left, Right};
-        text::table(
-            &[
-                Left, Left, Right, Left, Left, Left, Right, Right, Right, Left,
-            ],
-            &rows,
-        )
-    }
-}
-
-impl VirtualServer {
-    fn row(&self) -> Vec<String> {
-        let persistence = self
-            .persistence_s
-            .map(|seconds| format!(" persistent {seconds}s"));
-        let sum = |count: fn(&RealServer) -> u32| {
-            self.real_servers
-                .iter()
-                .map(|server| u64::from(count(server)))
-                .sum::<u64>()
-                .to_string()
-        };
-        vec![
-            format!(
-                "{} {}{}",
-                self.id,
-                self.scheduler,
-                persistence.unwrap_or_default()
-            ),
-            String::new(),
-            String::new(),
-            String::new(),
-            String::new(),
-            String::new(),
-            sum(|server| server.active),
-            sum(|server| server.inactive),
-            self.traffic.connections_per_s.to_string(),
-            self.remarks().join("; "),
-        ]
-    }
-
-    fn remarks(&self) -> Vec<String> {
-        let Quorum {
-            state,
-            weight,
-            required,
-            ..
-        } = &self.quorum;
-        let mut remarks = Vec::new();
-        if !self.in_kernel {
-            remarks.push("not in the kernel's table".to_owned());
-        }
-        if self.removed {
-            remarks.push("no longer configured".to_owned());
-        } else if state == "down" {
-            remarks.push(format!("NO QUORUM: weight {weight} of {required}"));
-        }
-        match self.served_by.as_str() {
-            "backup" => remarks.push("the backup pool serves".to_owned()),
-            "sorry" => remarks.push("the sorry server serves".to_owned()),
-            _ => {}
-        }
-        remarks
-    }
-}
-
-impl RealServer {
-    fn row(&self, now: Timestamp) -> Vec<String> {
-        vec![
-            match self.role.as_str() {
-                "real" => format!("  {}", self.address),
-                role => format!("  {} ({role})", self.address),
-            },
-            self.forwarding.clone(),
-            self.weight
-                .map_or_else(|| "-".to_owned(), |weight| weight.to_string()),
-            self.state.clone(),
-            self.health.clone(),
-            elapsed(self.since, now),
-            self.active.to_string(),
-            self.inactive.to_string(),
-            self.traffic.connections_per_s.to_string(),
-            self.remarks(),
-        ]
-    }
-
-    fn remarks(&self) -> String {
-        let mut remarks = self.reason.clone();
-        if let Some(Draining { because, left_s }) = &self.draining {
-            remarks = format!("{because}, {left_s}s left");
-        }
-        if let Some(overridden) = &self.overridden {
-            remarks += &format!(
-                "; OVERRIDDEN: {overridden}, configured is weight {}",
-                self.configured_weight
-            );
-        }
-        remarks
     }
 }
 

@@ -56,6 +56,10 @@ impl Core {
             self.generation = balancer.want(Arc::clone(&table));
             self.wanted = Some(table);
         }
+        if outcome.fewer_checks {
+            let wanted = self.pools.checks(&self.config.virtual_servers);
+            self.checks.configure(wanted);
+        }
         for event in outcome.events {
             self.tell(&event);
         }
@@ -105,7 +109,7 @@ pub(super) async fn reported(reports: &mut Option<watch::Receiver<Arc<Report>>>)
         return std::future::pending().await;
     };
     if reports.changed().await.is_err() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

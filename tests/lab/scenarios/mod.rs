@@ -2,12 +2,13 @@
 
 mod demo;
 mod lab_itself;
+mod pools;
 
 use super::bench::BENCHES;
 use super::scenario::Scenario;
 
 /// Each file's scenarios; a new file is added here.
-const ALL: &[&[Scenario]] = &[demo::SCENARIOS, lab_itself::SCENARIOS];
+const ALL: &[&[Scenario]] = &[demo::SCENARIOS, lab_itself::SCENARIOS, pools::SCENARIOS];
 
 pub(crate) fn all() -> impl Iterator<Item = &'static Scenario> {
     ALL.iter().copied().flatten()
