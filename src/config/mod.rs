@@ -11,6 +11,7 @@ pub mod check;
 pub mod director;
 mod document;
 pub mod error;
+pub mod ipvs;
 mod pool;
 mod raw;
 pub mod realserver;

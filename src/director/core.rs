@@ -2,7 +2,9 @@
 
 mod balance;
 mod control;
+mod whole;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,16 +17,19 @@ use tracing::{error, info};
 use self::balance::{reported, until};
 use super::api::Ask;
 use super::balancer::Balancer;
-use super::forwarding::IpForward;
 use super::hooks::Hooks;
 use super::reconcile::Report;
+use super::settings::Settings;
+use super::summary::Summary;
+use super::sysctls::{self, Sysctls};
 use super::vips::{self, VipsHandle};
 use super::vrrp::{self, Command, VrrpHandle};
-use super::{Error, snapshot};
+use super::{Error, preflight, snapshot};
 use crate::config::director::{DirectorConfig, OnStop};
 use crate::health::runner::{self, Changes, Runner};
 use crate::health::verdict::State;
 use crate::ipvs::table::Table;
+use crate::lvs::VirtualServerId;
 use crate::pool::{Configured, Overrides, Pools};
 use crate::status::director as status;
 use crate::status::text::chain;
@@ -54,7 +59,7 @@ pub(super) struct Core {
     loaded: Timestamp,
     /// Why the newest file was refused.
     refused: Option<String>,
-    ip_forward: IpForward,
+    sysctls: Sysctls,
     checks: Runner,
     changes: Changes,
     pools: Pools,
@@ -70,11 +75,17 @@ pub(super) struct Core {
     reports: Option<watch::Receiver<Arc<Report>>>,
     /// The newest wanted table.
     wanted: Option<Arc<Table>>,
+    /// As the balancer.
+    settings: Option<Settings>,
+    /// Virtual servers that must not be in the table now.
+    held_back: BTreeSet<VirtualServerId>,
     /// The generation of the newest wanted table.
     generation: u64,
     vrrp: VrrpHandle,
     vips: VipsHandle,
     ready: bool,
+    /// The line that systemd was told last.
+    told: String,
 }
 
 impl Core {
@@ -87,6 +98,7 @@ impl Core {
         path: PathBuf,
         runtime_dir: &Path,
     ) -> Result<Self, Error> {
+        preflight::check(&config, None)?;
         let overrides_file = StateFile::new(runtime_dir.join(super::OVERRIDES_FILE));
         let overrides = overrides_file.load()?;
         let vrrp = vrrp::spawn().map_err(Error::Vrrp)?;
@@ -99,7 +111,7 @@ impl Core {
             started: now,
             loaded: now,
             refused: None,
-            ip_forward: IpForward::new(runtime_dir.join("director-sysctl.json")),
+            sysctls: Sysctls::new(runtime_dir.join("director-sysctl.json")),
             checks,
             changes,
             pools: Pools::new(overrides),
@@ -110,10 +122,13 @@ impl Core {
             balancer: None,
             reports: None,
             wanted: None,
+            settings: None,
+            held_back: BTreeSet::new(),
             generation: 0,
             vrrp,
             vips,
             ready: false,
+            told: String::new(),
             config,
         };
         match core.apply(&Configured::new()) {
@@ -147,11 +162,16 @@ impl Core {
                 Some(_) = self.changes.next() => self.rebalance(),
                 () = reported(&mut self.reports), if self.draining => self.rebalance(),
                 () = until(self.pools_deadline) => self.rebalance(),
+                Ok(()) = self.vrrp.status.changed() => self.follow_vrrp(),
                 Some(ask) = asks.recv() => self.answer(ask),
                 _ = readiness.tick(), if !self.ready => self.call_ready_if_checked(),
                 () = &mut first_checks, if !self.ready => self.call_ready(),
                 _ = look_after.tick() => match self.failed_thread() {
-                    None => systemd::alive(),
+                    None => {
+                        self.look_after();
+                        systemd::alive();
+                        self.tell_systemd();
+                    }
                     Some(thread) => break Err(Error::Thread(thread)),
                 },
             }
@@ -168,18 +188,32 @@ impl Core {
     ///
     /// IPVS comes first, so that a VIP never comes before the table that serves it.
     fn apply(&mut self, before: &Configured) -> Result<(), Error> {
-        self.ip_forward.set(self.config.needs_ip_forward())?;
-        if self.balancer.is_none() && !self.config.virtual_servers.is_empty() {
-            let file = self.runtime_dir.join(super::OWNED_FILE);
+        let file = self.runtime_dir.join(super::OWNED_FILE);
+        // The file is there if an earlier run left virtual servers behind.
+        let needed = !self.config.virtual_servers.is_empty() || file.exists();
+        if self.balancer.is_none() && needed {
             let balancer = Balancer::start(file)?;
             self.reports = Some(balancer.report());
             self.balancer = Some(balancer);
         }
+        self.sysctls.hold(&sysctls::wanted(&self.config))?;
+        self.apply_settings()?;
+        self.held_back = self.to_hold_back();
         self.configure_pools(before);
         self.vrrp
             .commands
             .send(Command::Configure(self.config.vrrp.clone()));
         Ok(())
+    }
+
+    /// Refuses what this kernel cannot do, with the way out.
+    fn preflight(&self, config: &DirectorConfig) -> Result<(), String> {
+        let report = self.balancer.as_ref().map(Balancer::report);
+        let seen = report.map(|report| Arc::clone(&report.borrow().kernel));
+        preflight::check(config, seen.as_deref()).map_err(|error| {
+            let mend = error.mend().unwrap_or_default();
+            format!("{}: {}\n    {mend}", self.path.display(), chain(&error))
+        })
     }
 
     /// Ready as soon as the kernel holds what the first checks found.
@@ -203,16 +237,38 @@ impl Core {
     fn call_ready(&mut self) {
         self.ready = true;
         info!(router_id = self.config.router_id, file = %self.path.display(), "director is ready");
-        systemd::ready(&self.summary());
+        self.told = self.summary();
+        systemd::ready(&self.told);
+    }
+
+    /// Tells systemd when its line is no longer true.
+    fn tell_systemd(&mut self) {
+        let line = self.summary();
+        if line != self.told {
+            systemd::status(&line);
+            self.told = line;
+        }
     }
 
     /// The line of `systemctl status`.
     fn summary(&self) -> String {
-        format!(
-            "{} virtual routers, {} virtual servers; ask `lvsd status`",
-            self.config.vrrp.len(),
-            self.config.virtual_servers.len()
-        )
+        let pools = self.config.virtual_servers.values();
+        let servers = pools.flat_map(|server| server.real_servers.values());
+        let (mut up, mut real_servers) = (0, 0);
+        for server in servers {
+            real_servers += 1;
+            up += usize::from(self.standing(server) == Standing::Up);
+        }
+        let vrrp = self.vrrp.status.borrow();
+        let routers = vrrp.instances.iter();
+        let routers = routers.map(|(name, router)| (name.clone(), router.state.to_string()));
+        Summary {
+            routers: routers.collect(),
+            up,
+            real_servers,
+            refused: self.refused.is_some(),
+        }
+        .line()
     }
 
     fn failed_thread(&self) -> Option<&'static str> {
@@ -222,6 +278,8 @@ impl Core {
             Some("VIP")
         } else if self.balancer.as_ref().is_some_and(Balancer::is_finished) {
             Some("IPVS")
+        } else if self.settings.as_ref().is_some_and(Settings::is_finished) {
+            Some("IPVS settings")
         } else {
             None
         }
@@ -251,20 +309,26 @@ impl Core {
             vrrp: routers
                 .map(|(name, router)| router.describe(name, vips.problems_of(router)))
                 .collect(),
-            ipvs: snapshot::ipvs(report),
+            vrrp_interfaces: vrrp
+                .interfaces
+                .iter()
+                .map(|(name, interface)| interface.describe(name))
+                .collect(),
+            ipvs: self.ipvs_status(report),
             virtual_servers: snapshot::virtual_servers(
                 &self.config,
                 self.loaded,
                 &self.checks.snapshot(),
                 report,
                 &self.pools,
+                &self.held_back,
             ),
         }
     }
 
-    /// Resigns, gives the addresses back, then the table and the sysctl: the
+    /// Resigns, gives the addresses back, then the table, settings and sysctls: the
     /// next master answers before this host stops forwarding what it has.
-    async fn stop(self, on_stop: OnStop) {
+    async fn stop(mut self, on_stop: OnStop) {
         self.vrrp.commands.send(Command::Shutdown);
         join("VRRP", self.vrrp.join).await;
         self.vips.shutdown();
@@ -272,20 +336,13 @@ impl Core {
         self.checks.stop().await;
         self.hooks.stop().await;
         if let Some(balancer) = self.balancer {
-            match on_stop {
-                OnStop::Keep => {}
-                OnStop::Drain => {
-                    let table = self.wanted.unwrap_or_default();
-                    balance::drain(&balancer, &table, &self.config).await;
-                    balancer.want(Arc::default());
-                }
-                OnStop::Clear => {
-                    balancer.want(Arc::default());
-                }
-            }
-            balancer.stop().await;
+            let table = self.wanted.unwrap_or_default();
+            balance::stop(balancer, on_stop, &table, &self.config).await;
         }
-        if let Err(error) = self.ip_forward.set(false) {
+        if let Some(settings) = self.settings {
+            settings.stop().await;
+        }
+        if let Err(error) = self.sysctls.hold(&sysctls::Wanted::new()) {
             error!(error = chain(&error), "cannot restore");
         }
     }

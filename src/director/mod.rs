@@ -16,10 +16,14 @@ mod api;
 mod balancer;
 pub mod control;
 mod core;
-mod forwarding;
 mod hooks;
+mod local;
+mod module;
+mod preflight;
 mod reconcile;
+mod settings;
 mod snapshot;
+mod sysctls;
 pub mod vips;
 pub mod vrrp;
 
@@ -58,15 +62,21 @@ pub enum Error {
     /// The IPVS thread could not start.
     #[error(transparent)]
     Ipvs(#[from] balancer::StartError),
+    /// The kernel cannot do what is configured.
+    #[error(transparent)]
+    Preflight(#[from] preflight::Error),
     /// VRRP could not start.
     #[error("cannot start the VRRP thread")]
     Vrrp(#[source] std::io::Error),
     /// The keeper of the VIPs could not start.
     #[error(transparent)]
     Vips(#[from] vips::Error),
-    /// `net.ipv4.ip_forward` could not be set.
+    /// A kernel parameter that nothing works without could not be set.
     #[error(transparent)]
-    Forwarding(#[from] forwarding::Error),
+    Sysctls(#[from] sysctls::Error),
+    /// The thread of IPVS settings could not start.
+    #[error(transparent)]
+    Settings(#[from] settings::StartError),
     /// What an earlier run kept of the operator's wishes cannot be read.
     #[error(transparent)]
     Overrides(#[from] crate::sys::state_file::Error),
@@ -85,7 +95,21 @@ impl Error {
             Self::RuntimeDir { .. } => {
                 Some("run as root, or name another place with --runtime-dir".to_owned())
             }
-            Self::Ipvs(balancer::StartError::Kernel(error)) => error.hint().map(str::to_owned),
+            Self::Preflight(error) => error.mend(),
+            Self::Ipvs(balancer::StartError::Kernel(error))
+            | Self::Settings(settings::StartError::Kernel(error)) => {
+                error.hint().map(str::to_owned)
+            }
+            Self::Vips(vips::Error::Announce(_)) => {
+                Some("run as root, or with CAP_NET_RAW and CAP_NET_ADMIN".to_owned())
+            }
+            Self::Vips(vips::Error::Elsewhere { there, .. }) => Some(format!(
+                "take it off there: ip address del {} dev {}",
+                there.address, there.interface
+            )),
+            Self::Sysctls(sysctls::Error::Sysctl { key, value, .. }) => Some(format!(
+                "run as root, or set it before: sysctl -w {key}={value}"
+            )),
             _ => None,
         }
     }
@@ -120,6 +144,7 @@ pub async fn run(config: DirectorConfig, path: PathBuf, runtime_dir: PathBuf) ->
             async move { drop(stopped.changed().await) },
         ))
     };
+    vips::refuse_held_elsewhere(&config.vrrp, &runtime_dir).await?;
     let core = Core::start(config, path, &runtime_dir).await?;
     let servers = [
         serve(socket.into(), Access::Control),

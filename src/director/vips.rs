@@ -27,7 +27,6 @@ mod keeper;
 mod link;
 mod log;
 mod plan;
-mod store;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -38,7 +37,9 @@ use std::thread::JoinHandle;
 use tokio::sync::{Notify, watch};
 
 use super::vrrp::{InstanceStatus, VrrpHandle};
-use crate::sys::rtnetlink;
+use crate::config::director::VrrpInstance;
+use crate::sys::rtnetlink::{self, Rtnetlink};
+use crate::sys::state_file::{self, StateFile};
 pub use plan::Place;
 
 /// What the keeper did.
@@ -77,11 +78,55 @@ pub enum Error {
     #[error("cannot start the VIP keeper")]
     Netlink(#[source] rtnetlink::Error),
     /// The socket that announcements go through.
-    #[error("cannot open the socket for gratuitous ARP; it needs CAP_NET_RAW")]
+    #[error("cannot open the socket for gratuitous ARP")]
     Announce(#[source] io::Error),
     /// The file of an earlier run.
     #[error(transparent)]
-    Store(#[from] store::Error),
+    StateFile(#[from] state_file::Error),
+    /// A virtual address is on another interface of this host, where it would
+    /// stay when another director is master.
+    #[error(
+        "cannot put {} on {}: this host has it on {} already",
+        place.address.address, place.interface, there.interface
+    )]
+    Elsewhere {
+        /// Where it belongs.
+        place: Place,
+        /// Where it is.
+        there: Place,
+    },
+}
+
+/// Looks for virtual addresses that are on another interface of this host: a
+/// director that cannot hold them must not become master. Needs a tokio runtime.
+///
+/// # Errors
+/// The first such address, or what kept it from looking.
+pub async fn refuse_held_elsewhere(
+    instances: &BTreeMap<String, VrrpInstance>,
+    runtime_dir: &Path,
+) -> Result<(), Error> {
+    let owned = state_file(runtime_dir).load()?;
+    let netlink = Rtnetlink::open().map_err(Error::Netlink)?;
+    let kernel = plan::Kernel {
+        links: netlink.links().await.map_err(Error::Netlink)?,
+        addresses: netlink.addresses().await.map_err(Error::Netlink)?,
+    };
+    let places = instances.values().flat_map(|instance| {
+        instance.addresses.iter().map(|address| Place {
+            interface: instance.interface.clone(),
+            address: *address,
+        })
+    });
+    match plan::held_elsewhere(places, &owned, &kernel) {
+        Some((place, there)) => Err(Error::Elsewhere { place, there }),
+        None => Ok(()),
+    }
+}
+
+/// The addresses that lvsd has added.
+fn state_file(runtime_dir: &Path) -> StateFile<BTreeSet<Place>> {
+    StateFile::new(runtime_dir.join("director-vips.json"))
 }
 
 /// The running VIP keeper.
@@ -113,7 +158,7 @@ pub fn spawn(runtime_dir: &Path, vrrp: &VrrpHandle) -> Result<VipsHandle, Error>
     let stop = Arc::new(Notify::new());
     let (ready, started) = std::sync::mpsc::channel();
     let config = keeper::Config {
-        store: store::Store::open(runtime_dir.join("director-vips.json")),
+        store: state_file(runtime_dir),
         vrrp: vrrp.status.clone(),
         commands: vrrp.commands.clone(),
         publisher,
@@ -132,15 +177,4 @@ pub fn spawn(runtime_dir: &Path, vrrp: &VrrpHandle) -> Result<VipsHandle, Error>
         Ok(Err(error)) => Err(error),
         Err(_) => Err(Error::Start(io::Error::other("its thread ended"))),
     }
-}
-
-/// An error and its causes, on one line.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

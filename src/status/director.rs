@@ -2,6 +2,7 @@
 
 mod servers;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
@@ -30,6 +31,8 @@ pub struct Director {
     pub config: Config,
     /// Virtual routers by name.
     pub vrrp: Vec<VirtualRouter>,
+    /// The interfaces that virtual routers run on.
+    pub vrrp_interfaces: Vec<VrrpInterface>,
     /// The connection to the kernel's table.
     pub ipvs: Ipvs,
     /// Virtual servers in the order of the table.
@@ -80,11 +83,21 @@ pub struct VirtualRouter {
     /// Adverts received and accepted.
     pub adverts_received: u64,
     /// Packets discarded, by reason; reasons that never occurred are left out.
-    pub discarded: std::collections::BTreeMap<String, u64>,
+    pub discarded: BTreeMap<String, u64>,
     /// How often it became master.
     pub became_master: u64,
     /// What is wrong with it now, e.g. an address that could not be added.
     pub problems: Vec<String>,
+}
+
+/// An interface that virtual routers run on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VrrpInterface {
+    /// Its name.
+    pub name: String,
+    /// Packets discarded before they were known to be some virtual router's, by
+    /// reason; reasons that never occurred are left out.
+    pub discarded: BTreeMap<String, u64>,
 }
 
 /// Another router of the same virtual router.
@@ -112,6 +125,45 @@ pub struct Ipvs {
     pub error: Option<String>,
     /// The operations that the kernel refuses, with its reason.
     pub refused: Vec<String>,
+    /// How long connections are remembered; none before the first look.
+    pub timeouts: Option<Timeouts>,
+    /// The connection sync daemons that run, other people's included.
+    pub sync: Vec<SyncDaemon>,
+    /// The sysctls that lvsd holds, by name.
+    pub sysctls: BTreeMap<String, String>,
+    /// What is not as the configuration wants it, with the way out.
+    pub problems: Vec<String>,
+    /// Sysctls, timeouts and sync daemons put right after somebody else had
+    /// changed them.
+    pub settings_repaired: u64,
+}
+
+/// How long a connection is remembered after its last packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timeouts {
+    /// Of an established TCP connection.
+    pub tcp_s: u64,
+    /// Of a TCP connection after its FIN.
+    pub tcp_fin_s: u64,
+    /// Of UDP.
+    pub udp_s: u64,
+}
+
+/// A connection sync daemon of the kernel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SyncDaemon {
+    /// `master` or `backup`.
+    pub role: String,
+    /// The interface that its messages go through.
+    pub interface: String,
+    /// A backup takes only messages with its own.
+    pub id: u8,
+    /// Multicast group and port.
+    pub group: SocketAddr,
+    /// How many routers a message may pass.
+    pub ttl: u8,
+    /// Most bytes of UDP payload.
+    pub max_len: Option<u16>,
 }
 
 /// A virtual server.
@@ -121,8 +173,16 @@ pub struct VirtualServer {
     pub id: VirtualServerId,
     /// Scheduler.
     pub scheduler: String,
+    /// The scheduler's flags, by its names for them.
+    pub scheduler_flags: Vec<String>,
+    /// Whether each UDP datagram is scheduled by itself.
+    pub one_packet: bool,
     /// Persistence timeout in seconds.
     pub persistence_s: Option<u64>,
+    /// The leading bits by which clients are told apart for persistence.
+    pub persistence_prefix: Option<u8>,
+    /// What else tells them apart.
+    pub persistence_engine: Option<String>,
     /// Whether the kernel has it.
     pub in_kernel: bool,
     /// Whether the configuration has it no more, and it only drains.
@@ -131,6 +191,9 @@ pub struct VirtualServer {
     pub quorum: Quorum,
     /// Which servers take its traffic: `pool`, `backup` or `sorry`.
     pub served_by: String,
+    /// Whether it is kept out of the kernel because this host is one of its real
+    /// servers and does not hold the VIP.
+    pub held_back: bool,
     /// What the kernel counted.
     pub traffic: Traffic,
     /// The pool.
@@ -176,8 +239,12 @@ pub struct RealServer {
     /// What the operator changed, until the file changes this server: `drained`
     /// or `weight N`.
     pub overridden: Option<String>,
-    /// Forwarding method.
+    /// Forwarding method, with the kind of its tunnel.
     pub forwarding: String,
+    /// No new connections above this many; 0: no limit.
+    pub upper_threshold: u32,
+    /// New connections again below this many; 0: three quarters of the upper.
+    pub lower_threshold: u32,
     /// The weight in the file.
     pub configured_weight: u32,
     /// The weight in the kernel; none: it is not in the table.
@@ -237,7 +304,7 @@ impl fmt::Display for Director {
         let up = elapsed(self.started, self.now);
         writeln!(
             f,
-            "lvsd director {router_id}, version {version}, pid {pid}, up {up}"
+            "lvsd {version}, director {router_id}, pid {pid}, up {up}"
         )?;
         let read = elapsed(self.config.loaded, self.now);
         writeln!(f, "configuration {}, read {read} ago", self.config.path)?;
@@ -253,6 +320,10 @@ impl fmt::Display for Director {
                 for problem in &router.problems {
                     writeln!(f, "{}: {problem}", router.name)?;
                 }
+                write_discarded(f, &router.name, &router.discarded)?;
+            }
+            for interface in &self.vrrp_interfaces {
+                write_discarded(f, &interface.name, &interface.discarded)?;
             }
         }
         if !self.virtual_servers.is_empty() {
@@ -260,6 +331,24 @@ impl fmt::Display for Director {
         }
         Ok(())
     }
+}
+
+/// What was discarded, unless it is only other people's.
+fn write_discarded(
+    f: &mut fmt::Formatter<'_>,
+    place: &str,
+    discarded: &BTreeMap<String, u64>,
+) -> fmt::Result {
+    let of_others = |reason: &str| matches!(reason, "unknown_vrid" | "own_packet");
+    let counts: Vec<_> = discarded
+        .iter()
+        .filter(|(reason, _)| !of_others(reason))
+        .map(|(reason, count)| format!("{reason} {count}"))
+        .collect();
+    if counts.is_empty() {
+        return Ok(());
+    }
+    writeln!(f, "{place}: packets discarded: {}", counts.join(", "))
 }
 
 impl Director {
@@ -302,7 +391,24 @@ impl Director {
     }
 }
 
-/// One line, and one for each thing that is wrong.
+/// One line.
+impl fmt::Display for SyncDaemon {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            role,
+            interface,
+            id,
+            group,
+            ..
+        } = self;
+        write!(
+            f,
+            "connection sync {role} on {interface}, id {id}, group {group}"
+        )
+    }
+}
+
+/// One line, one for each sync daemon, and one for each thing that is wrong.
 impl fmt::Display for Ipvs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
@@ -319,7 +425,10 @@ impl fmt::Display for Ipvs {
             )?,
             None => writeln!(f, "IPVS: not connected")?,
         }
-        for error in self.error.iter().chain(&self.refused) {
+        for daemon in &self.sync {
+            writeln!(f, "{daemon}")?;
+        }
+        for error in self.error.iter().chain(&self.refused).chain(&self.problems) {
             writeln!(f, "IPVS: {error}")?;
         }
         Ok(())

@@ -2,7 +2,7 @@
 
 use std::fmt::{Display, Write};
 
-use super::director::{Director, RealServer, Traffic, VirtualRouter, VirtualServer};
+use super::director::{Director, Ipvs, RealServer, Traffic, VirtualRouter, VirtualServer};
 
 /// A metric of each `T`: name, help and value.
 type Metric<T> = (&'static str, &'static str, fn(&T) -> u64);
@@ -90,6 +90,18 @@ fn vrrp(text: &mut Exposition, status: &Director) {
             text.sample(name, &[("name", &router.name), ("reason", reason)], *count);
         }
     }
+    let name = "lvsd_vrrp_interface_discarded_total";
+    text.family(
+        name,
+        "counter",
+        "Packets discarded that are no virtual router's of this host, by reason",
+    );
+    for interface in &status.vrrp_interfaces {
+        for (reason, count) in &interface.discarded {
+            let labels = [("interface", interface.name.as_str()), ("reason", reason)];
+            text.sample(name, &labels, *count);
+        }
+    }
 }
 
 fn ipvs(text: &mut Exposition, status: &Director) {
@@ -122,6 +134,51 @@ fn ipvs(text: &mut Exposition, status: &Director) {
         "Operations that the kernel refuses now",
     );
     text.sample("lvsd_ipvs_refused", &[], ipvs.refused.len());
+    ipvs_settings(text, ipvs);
+}
+
+fn ipvs_settings(text: &mut Exposition, ipvs: &Ipvs) {
+    let numbers: [Metric<Ipvs>; 2] = [
+        (
+            "lvsd_ipvs_connection_table_buckets",
+            "Buckets of the connection table",
+            |ipvs| ipvs.connection_table_size.into(),
+        ),
+        (
+            "lvsd_ipvs_problems",
+            "Settings of IPVS that are not as configured",
+            |ipvs| ipvs.problems.len() as u64,
+        ),
+    ];
+    for (name, help, value) in numbers {
+        text.family(name, "gauge", help);
+        text.sample(name, &[], value(ipvs));
+    }
+    let name = "lvsd_ipvs_settings_repaired_total";
+    text.family(
+        name,
+        "counter",
+        "Settings put right after somebody changed them",
+    );
+    text.sample(name, &[], ipvs.settings_repaired);
+    let name = "lvsd_ipvs_timeout_seconds";
+    text.family(name, "gauge", "How long a connection is remembered");
+    if let Some(timeouts) = &ipvs.timeouts {
+        let kinds = [
+            ("tcp", timeouts.tcp_s),
+            ("tcp_fin", timeouts.tcp_fin_s),
+            ("udp", timeouts.udp_s),
+        ];
+        for (kind, seconds) in kinds {
+            text.sample(name, &[("kind", kind)], seconds);
+        }
+    }
+    let name = "lvsd_ipvs_sync_daemon";
+    text.family(name, "gauge", "1 while the connection sync daemon runs");
+    for role in ["master", "backup"] {
+        let runs = ipvs.sync.iter().any(|daemon| daemon.role == role);
+        text.sample(name, &[("role", role)], u64::from(runs));
+    }
 }
 
 fn virtual_servers(text: &mut Exposition, status: &Director) {

@@ -8,7 +8,7 @@ use tokio::time::{sleep_until, timeout};
 use tracing::{info, warn};
 
 use super::{Core, STOP_WITHIN};
-use crate::config::director::{DirectorConfig, RealServer, VirtualServer};
+use crate::config::director::{DirectorConfig, OnStop, RealServer, VirtualServer};
 use crate::director::balancer::Balancer;
 use crate::director::hooks;
 use crate::director::reconcile::Report;
@@ -44,12 +44,14 @@ impl Core {
             None => Arc::default(),
         };
         let checks = &self.checks;
-        let outcome = self.pools.step(&Inputs {
+        let mut outcome = self.pools.step(&Inputs {
             now: clock::now(),
             configured: &self.config.virtual_servers,
             standing: &|_, _, server| standing(checks, server),
             load: &|id, rip| load(&report.kernel, id, rip),
         });
+        let held_back = &self.held_back;
+        outcome.table.retain(|id, _| !held_back.contains(id));
         (self.pools_deadline, self.draining) = (outcome.deadline, outcome.draining);
         if self.wanted.as_deref() != Some(&outcome.table) {
             let table = Arc::new(outcome.table);
@@ -121,9 +123,29 @@ pub(super) async fn until(deadline: Option<Instant>) {
     }
 }
 
+/// Leaves the table as configured, and ends the thread.
+pub(super) async fn stop(
+    balancer: Balancer,
+    on_stop: OnStop,
+    table: &Table,
+    config: &DirectorConfig,
+) {
+    match on_stop {
+        OnStop::Keep => {}
+        OnStop::Drain => {
+            drain(&balancer, table, config).await;
+            balancer.want(Arc::default());
+        }
+        OnStop::Clear => {
+            balancer.want(Arc::default());
+        }
+    }
+    balancer.stop().await;
+}
+
 /// Takes new connections away from every real server, and waits until those
 /// there are have ended or the longest drain is over.
-pub(super) async fn drain(balancer: &Balancer, table: &Table, config: &DirectorConfig) {
+async fn drain(balancer: &Balancer, table: &Table, config: &DirectorConfig) {
     let mut at_rest = table.clone();
     let servers = at_rest.values_mut();
     for entry in servers.flat_map(|server| server.real_servers.values_mut()) {

@@ -54,6 +54,7 @@ impl Core {
                 self.config.http_listen
             )));
         }
+        self.preflight(&config).map_err(Refused::config)?;
         Ok(config)
     }
 

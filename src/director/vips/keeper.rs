@@ -14,15 +14,16 @@ use super::announce::Schedule;
 use super::link::{link_of, virtual_addresses};
 use super::log::{self, Line};
 use super::plan::{Kernel, Op, Place, Plan, Wanted, plan};
-use super::store::Store;
-use super::{Error, VipsStatus, chain};
+use super::{Error, VipsStatus};
 use crate::director::vrrp::log::{self as deferred, Log};
 use crate::director::vrrp::{Command, Commands, VrrpStatus};
 use crate::lvs::Prefixed;
+use crate::status::text::chain;
 use crate::sys::address::NewAddress;
 use crate::sys::clock;
 use crate::sys::neighbour::Announcer;
 use crate::sys::rtnetlink::{self, Changes, Rtnetlink};
+use crate::sys::state_file::StateFile;
 
 /// How long until everything is looked at again although nothing was reported.
 const RECHECK: Duration = Duration::from_secs(30);
@@ -36,7 +37,7 @@ const SPACING: Duration = Duration::from_millis(20);
 
 /// What a keeper is made of.
 pub(super) struct Config {
-    pub(super) store: Store,
+    pub(super) store: StateFile<BTreeSet<Place>>,
     pub(super) vrrp: watch::Receiver<Arc<VrrpStatus>>,
     pub(super) commands: Commands,
     pub(super) publisher: watch::Sender<Arc<VipsStatus>>,

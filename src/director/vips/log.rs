@@ -4,8 +4,9 @@ use std::io;
 
 use tracing::{info, warn};
 
+use super::VipsStatus;
 use super::plan::Place;
-use super::{VipsStatus, chain};
+use crate::status::text::chain;
 
 /// Something to write.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::Link;
 use crate::lvs::Prefixed;
-use crate::status::director::{Peer as PeerStatus, VirtualRouter};
+use crate::status::director::{Peer as PeerStatus, VirtualRouter, VrrpInterface};
 use crate::vrrp::discard::Discard;
 use crate::vrrp::router::{Claim, Peer, State};
 use crate::vrrp::{Settings, Version};
@@ -169,6 +169,19 @@ impl InstanceCounters {
     /// Packets discarded, by reason; reasons that never occurred are left out.
     pub fn discarded(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
         self.discarded.read()
+    }
+}
+
+impl InterfaceStatus {
+    /// The same for people and programs outside.
+    pub fn describe(&self, name: &str) -> VrrpInterface {
+        let discarded = self.counters.discarded();
+        VrrpInterface {
+            name: name.to_owned(),
+            discarded: discarded
+                .map(|(reason, count)| (reason.to_owned(), count))
+                .collect(),
+        }
     }
 }
 

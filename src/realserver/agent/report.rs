@@ -117,7 +117,7 @@ impl Agent {
     }
 
     fn tunnel_fault(&self) -> Option<String> {
-        if self.forwarding != Forwarding::Tunnel {
+        if self.forwarding != Forwarding::IPIP {
             return None;
         }
         match self.seen.links.iter().find(|link| link.name == "tunl0") {

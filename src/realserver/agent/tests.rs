@@ -257,7 +257,7 @@ fn readiness_names_everything_that_is_wrong() {
 fn a_tunnelled_server_without_its_tunnel_is_not_ready() {
     let mut host = Host::fresh();
     let mut config = config(&[VIP]);
-    config.forwarding = Forwarding::Tunnel;
+    config.forwarding = Forwarding::IPIP;
     let mut agent = host.start(&config);
     host.settle(&mut agent);
     assert_eq!(

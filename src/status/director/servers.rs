@@ -32,10 +32,29 @@ impl Director {
 }
 
 impl VirtualServer {
+    /// `wrr`, `mh port persistent 60s mask 24`: as ops are logged.
+    fn settings(&self) -> String {
+        let mut words = vec![self.scheduler.clone()];
+        words.extend(self.scheduler_flags.iter().cloned());
+        if self.one_packet {
+            words.push("one-packet".to_owned());
+        }
+        if let Some(seconds) = self.persistence_s {
+            words.push(format!("persistent {seconds}s"));
+        }
+        if let Some(prefix_len) = self
+            .persistence_prefix
+            .filter(|len| !matches!(len, 32 | 128))
+        {
+            words.push(format!("mask {prefix_len}"));
+        }
+        if let Some(engine) = &self.persistence_engine {
+            words.push(format!("engine {engine}"));
+        }
+        words.join(" ")
+    }
+
     fn row(&self) -> Vec<String> {
-        let persistence = self
-            .persistence_s
-            .map(|seconds| format!(" persistent {seconds}s"));
         let sum = |count: fn(&RealServer) -> u32| {
             self.real_servers
                 .iter()
@@ -44,12 +63,7 @@ impl VirtualServer {
                 .to_string()
         };
         vec![
-            format!(
-                "{} {}{}",
-                self.id,
-                self.scheduler,
-                persistence.unwrap_or_default()
-            ),
+            format!("{} {}", self.id, self.settings()),
             String::new(),
             String::new(),
             String::new(),
@@ -70,7 +84,9 @@ impl VirtualServer {
             ..
         } = &self.quorum;
         let mut remarks = Vec::new();
-        if !self.in_kernel {
+        if self.held_back {
+            remarks.push("held back: this host is a real server and not master".to_owned());
+        } else if !self.in_kernel {
             remarks.push("not in the kernel's table".to_owned());
         }
         if self.removed {

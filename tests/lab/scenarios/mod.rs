@@ -1,14 +1,34 @@
 //! Every scenario, by what it is about.
 
+mod checks;
 mod demo;
+mod faults;
 mod lab_itself;
+mod nat;
 mod pools;
+mod reload;
+mod table;
+mod vrrp;
+mod vrrp_faults;
+mod vrrp_wire;
 
 use super::bench::BENCHES;
 use super::scenario::Scenario;
 
 /// Each file's scenarios; a new file is added here.
-const ALL: &[&[Scenario]] = &[demo::SCENARIOS, lab_itself::SCENARIOS, pools::SCENARIOS];
+const ALL: &[&[Scenario]] = &[
+    checks::SCENARIOS,
+    demo::SCENARIOS,
+    faults::SCENARIOS,
+    lab_itself::SCENARIOS,
+    nat::SCENARIOS,
+    pools::SCENARIOS,
+    reload::SCENARIOS,
+    table::SCENARIOS,
+    vrrp::SCENARIOS,
+    vrrp_faults::SCENARIOS,
+    vrrp_wire::SCENARIOS,
+];
 
 pub(crate) fn all() -> impl Iterator<Item = &'static Scenario> {
     ALL.iter().copied().flatten()

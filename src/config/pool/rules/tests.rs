@@ -2,6 +2,7 @@ use std::path::Path;
 
 use super::*;
 use crate::config::director::DirectorConfig;
+use crate::config::rules::{DRAIN, OnFailure};
 use crate::config::values::show_duration;
 use crate::lvs::Forwarding;
 
