@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use crate::config;
 use crate::status::text::chain;
 
-/// What ended a command. Arguments that make no sense never get here: clap
+/// What ended a command. Most arguments that make no sense never get here: clap
 /// exits 2.
 #[derive(Debug)]
 pub enum Failure {
@@ -16,6 +16,8 @@ pub enum Failure {
     Config(config::Error),
     /// The running director says so of its file: 78 too.
     Refused(String),
+    /// Arguments that make no sense together: 2, as clap's.
+    Usage(String),
     /// Something failed at run time: 1.
     Runtime {
         /// What.
@@ -34,10 +36,22 @@ impl Failure {
         }
     }
 
+    /// Wraps a run-time error, with the way out if there is one.
+    pub fn with_mend(
+        error: impl Into<Box<dyn Error + Send + Sync>>,
+        mend: Option<impl Into<String>>,
+    ) -> Self {
+        Self::Runtime {
+            error: error.into(),
+            mend: mend.map(Into::into),
+        }
+    }
+
     /// The exit code.
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Config(_) | Self::Refused(_) => ExitCode::from(78),
+            Self::Usage(_) => ExitCode::from(2),
             Self::Runtime { .. } => ExitCode::from(1),
         }
     }
@@ -56,6 +70,7 @@ impl fmt::Display for Failure {
         match self {
             Self::Config(error) => error.fmt(f),
             Self::Refused(error) => error.fmt(f),
+            Self::Usage(what) => f.write_str(what),
             Self::Runtime { error, mend } => {
                 chain(error.as_ref()).fmt(f)?;
                 mend.iter().try_for_each(|mend| write!(f, "\n    {mend}"))

@@ -2,6 +2,7 @@
 
 mod config;
 mod failure;
+mod ipvs;
 mod log;
 mod plan;
 mod run;
@@ -55,6 +56,8 @@ enum Command {
     Config(ConfigArgs),
     /// Ask the running director or agent what it is doing.
     Status(StatusArgs),
+    /// Read and change the kernel's IPVS table by hand, as ipvsadm does.
+    Ipvs(ipvs::IpvsArgs),
     /// Change a real server of the running director: drain, enable, weight.
     Server(ServerArgs),
     /// Have the running director read its file again, and tell what changed.
@@ -159,6 +162,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
             command: ConfigCommand::Show { file },
         }) => config::show(&file),
         Command::Status(args) => status::run(&runtime_dir, args.json, args.watch),
+        Command::Ipvs(args) => ipvs::run(args, &runtime_dir),
     };
     done.map(|()| ExitCode::SUCCESS)
 }

@@ -78,11 +78,10 @@ fn table_of(
         .map(|(identity, settings)| {
             let persistent = settings.persistence.is_some();
             let real_servers = pool(document, &identity, persistent, &members);
-            let place = |document: &mut _, members| pool(document, &identity, persistent, members);
             let server = VirtualServer {
                 settings,
                 real_servers,
-                rules: written.place(document, place),
+                rules: written.place(|members| pool(document, &identity, persistent, members)),
             };
             rules::contradictions(document, raw, &server);
             (identity, server)

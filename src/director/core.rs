@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tracing::{error, info};
 
-use self::balance::{reported, until};
+use self::balance::{reported, standing, until};
 use super::api::Ask;
 use super::balancer::Balancer;
 use super::hooks::Hooks;
@@ -30,7 +30,7 @@ use crate::health::runner::{self, Changes, Runner};
 use crate::health::verdict::State;
 use crate::ipvs::table::Table;
 use crate::lvs::VirtualServerId;
-use crate::pool::{Configured, Overrides, Pools};
+use crate::pool::{Configured, Overrides, Pools, Standing};
 use crate::status::director as status;
 use crate::status::text::chain;
 use crate::sys::signal::{Signal, Signals};
@@ -257,7 +257,7 @@ impl Core {
         let (mut up, mut real_servers) = (0, 0);
         for server in servers {
             real_servers += 1;
-            up += usize::from(self.standing(server) == Standing::Up);
+            up += usize::from(standing(&self.checks, server) == Standing::Up);
         }
         let vrrp = self.vrrp.status.borrow();
         let routers = vrrp.instances.iter();

@@ -23,6 +23,7 @@ mod preflight;
 mod reconcile;
 mod settings;
 mod snapshot;
+mod summary;
 mod sysctls;
 pub mod vips;
 pub mod vrrp;

@@ -8,7 +8,7 @@ use tracing::{debug, info};
 
 /// Loads the module with the wanted table, unless it is loaded already.
 ///
-/// It needs `CAP_SYS_MODULE`, which `lvsd.service` does not have: there the
+/// It needs `CAP_SYS_MODULE`, which `lvsd-director.service` does not have: there the
 /// kernel loads the module by itself when lvsd first asks for IPVS, with what
 /// `/etc/modprobe.d` says.
 pub(super) fn load(bits: Option<u8>) {

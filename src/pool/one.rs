@@ -172,9 +172,9 @@ impl Pool {
             of.map(|of| of.usable(role, pending > 0)).sum()
         };
         let rules = &configured.rules;
-        self.weight = usable(Role::Real);
         let before = self.quorum;
-        self.quorum = before.next(rules, self.weight, pending);
+        let weight_before = std::mem::replace(&mut self.weight, usable(Role::Real));
+        self.quorum = before.next(rules, weight_before, self.weight, pending);
         if self.quorum != before {
             let (virtual_server, weight, quorum) = (*id, self.weight, rules.quorum);
             outcome.events.push(match self.quorum {

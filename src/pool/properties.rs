@@ -98,6 +98,8 @@ fn virtual_server() -> impl Strategy<Value = VirtualServer> {
         VirtualServer {
             settings: table::Settings {
                 scheduler: Scheduler::WeightedRoundRobin,
+                scheduler_flags: Default::default(),
+                one_packet: false,
                 persistence: None,
             },
             real_servers,

@@ -25,15 +25,18 @@ impl Quorum {
     }
 
     /// The quorum, now that servers of this weight are usable and others may
-    /// yet turn out to be.
+    /// yet turn out to be. `before`: what was usable when it was asked last.
     ///
     /// As keepalived has it: gained at `quorum + hysteresis`, lost below
     /// `quorum - hysteresis` or at nothing. The first decision has no state to
-    /// stick to and takes the quorum itself.
-    pub(super) fn next(self, rules: &Rules, weight: u64, pending: u64) -> Self {
+    /// stick to and takes the quorum itself; it waits for pending servers unless
+    /// that leaves nobody where somebody served.
+    pub(super) fn next(self, rules: &Rules, before: u64, weight: u64, pending: u64) -> Self {
         let (quorum, hysteresis) = (u64::from(rules.quorum), u64::from(rules.hysteresis));
         let is_up = match self {
-            Self::Undecided if weight < quorum && weight + pending >= quorum => {
+            Self::Undecided
+                if weight < quorum && weight + pending >= quorum && (weight > 0 || before == 0) =>
+            {
                 return Self::Undecided;
             }
             Self::Undecided => weight >= quorum,
@@ -65,21 +68,27 @@ mod tests {
             (Quorum::Down, 6, Quorum::Down),
             (Quorum::Down, 7, Quorum::Up),
         ] {
-            assert_eq!(from.next(&rules, weight, 100), to, "{from:?} at {weight}");
+            assert_eq!(
+                from.next(&rules, 9, weight, 100),
+                to,
+                "{from:?} at {weight}"
+            );
         }
     }
 
     #[test]
     fn nothing_usable_is_no_quorum_whatever_the_hysteresis() {
-        assert_eq!(Quorum::Up.next(&rules(1, 1), 0, 0), Quorum::Down);
+        assert_eq!(Quorum::Up.next(&rules(1, 1), 1, 0, 0), Quorum::Down);
     }
 
     #[test]
     fn the_first_decision_waits_as_long_as_checks_under_way_could_change_it() {
         let rules = rules(3, 0);
-        let first = |weight, pending| Quorum::Undecided.next(&rules, weight, pending);
+        let first = |weight, pending| Quorum::Undecided.next(&rules, 0, weight, pending);
         assert_eq!(first(0, 3), Quorum::Undecided);
         assert_eq!(first(3, 0), Quorum::Up);
         assert_eq!(first(1, 1), Quorum::Down, "out of reach");
+        let lost = Quorum::Undecided.next(&rules, 1, 0, 3);
+        assert_eq!(lost, Quorum::Down, "the only one that served is gone");
     }
 }

@@ -86,12 +86,11 @@ impl Written {
     /// it.
     pub(super) fn place(
         &self,
-        document: &mut Document<'_>,
-        place: impl Fn(&mut Document<'_>, &[Member]) -> BTreeMap<RealServerId, RealServer>,
+        mut place: impl FnMut(&[Member]) -> BTreeMap<RealServerId, RealServer>,
     ) -> Rules {
         Rules {
-            backup_servers: place(document, &self.backup),
-            sorry_server: place(document, &self.sorry).into_iter().next(),
+            backup_servers: place(&self.backup),
+            sorry_server: place(&self.sorry).into_iter().next(),
             ..self.rules.clone()
         }
     }

@@ -81,7 +81,8 @@ impl Core {
     }
 }
 
-fn standing(checks: &Runner, server: &RealServer) -> Standing {
+/// What the checks say of a server.
+pub(super) fn standing(checks: &Runner, server: &RealServer) -> Standing {
     let Some(check) = &server.check else {
         return Standing::Up;
     };

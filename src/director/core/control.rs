@@ -39,7 +39,8 @@ impl Core {
                 self.refused = Some(error.clone());
             }
         }
-        systemd::ready(&self.summary());
+        self.told = self.summary();
+        systemd::ready(&self.told);
         outcome
     }
 

@@ -33,6 +33,7 @@ mod missing;
 mod refusal;
 mod report;
 mod request;
+mod whole;
 
 pub use error::{Error, KernelError};
 pub use refusal::Refusal;

@@ -6,7 +6,10 @@ mod faults;
 mod lab_itself;
 mod nat;
 mod pools;
+mod readme;
+mod realserver;
 mod reload;
+mod systemd;
 mod table;
 mod vrrp;
 mod vrrp_faults;
@@ -23,7 +26,10 @@ const ALL: &[&[Scenario]] = &[
     lab_itself::SCENARIOS,
     nat::SCENARIOS,
     pools::SCENARIOS,
+    readme::SCENARIOS,
+    realserver::SCENARIOS,
     reload::SCENARIOS,
+    systemd::SCENARIOS,
     table::SCENARIOS,
     vrrp::SCENARIOS,
     vrrp_faults::SCENARIOS,

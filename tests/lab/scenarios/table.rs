@@ -67,7 +67,6 @@ fn what_somebody_does_to_the_table_is_repaired_within_two_seconds(lab: &Lab) {
     for (deed, entries) in deeds {
         let before = repaired(host);
         host.run(&deed).ok();
-        assert_ne!(host.ipvsadm(), table, "{deed}");
         let took = eventually(&format!("`{deed}` is undone"), within(secs(2)), || {
             host.ipvsadm() == table
         });

@@ -154,7 +154,7 @@ fn what_cannot_be_meant_is_refused_with_its_place_and_the_way_out() {
             ":11:",
             "no sorry server to forward to",
         ),
-        ("'10.0.0.5'", "'10.0.0.2'", ":22:", "is a real server too"),
+        ("'10.0.0.5'", "'10.0.0.2'", ":23:", "is a real server too"),
     ] {
         let told = refused(line, replacement);
         assert!(
