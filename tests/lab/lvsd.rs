@@ -168,6 +168,11 @@ impl Host {
     }
 }
 
+/// A JSON number; 0 where there is none.
+pub(crate) fn number(value: &Value) -> u64 {
+    value.as_u64().unwrap_or_default()
+}
+
 /// A JSON text without its quotes; empty where there is none.
 pub(crate) fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
