@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use super::module;
 use crate::config::director::DirectorConfig;
 use crate::ipvs::client::{self, Client};
 use crate::ipvs::kernel::KernelTable;
@@ -69,6 +70,8 @@ pub(super) fn check(config: &DirectorConfig, seen: Option<&KernelTable>) -> Resu
         }
     }
     if !wanted.is_empty() {
+        // Asking loads the module; this way with the table that is wanted.
+        module::load(config.ipvs.conn_tab_bits);
         let missing = missing(config, &wanted.keys().copied().collect::<Vec<_>>())?;
         wanted.retain(|need, _| missing.contains(need));
     }

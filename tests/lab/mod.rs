@@ -13,6 +13,7 @@ mod balanced;
 mod bench;
 mod boot;
 mod client;
+mod echo;
 mod endpoint;
 mod host;
 pub(crate) mod inside;

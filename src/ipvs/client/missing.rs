@@ -20,7 +20,7 @@ use super::link::LinkError;
 use super::{Client, Error, request};
 use crate::ipvs::plan::Op;
 use crate::ipvs::table::{Persistence, Settings};
-use crate::ipvs::wire::Message;
+use crate::ipvs::wire::{Command, Message};
 use crate::lvs::{Family, PersistenceEngine, Scheduler, VirtualServerId};
 
 const DOING: &str = "ask for schedulers";
@@ -90,7 +90,10 @@ impl Client {
                 family: Family::Ipv4,
                 mark,
             };
-            match self.link.ask(request::virtual_server(&id)) {
+            match self
+                .link
+                .ask(request::virtual_server(Command::GetService, &id))
+            {
                 Err(LinkError::Kernel(source)) if source.errno() == Errno::ESRCH => return Ok(id),
                 Err(error) => return Err(Error::from_link(DOING, error)),
                 Ok(_) => mark = NonZeroU32::new(mark.get() - 1).unwrap_or(NonZeroU32::MAX),

@@ -23,14 +23,14 @@ pub(super) fn plain(command: Command) -> Message {
     }
 }
 
-/// Asks for a virtual server.
-pub(super) fn virtual_server(id: &VirtualServerId) -> Message {
-    of_service(Command::GetService, identity(id))
-}
-
 /// Asks for the real servers of a virtual server.
 pub(super) fn real_servers(id: &VirtualServerId) -> Message {
     of_service(Command::GetDest, identity(id))
+}
+
+/// A message that is about a virtual server and says no more of it.
+pub(super) fn virtual_server(command: Command, id: &VirtualServerId) -> Message {
+    of_service(command, identity(id))
 }
 
 /// Asks to set the timeouts.
