@@ -1,13 +1,20 @@
 //! Every scenario, by what it is about.
 
 mod demo;
+mod ipvs_commands;
+mod ipvs_traffic;
 mod lab_itself;
 
 use super::bench::BENCHES;
 use super::scenario::Scenario;
 
 /// Each file's scenarios; a new file is added here.
-const ALL: &[&[Scenario]] = &[demo::SCENARIOS, lab_itself::SCENARIOS];
+const ALL: &[&[Scenario]] = &[
+    demo::SCENARIOS,
+    ipvs_commands::SCENARIOS,
+    ipvs_traffic::SCENARIOS,
+    lab_itself::SCENARIOS,
+];
 
 pub(crate) fn all() -> impl Iterator<Item = &'static Scenario> {
     ALL.iter().copied().flatten()
