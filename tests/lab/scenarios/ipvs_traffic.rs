@@ -65,6 +65,18 @@ fn counters_rates_and_connections_agree_with_ipvsadm(lab: &Lab) {
     let counts = site.client.ask(40, &Site::url());
     assert_eq!(counts.values().copied().collect::<Vec<_>>(), [10, 10, 20]);
 
+    counted_as_in_ipvsadm(lab, lvs);
+    listed_as_in_ipvsadm(lab, lvs);
+    rated_as_in_ipvsadm(lab, &site);
+    // The last packets of the load may still be on their way.
+    eventually("the counters are zeroed", within(secs(5)), || {
+        lvs.run(&format!("lvsd ipvs zero tcp {VIP}:80")).ok();
+        let zeroed = numbers_of_ipvsadm(lvs, "--stats");
+        zeroed.len() == 4 && zeroed.iter().all(|(_, numbers)| *numbers == [0; 5])
+    });
+}
+
+fn counted_as_in_ipvsadm(lab: &Lab, lvs: &Host) {
     eventually("the counters agree", within(secs(5)), || {
         numbers_of_lvsd(lvs, "stats") == numbers_of_ipvsadm(lvs, "--stats")
     });
@@ -73,8 +85,13 @@ fn counters_rates_and_connections_agree_with_ipvsadm(lab: &Lab) {
     assert_eq!(connections, [40, 10, 10, 20]);
     lab.say(&lvs.run("lvsd ipvs stats").ok());
     lab.say(&lvs.run("lvsd ipvs stats --human").ok());
-    listed_as_in_ipvsadm(lab, lvs);
+    let json: Value = serde_json::from_str(&lvs.run("lvsd ipvs stats --json").ok()).unwrap();
+    let bytes = &json["virtual_servers"][0]["real_servers"][2]["bytes_in"];
+    assert!(bytes.as_u64() > Some(0), "{json}");
+}
 
+fn rated_as_in_ipvsadm(lab: &Lab, site: &Site) {
+    let lvs = &site.lvs51;
     let load = site.client.load(&Site::url(), millis(20));
     eventually("the rates agree, and are some", within(secs(20)), || {
         let rates = numbers_of_lvsd(lvs, "rate");
@@ -82,18 +99,6 @@ fn counters_rates_and_connections_agree_with_ipvsadm(lab: &Lab) {
     });
     load.stop();
     lab.say(&lvs.run("lvsd ipvs rate").ok());
-
-    let json: Value = serde_json::from_str(&lvs.run("lvsd ipvs stats --json").ok()).unwrap();
-    assert!(
-        json["virtual_servers"][0]["real_servers"][2]["bytes_in"].as_u64() > Some(0),
-        "{json}"
-    );
-    lvs.run(&format!("lvsd ipvs zero tcp {VIP}:80")).ok();
-    let zeroed = numbers_of_ipvsadm(lvs, "--stats");
-    assert!(
-        zeroed.iter().all(|(_, numbers)| *numbers == [0; 5]),
-        "{zeroed:?}"
-    );
 }
 
 fn listed_as_in_ipvsadm(lab: &Lab, lvs: &Host) {
@@ -161,6 +166,16 @@ fn datagrams(host: &Host, count: u32, to: &'static str) {
     sent.join().unwrap().unwrap();
 }
 
+/// How the lines of different kinds of connections end.
+const KINDS: [&str; 6] = [
+    "UDP 10.9.0.1:10000 192.168.1.200:53 192.168.1.53:53",
+    "persistent 10.9.0.1 192.168.1.200:5060 192.168.1.53:5060 sip 4711@example.org",
+    "UDP [fd00::200]:4000 [fd00::200]:53 [fd00::53]:53",
+    "persistent fd00:: [fd00::200]:53 [fd00::53]:53",
+    "persistent 10.9.0.1 fwmark 7 192.168.1.53:0",
+    "UDP 10.9.0.1:10000 192.168.1.200:77 192.168.1.53:77",
+];
+
 fn every_kind_of_connection_is_listed(lab: &Lab) {
     let host = lone_director(lab);
     host.write(
@@ -188,14 +203,7 @@ fn every_kind_of_connection_is_listed(lab: &Lab) {
         .lines()
         .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
         .collect();
-    for wanted in [
-        "UDP 10.9.0.1:10000 192.168.1.200:53 192.168.1.53:53",
-        "persistent 10.9.0.1 192.168.1.200:5060 192.168.1.53:5060 sip 4711@example.org",
-        "UDP [fd00::200]:4000 [fd00::200]:53 [fd00::53]:53",
-        "persistent fd00:: [fd00::200]:53 [fd00::53]:53",
-        "persistent 10.9.0.1 fwmark 7 192.168.1.53:0",
-        "UDP 10.9.0.1:10000 192.168.1.200:77 192.168.1.53:77",
-    ] {
+    for wanted in KINDS {
         assert!(
             squeezed.iter().any(|line| line.ends_with(wanted)),
             "{wanted}\n{listed}"
@@ -248,6 +256,8 @@ fn a_long_list_of_connections_takes_no_more_memory(lab: &Lab) {
         lab.say(&format!(
             "300 connections: {few} KB; {count}: {many} KB, {took:.2?}"
         ));
-        assert!(many.abs_diff(*few) < 1024, "{few} KB grew to {many} KB");
+        // Mostly the program's own pages, of which more or fewer are mapped at once; 20,000
+        // connections that were kept would be 8 MB.
+        assert!(*many < few + 4096, "{few} KB grew to {many} KB");
     }
 }

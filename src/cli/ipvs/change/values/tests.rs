@@ -39,42 +39,45 @@ fn real_server(before: RealServer, text: &str) -> String {
 
 const TCP: &str = "tcp 192.168.1.200:80";
 
+/// Options, and what they make of a new virtual server.
+const NEW: [(&str, &str); 10] = [
+    ("", "wlc"),
+    ("--scheduler rr --persistence 60s", "rr persistent 60s"),
+    (
+        "--persistence 1h --persistence-prefix 255.255.255.0",
+        "wlc persistent 3600s mask 24",
+    ),
+    (
+        "--scheduler mh --scheduler-flags port,fallback",
+        "mh fallback port",
+    ),
+    (
+        "--scheduler mh --scheduler-flags port --scheduler-flags fallback",
+        "mh fallback port",
+    ),
+    ("--one-packet", "wlc one-packet"),
+    (
+        "--persistence 60s --persistence-engine sip",
+        "wlc persistent 60s engine sip",
+    ),
+    (
+        "--scheduler rr --scheduler-flags port",
+        "--scheduler-flags port: rr has no such flag",
+    ),
+    (
+        "--persistence-prefix 24",
+        "--persistence-prefix and --persistence-engine need --persistence",
+    ),
+    (
+        "--persistence 60s --persistence-prefix 64",
+        "--persistence-prefix 64: must be 1..=32",
+    ),
+];
+
 #[test]
 fn a_new_virtual_server_has_what_is_given() {
     let new = Settings::of(Scheduler::WeightedLeastConnection);
-    for (text, expected) in [
-        ("", "wlc"),
-        ("--scheduler rr --persistence 60s", "rr persistent 60s"),
-        (
-            "--persistence 1h --persistence-prefix 255.255.255.0",
-            "wlc persistent 3600s mask 24",
-        ),
-        (
-            "--scheduler mh --scheduler-flags port,fallback",
-            "mh fallback port",
-        ),
-        (
-            "--scheduler mh --scheduler-flags port --scheduler-flags fallback",
-            "mh fallback port",
-        ),
-        ("--one-packet", "wlc one-packet"),
-        (
-            "--persistence 60s --persistence-engine sip",
-            "wlc persistent 60s engine sip",
-        ),
-        (
-            "--scheduler rr --scheduler-flags port",
-            "--scheduler-flags port: rr has no such flag",
-        ),
-        (
-            "--persistence-prefix 24",
-            "--persistence-prefix and --persistence-engine need --persistence",
-        ),
-        (
-            "--persistence 60s --persistence-prefix 64",
-            "--persistence-prefix 64: must be 1..=32",
-        ),
-    ] {
+    for (text, expected) in NEW {
         assert_eq!(settings(TCP, new, text), expected, "{text}");
     }
     assert!(settings("tcp 192.168.1.200:0", new, "").starts_with("port 0 stands for every port"));
@@ -133,51 +136,54 @@ fn member(forwarding: Forwarding) -> RealServer {
     }
 }
 
+/// Options, and what they make of `dr weight 1`.
+const MEMBERS: [(&str, &str); 13] = [
+    ("", "dr weight 1"),
+    ("--weight 0", "dr weight 0"),
+    ("--forwarding nat --weight 5", "nat weight 5"),
+    (
+        "--upper-threshold 1000 --lower-threshold 800",
+        "dr weight 1 thresholds 800..1000",
+    ),
+    (
+        "--lower-threshold 800",
+        "--lower-threshold 800 is above --upper-threshold 0",
+    ),
+    ("--forwarding tun", "tun weight 1"),
+    (
+        "--forwarding tun --tunnel gue --tunnel-port 6080 --tunnel-checksum remote",
+        "tun gue 6080 remote weight 1",
+    ),
+    (
+        "--forwarding tun --tunnel gre --tunnel-checksum plain",
+        "tun gre plain weight 1",
+    ),
+    (
+        "--forwarding tun --tunnel gue",
+        "--tunnel gue needs --tunnel-port",
+    ),
+    (
+        "--tunnel gre",
+        "--tunnel and its options need --forwarding tun",
+    ),
+    (
+        "--forwarding tun --tunnel gre --tunnel-port 9",
+        "only --tunnel gue has a --tunnel-port",
+    ),
+    (
+        "--forwarding tun --tunnel gre --tunnel-checksum remote",
+        "--tunnel gre has no checksum remote",
+    ),
+    (
+        "--forwarding tun --tunnel-checksum plain",
+        "--tunnel ipip has no --tunnel-checksum",
+    ),
+];
+
 #[test]
 fn a_real_server_has_what_is_given_and_keeps_the_rest() {
     let dr = member(Forwarding::DirectRoute);
-    for (text, expected) in [
-        ("", "dr weight 1"),
-        ("--weight 0", "dr weight 0"),
-        ("--forwarding nat --weight 5", "nat weight 5"),
-        (
-            "--upper-threshold 1000 --lower-threshold 800",
-            "dr weight 1 thresholds 800..1000",
-        ),
-        (
-            "--lower-threshold 800",
-            "--lower-threshold 800 is above --upper-threshold 0",
-        ),
-        ("--forwarding tun", "tun weight 1"),
-        (
-            "--forwarding tun --tunnel gue --tunnel-port 6080 --tunnel-checksum remote",
-            "tun gue 6080 remote weight 1",
-        ),
-        (
-            "--forwarding tun --tunnel gre --tunnel-checksum plain",
-            "tun gre plain weight 1",
-        ),
-        (
-            "--forwarding tun --tunnel gue",
-            "--tunnel gue needs --tunnel-port",
-        ),
-        (
-            "--tunnel gre",
-            "--tunnel and its options need --forwarding tun",
-        ),
-        (
-            "--forwarding tun --tunnel gre --tunnel-port 9",
-            "only --tunnel gue has a --tunnel-port",
-        ),
-        (
-            "--forwarding tun --tunnel gre --tunnel-checksum remote",
-            "--tunnel gre has no checksum remote",
-        ),
-        (
-            "--forwarding tun --tunnel-checksum plain",
-            "--tunnel ipip has no --tunnel-checksum",
-        ),
-    ] {
+    for (text, expected) in MEMBERS {
         assert_eq!(real_server(dr, text), expected, "{text}");
     }
 }
