@@ -83,7 +83,7 @@ fn columns_stay_where_they_are_behind_the_first_rows() {
 fn no_more_rows_are_kept_than_the_columns_need() {
     let mut columns = Columns::new(Vec::new());
     let line = &lines()[0];
-    for _ in 0..SAMPLE {
+    for _ in 0..200 {
         columns
             .connection(&connections::parse(line).unwrap())
             .unwrap();

@@ -190,17 +190,18 @@ fn a_real_server_has_what_is_given_and_keeps_the_rest() {
 
 #[test]
 fn an_edited_tunnel_keeps_what_is_not_given() {
-    let gue = member(Forwarding::Tunnel(Tunnel::Gue {
+    let mut gue = member(Forwarding::Tunnel(Tunnel::Gue {
         port: NonZeroU16::new(6080).unwrap(),
         checksum: Checksum::Remote,
     }));
+    gue.weight = Weight::try_from(4).unwrap();
     for (text, expected) in [
         ("--weight 7", "tun gue 6080 remote weight 7"),
-        ("--forwarding tun", "tun gue 6080 remote weight 1"),
-        ("--tunnel-checksum none", "tun gue 6080 weight 1"),
-        ("--tunnel-port 6081", "tun gue 6081 remote weight 1"),
-        ("--tunnel ipip", "tun weight 1"),
-        ("--forwarding dr", "dr weight 1"),
+        ("--forwarding tun", "tun gue 6080 remote weight 4"),
+        ("--tunnel-checksum none", "tun gue 6080 weight 4"),
+        ("--tunnel-port 6081", "tun gue 6081 remote weight 4"),
+        ("--tunnel ipip", "tun weight 4"),
+        ("--forwarding dr", "dr weight 4"),
     ] {
         assert_eq!(real_server(gue, text), expected, "{text}");
     }
