@@ -13,7 +13,7 @@ use crate::{director, realserver};
 
 /// Runs the director until it is told to stop.
 pub(super) fn director(config: PathBuf, runtime_dir: PathBuf) -> Result<(), Failure> {
-    log::start();
+    let _log = log::start();
     let checked = DirectorConfig::read(&config)?;
     // VRRP, addresses and IPVS have threads of their own; what is left is
     // checks and HTTP, which one thread does well.
@@ -23,7 +23,10 @@ pub(super) fn director(config: PathBuf, runtime_dir: PathBuf) -> Result<(), Fail
         .map_err(Failure::runtime)?;
     runtime
         .block_on(director::run(checked, config, runtime_dir))
-        .map_err(Failure::runtime)
+        .map_err(|error| Failure::Runtime {
+            mend: error.mend(),
+            error: error.into(),
+        })
 }
 
 /// Runs the agent until it is told to stop.
@@ -32,7 +35,7 @@ pub(super) fn realserver(
     file: Option<PathBuf>,
     runtime_dir: PathBuf,
 ) -> Result<(), Failure> {
-    log::start();
+    let _log = log::start();
     let checked = agent_config(&vips, file.as_deref())?;
     let runtime = Builder::new_current_thread()
         .enable_all()

@@ -3,6 +3,8 @@
 //! Text that has a grammar of its own stays text here; the layer above parses
 //! it and says what is wrong with it.
 
+use std::collections::BTreeMap;
+
 use serde::de::{Deserializer, Error, Unexpected, Visitor};
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
@@ -29,6 +31,31 @@ pub(super) struct Http {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Ipvs {
     pub(super) on_stop: Field<String>,
+    pub(super) timeouts: Timeouts,
+    pub(super) conn_tab_bits: Field<i64>,
+    pub(super) sysctl: BTreeMap<Spanned<String>, Spanned<toml::Value>>,
+    pub(super) sync: Option<Spanned<Sync>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Timeouts {
+    pub(super) tcp: Field<Text>,
+    pub(super) tcp_fin: Field<Text>,
+    pub(super) udp: Field<Text>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Sync {
+    pub(super) vrrp: Field<String>,
+    pub(super) role: Field<String>,
+    pub(super) interface: Field<String>,
+    pub(super) id: Field<i64>,
+    pub(super) group: Field<String>,
+    pub(super) port: Field<i64>,
+    pub(super) ttl: Field<i64>,
+    pub(super) maxlen: Field<i64>,
 }
 
 #[derive(Default, Deserialize)]

@@ -5,9 +5,11 @@ use std::fmt::Display;
 use toml::{Table, Value};
 
 use super::director::{DirectorConfig, OnStop, RealServer, VirtualServer, VrrpInstance};
+use super::ipvs::{Ipvs, KEEP, Sync, SyncRole, Timeouts, to_toml};
 use super::realserver::RealServerConfig;
 use super::values::show_duration;
 use crate::health::{Check, Probe};
+use crate::ipvs::sysctl::PARAMETERS;
 use crate::lvs::{Checksum, Family, Forwarding, Prefixed, RealServerId, Tunnel, VirtualServerId};
 use crate::vrrp::Version;
 
@@ -37,7 +39,7 @@ pub(super) fn director(config: &DirectorConfig) -> String {
             "http",
             Keys::default().set_text("listen", config.http_listen).0,
         )
-        .set("ipvs", Keys::default().set_text("on_stop", on_stop).0);
+        .set("ipvs", ipvs(&config.ipvs, on_stop));
     let vrrp: Vec<_> = config
         .vrrp
         .iter()
@@ -78,6 +80,53 @@ pub(super) fn realserver(config: &RealServerConfig) -> String {
         keys = keys.set("service", services);
     }
     print(&keys.0)
+}
+
+fn ipvs(ipvs: &Ipvs, on_stop: &str) -> Table {
+    let mut keys = Keys::default().set_text("on_stop", on_stop);
+    let Timeouts { tcp, tcp_fin, udp } = ipvs.timeouts;
+    let timeouts = [("tcp", tcp), ("tcp_fin", tcp_fin), ("udp", udp)];
+    let timeouts = timeouts.into_iter().filter_map(|(key, timeout)| {
+        let text = show_duration(timeout?);
+        Some((key.to_owned(), Value::String(text)))
+    });
+    let timeouts: Table = timeouts.collect();
+    if let Some(bits) = ipvs.conn_tab_bits {
+        keys = keys.set("conn_tab_bits", i64::from(bits));
+    }
+    if !timeouts.is_empty() {
+        keys = keys.set("timeouts", timeouts);
+    }
+    let sysctls = PARAMETERS.iter().filter_map(|parameter| {
+        let value = match ipvs.sysctls.get(parameter.name)? {
+            Some(text) => to_toml(parameter.kind, text),
+            None => Value::String(KEEP.to_owned()),
+        };
+        Some((parameter.name.to_owned(), value))
+    });
+    keys = keys.set("sysctl", sysctls.collect::<Table>());
+    if let Some(sync) = &ipvs.sync {
+        keys = keys.set("sync", self::sync(sync));
+    }
+    keys.0
+}
+
+fn sync(sync: &Sync) -> Table {
+    let keys = match &sync.role {
+        SyncRole::Follow(name) => Keys::default().set_text("vrrp", name),
+        SyncRole::Both => Keys::default().set("role", "both"),
+    };
+    let daemon = &sync.daemon;
+    let keys = keys
+        .set_text("interface", &daemon.interface)
+        .set("id", i64::from(daemon.sync_id))
+        .set_text("group", daemon.group)
+        .set("port", i64::from(daemon.port))
+        .set("ttl", i64::from(daemon.ttl));
+    match daemon.max_len {
+        Some(length) => keys.set("maxlen", i64::from(length)).0,
+        None => keys.0,
+    }
 }
 
 fn vrrp(name: &str, instance: &VrrpInstance) -> Table {

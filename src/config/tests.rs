@@ -303,7 +303,7 @@ fn the_shipped_files_are_good_with_and_without_what_is_commented_out() {
         let (above, examples) = text.split_at(examples);
         let key = |line: &str, in_examples: bool| {
             let rest = line.strip_prefix("# ")?;
-            if in_examples && rest.starts_with('[') {
+            if rest.starts_with('[') {
                 return Some(rest.to_owned());
             }
             let (key, _) = rest.split_once(" = ")?;

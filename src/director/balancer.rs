@@ -15,6 +15,7 @@ use tracing::{error, info};
 use super::reconcile::{Reconciler, Report};
 use crate::ipvs::client::{self, Client};
 use crate::ipvs::table::Table;
+use crate::status::text::chain;
 use crate::sys::clock;
 use crate::sys::state_file;
 
@@ -150,9 +151,12 @@ impl Worker {
             self.reconnect();
         }
         if let Some(client) = &mut self.client
-            && let Err(error) = self.reconciler.pass(client, table, wanted.generation)
+            && self
+                .reconciler
+                .pass(client, table, wanted.generation)
+                .is_err()
         {
-            error!(%error, "cannot hold the IPVS table to what is wanted");
+            // It has said why.
             self.client = None;
             self.reconciler.report.info = None;
         }
@@ -168,7 +172,7 @@ impl Worker {
                 self.reconciler.report.info = Some(version);
                 self.client = Some(client);
             }
-            Err(error) => self.reconciler.report.error = Some(error.to_string()),
+            Err(error) => self.reconciler.report.error = Some(chain(&error)),
         }
     }
 }

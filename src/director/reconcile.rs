@@ -6,13 +6,14 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::ipvs::client::{Client, Refusal};
 use crate::ipvs::kernel::{Info, KernelTable};
 use crate::ipvs::plan::{Op, plan};
 use crate::ipvs::table::Table;
 use crate::lvs::VirtualServerId;
+use crate::status::text::chain;
 use crate::sys::state_file::{self, StateFile};
 
 /// How many times a pass starts over because the table changed under it.
@@ -57,7 +58,7 @@ pub(super) struct Report {
     pub info: Option<Info>,
     /// The table as it was read last, other people's virtual servers included.
     pub kernel: Arc<KernelTable>,
-    /// Ops sent since the start.
+    /// Ops sent since the start; one that is tried again and again counts once.
     pub operations: u64,
     /// Ops among them that undid what somebody else had done.
     pub repaired: u64,
@@ -74,6 +75,8 @@ pub(super) struct Reconciler {
     file: StateFile<BTreeSet<VirtualServerId>>,
     /// The generation that the kernel held at the end of the last pass.
     settled: Option<u64>,
+    /// What the kernel refused in the last pass.
+    refused: Vec<Refusal>,
     pub(super) report: Report,
 }
 
@@ -86,6 +89,7 @@ impl Reconciler {
             owned,
             file,
             settled: None,
+            refused: Vec::new(),
             report: Report::default(),
         })
     }
@@ -101,7 +105,16 @@ impl Reconciler {
         generation: u64,
     ) -> Result<(), Error> {
         let outcome = self.attempt(kernel, wanted, generation);
-        self.report.error = outcome.as_ref().err().map(ToString::to_string);
+        let error = outcome.as_ref().err().map(|error| chain(error));
+        if let Some(error) = &error
+            && self.report.error.as_ref() != Some(error)
+        {
+            error!(
+                error,
+                "cannot hold the IPVS table to what is wanted, trying on"
+            );
+        }
+        self.report.error = error;
         outcome
     }
 
@@ -119,23 +132,22 @@ impl Reconciler {
             self.report.kernel = Arc::new(dump);
             let ops = plan(wanted, &actual);
             if ops.is_empty() {
-                self.report.refused.clear();
+                self.refuse(&[]);
                 break;
             }
-            let repair = self.settled == Some(generation) && self.report.refused.is_empty();
-            self.log(&ops, repair);
+            let news = self.news(&ops);
+            let repair = self.settled == Some(generation);
+            log(&news, repair);
             let refusals = kernel.apply(&ops)?;
-            let done = (ops.len() - refusals.len()) as u64;
-            self.report.operations += ops.len() as u64;
+            let done = news.iter().filter(|op| !is_refused(op, &refusals)).count() as u64;
+            self.report.operations += news.len() as u64;
             self.report.repaired += if repair { done } else { 0 };
             // A refusal that only says that the dump was old ends with the next one.
             let (stale, refused): (Vec<_>, Vec<_>) =
                 refusals.into_iter().partition(Refusal::is_stale);
             self.refuse(&refused);
             if stale.is_empty() {
-                if done > 0 {
-                    self.report.kernel = Arc::new(kernel.dump()?);
-                }
+                self.report.kernel = Arc::new(kernel.dump()?);
                 break;
             }
         }
@@ -166,29 +178,48 @@ impl Reconciler {
         Ok(())
     }
 
-    /// Tells each refusal once, as long as it lasts.
-    fn refuse(&mut self, refusals: &[Refusal]) {
-        let refused: Vec<_> = refusals.iter().map(ToString::to_string).collect();
-        for refusal in refused
-            .iter()
-            .filter(|refusal| !self.report.refused.contains(refusal))
-        {
-            warn!(%refusal, "the kernel refused a change of the IPVS table");
-        }
-        self.report.refused = refused;
+    /// The ops that are not just another try of what was refused before.
+    fn news(&self, ops: &[Op]) -> Vec<Op> {
+        let tried_before = |op: &Op| is_refused(op, &self.refused);
+        ops.iter().filter(|op| !tried_before(op)).copied().collect()
     }
 
-    fn log(&self, ops: &[Op], repair: bool) {
-        for op in ops.iter().take(MOST_LOGGED) {
-            if repair {
-                warn!(%op, "somebody else changed the IPVS table: repairing");
-            } else if self.report.refused.is_empty() {
-                info!(%op, "IPVS");
+    /// Tells each refusal once, as long as it lasts.
+    fn refuse(&mut self, refusals: &[Refusal]) {
+        for refusal in refusals {
+            if !self.refused.contains(refusal) {
+                warn!(%refusal, "the kernel refused a change of the IPVS table");
             }
         }
-        if ops.len() > MOST_LOGGED && self.report.refused.is_empty() {
-            info!(ops = ops.len(), logged = MOST_LOGGED, "IPVS: many changes");
+        if refusals.is_empty() && !self.refused.is_empty() {
+            info!("the kernel refuses nothing any more");
         }
+        self.refused = refusals.to_vec();
+        self.report.refused = refusals.iter().map(ToString::to_string).collect();
+    }
+}
+
+/// Whether it was refused, itself or with the virtual server it belongs to.
+fn is_refused(op: &Op, refusals: &[Refusal]) -> bool {
+    refusals.iter().any(|refusal| {
+        let whole = matches!(refusal.op, Op::AddVirtualServer(..));
+        refusal.op == *op
+            || (whole
+                && matches!(op, Op::AddRealServer(..))
+                && refusal.op.virtual_server() == op.virtual_server())
+    })
+}
+
+fn log(ops: &[Op], repair: bool) {
+    for op in ops.iter().take(MOST_LOGGED) {
+        if repair {
+            warn!(%op, "somebody else changed the IPVS table: repairing");
+        } else {
+            info!(%op, "IPVS");
+        }
+    }
+    if ops.len() > MOST_LOGGED {
+        info!(ops = ops.len(), logged = MOST_LOGGED, "IPVS: many changes");
     }
 }
 

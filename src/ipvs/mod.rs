@@ -3,6 +3,7 @@
 //!
 //! | module | what it does |
 //! |---|---|
+//! | [`sysctl`] | the parameters below `net.ipv4.vs` |
 //! | [`table`] | the table: what is wanted, and what the kernel has |
 //! | [`plan`] | the ops that turn one table into the other |
 //! | [`kernel`] | the table as the kernel reports it, with its counters |
@@ -22,5 +23,6 @@ pub mod daemon;
 pub mod kernel;
 pub mod plan;
 pub mod save;
+pub mod sysctl;
 pub mod table;
 pub mod wire;

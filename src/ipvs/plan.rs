@@ -16,7 +16,9 @@ use super::table::{Persistence, RealServer, Settings, Table, VirtualServer};
 pub enum Op {
     /// Adds a virtual server without real servers.
     AddVirtualServer(VirtualServerId, Settings),
-    /// Edits a virtual server; its real servers and connections stay.
+    /// Edits a virtual server; its real servers and connections stay. Where the
+    /// scheduler changes, the kernel is without one for an RCU grace period (some
+    /// milliseconds), and refuses new connections meanwhile.
     SetVirtualServer(VirtualServerId, Settings),
     /// Adds a real server.
     AddRealServer(VirtualServerId, RealServerId, RealServer),

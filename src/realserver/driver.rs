@@ -172,8 +172,12 @@ impl Driver {
         let status = self.agent.status();
         if self.state != Some(status.state) {
             let from = self.state.map_or("starting".to_owned(), |s| s.to_string());
-            let reasons = status.reasons.join("; ");
-            info!(from, to = %status.state, reasons, "readiness");
+            match status.reasons.as_slice() {
+                [] => info!(from, to = %status.state, "readiness"),
+                reasons => {
+                    info!(from, to = %status.state, because = reasons.join("; "), "readiness");
+                }
+            }
             self.state = Some(status.state);
             systemd::status(&line(&status));
         }
@@ -277,11 +281,15 @@ fn texts<'a>(errors: impl IntoIterator<Item = &'a kernel::Error>) -> Vec<String>
 
 /// The line that `systemctl status` shows.
 fn line(status: &Status) -> String {
-    let reasons = match status.reasons.is_empty() {
-        true => String::new(),
-        false => format!(": {}", status.reasons.join("; ")),
-    };
-    format!("{}{reasons}", status.state)
+    let reasons = status.reasons.join("; ");
+    match status.state {
+        State::Ready | State::NotReady if !reasons.is_empty() => {
+            format!("{}: {reasons}", status.state)
+        }
+        State::Ready | State::NotReady => status.state.to_string(),
+        // Their first reason is the state.
+        State::Draining | State::Stopping => reasons,
+    }
 }
 
 /// Waits for the kernel to report anything, and takes all that it has reported.

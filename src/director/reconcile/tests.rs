@@ -207,3 +207,22 @@ fn a_table_that_changes_between_dump_and_ops_is_read_again() {
     assert_eq!(site.kernel.table, table(&[1]));
     assert_eq!(site.reconciler.report.refused, Vec::<String>::new());
 }
+
+#[test]
+fn trying_again_what_is_refused_is_no_repair_and_hides_none() {
+    let mut site = Site::new(Table::new());
+    let (refused, _) = entry(1);
+    site.kernel.refuse.insert(refused, Errno::EINVAL);
+    site.pass(&table(&[1, 2]), 1);
+    assert_eq!(site.reconciler.report.operations, 6);
+    site.pass(&table(&[1, 2]), 1);
+    assert_eq!(site.reconciler.report.operations, 6, "the same again");
+    assert_eq!(site.reconciler.report.repaired, 0);
+    site.kernel.table.clear();
+    site.pass(&table(&[1, 2]), 1);
+    assert_eq!(
+        site.reconciler.report.repaired, 3,
+        "somebody removed the other"
+    );
+    assert_eq!(site.reconciler.report.operations, 9);
+}

@@ -143,6 +143,22 @@ pub(super) fn plan(wanted: &Wanted, owned: &BTreeSet<Place>, kernel: &Kernel) ->
     plan
 }
 
+/// Where this host holds a wanted address already, on another interface than the
+/// wanted one: the wanted place, and where it is.
+pub(super) fn held_elsewhere(
+    places: impl IntoIterator<Item = Place>,
+    owned: &BTreeSet<Place>,
+    kernel: &Kernel,
+) -> Option<(Place, Place)> {
+    let wanted = Wanted::default();
+    places
+        .into_iter()
+        .find_map(|place| match find(&place, &wanted, owned, kernel) {
+            Found::Elsewhere(there) => Some((place, there)),
+            Found::NoInterface | Found::Ours | Found::Foreign(_) | Found::Nowhere(_) => None,
+        })
+}
+
 enum Found {
     NoInterface,
     /// Where it belongs, put there by lvsd.

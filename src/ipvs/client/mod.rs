@@ -29,6 +29,7 @@ use super::wire::{Command, Message};
 mod daemon;
 mod error;
 mod link;
+mod missing;
 mod refusal;
 mod report;
 mod request;

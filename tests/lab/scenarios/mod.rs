@@ -1,19 +1,55 @@
 //! Every scenario, by what it is about.
 
+mod checks;
+mod conflict;
 mod demo;
+mod faults;
+mod forwarding;
 mod ipvs_commands;
 mod ipvs_traffic;
 mod lab_itself;
+mod local;
+mod nat;
+mod readme;
+mod realserver;
+mod reload;
+mod schedulers;
+mod servers;
+mod settings;
+mod sync;
+mod systemd;
+mod table;
+mod vrrp;
+mod vrrp_faults;
+mod vrrp_wire;
 
 use super::bench::BENCHES;
 use super::scenario::Scenario;
 
 /// Each file's scenarios; a new file is added here.
 const ALL: &[&[Scenario]] = &[
+    checks::SCENARIOS,
+    conflict::SCENARIOS,
     demo::SCENARIOS,
+    faults::SCENARIOS,
+    forwarding::SCENARIOS,
     ipvs_commands::SCENARIOS,
     ipvs_traffic::SCENARIOS,
     lab_itself::SCENARIOS,
+    local::SCENARIOS,
+    nat::SCENARIOS,
+    readme::SCENARIOS,
+    realserver::SCENARIOS,
+    reload::SCENARIOS,
+    schedulers::SCENARIOS,
+    servers::SCENARIOS,
+    settings::SCENARIOS,
+    sync::SCENARIOS,
+    systemd::SCENARIOS,
+    table::SCENARIOS,
+    vrrp::SCENARIOS,
+    vrrp_faults::SCENARIOS,
+    vrrp_wire::SCENARIOS,
 ];
 
 pub(crate) fn all() -> impl Iterator<Item = &'static Scenario> {
