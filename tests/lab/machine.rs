@@ -113,6 +113,7 @@ fn words(kernel: Kernel, purpose: &Purpose<'_>) -> Vec<(&'static str, String)> {
         words.push(("LAB_LIVE", "1".to_owned()));
     }
     for name in [
+        "LVSD_BENCH_ROUNDS",
         "LVSD_LAB_JOBS",
         "LVSD_LAB_PATIENCE",
         "LVSD_LAB_CONNECTIONS",
