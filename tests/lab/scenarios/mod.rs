@@ -5,6 +5,8 @@ mod conflict;
 mod demo;
 mod faults;
 mod forwarding;
+mod ipvs_commands;
+mod ipvs_traffic;
 mod lab_itself;
 mod local;
 mod nat;
@@ -32,6 +34,8 @@ const ALL: &[&[Scenario]] = &[
     demo::SCENARIOS,
     faults::SCENARIOS,
     forwarding::SCENARIOS,
+    ipvs_commands::SCENARIOS,
+    ipvs_traffic::SCENARIOS,
     lab_itself::SCENARIOS,
     local::SCENARIOS,
     nat::SCENARIOS,
