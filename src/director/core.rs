@@ -307,7 +307,10 @@ impl Core {
                 refused: self.refused.clone(),
             },
             vrrp: routers
-                .map(|(name, router)| router.describe(name, vips.problems_of(router)))
+                .map(|(name, router)| {
+                    let conflicts = vips.describe_conflicts_of(router);
+                    router.describe(name, vips.problems_of(router), conflicts)
+                })
                 .collect(),
             vrrp_interfaces: vrrp
                 .interfaces

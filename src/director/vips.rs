@@ -21,12 +21,20 @@
 //! addresses in that file are lvsd's: they stay where they are while the virtual
 //! router listens, are adopted if it becomes master, and go as soon as another
 //! master is heard.
+//!
+//! # Who else has a VIP
+//!
+//! Of the addresses it holds it asks the LAN now and then, and tells who else
+//! answers: a real server, or a director that VRRP does not hear. Clients come
+//! first: the claim and its announcements never wait for that.
 
 mod announce;
+mod conflict;
 mod keeper;
 mod link;
 mod log;
 mod plan;
+mod sentry;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -38,6 +46,8 @@ use tokio::sync::{Notify, watch};
 
 use super::vrrp::{InstanceStatus, VrrpHandle};
 use crate::config::director::VrrpInstance;
+use crate::status::director::VipConflict;
+use crate::sys::neighbour::Mac;
 use crate::sys::rtnetlink::{self, Rtnetlink};
 use crate::sys::state_file::{self, StateFile};
 pub use plan::Place;
@@ -49,6 +59,8 @@ pub struct VipsStatus {
     pub held: BTreeSet<Place>,
     /// The addresses that something is wrong with, and what.
     pub problems: BTreeMap<Place, String>,
+    /// The addresses that others on the LAN say to have as well, and who.
+    pub conflicts: BTreeMap<Place, BTreeSet<Mac>>,
     /// What keeps it from working at all; it tries on.
     pub error: Option<String>,
     /// It has ended, and released what it had added.
@@ -58,14 +70,36 @@ pub struct VipsStatus {
 impl VipsStatus {
     /// What is wrong with the addresses of a virtual router.
     pub fn problems_of(&self, instance: &InstanceStatus) -> Vec<String> {
-        let addresses = self.problems.iter().filter(|(place, _)| {
-            place.interface == instance.interface && instance.addresses.contains(&place.address)
-        });
+        let addresses = self.problems.iter();
+        let addresses = addresses.filter(|(place, _)| is_of(instance, place));
+        let conflicts = self.conflicts_of(instance);
         addresses
             .map(|(_, problem)| problem.clone())
+            .chain(conflicts.map(|(place, mac)| conflict::describe(place, mac)))
             .chain(self.error.clone())
             .collect()
     }
+
+    /// The addresses of a virtual router that others have as well, and who.
+    pub fn describe_conflicts_of(&self, instance: &InstanceStatus) -> Vec<VipConflict> {
+        let conflicts = self.conflicts_of(instance);
+        let described = conflicts.map(|(place, mac)| VipConflict {
+            address: place.address.address,
+            mac: conflict::text(mac),
+        });
+        described.collect()
+    }
+
+    fn conflicts_of(&self, instance: &InstanceStatus) -> impl Iterator<Item = (&Place, Mac)> {
+        let conflicts = self.conflicts.iter();
+        conflicts
+            .filter(|(place, _)| is_of(instance, place))
+            .flat_map(|(place, others)| others.iter().map(move |mac| (place, *mac)))
+    }
+}
+
+fn is_of(instance: &InstanceStatus, place: &Place) -> bool {
+    place.interface == instance.interface && instance.addresses.contains(&place.address)
 }
 
 /// Why the keeper could not start.
@@ -146,6 +180,13 @@ impl VipsHandle {
     pub fn shutdown(&self) {
         self.stop.notify_one();
     }
+}
+
+/// The addresses that the director of this runtime directory has on interfaces,
+/// for whoever else on this host must know that they are no stranger's.
+pub fn placed(runtime_dir: &Path) -> BTreeSet<Place> {
+    // A file that cannot be read is the director's to complain about.
+    state_file(runtime_dir).load().unwrap_or_default()
 }
 
 /// Starts the keeper in the network namespace of the caller. `runtime_dir` must

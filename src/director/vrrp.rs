@@ -24,6 +24,7 @@
 mod instance;
 mod interface;
 pub(super) mod log;
+mod rejected;
 mod status;
 mod thread;
 
@@ -39,6 +40,7 @@ use tokio::sync::watch;
 use crate::config::director::VrrpInstance;
 use crate::sys::wakeup::Wakeup;
 use crate::vrrp::router::LinkFault;
+pub use rejected::Rejections;
 pub use status::{
     InstanceCounters, InstanceStatus, InterfaceCounters, InterfaceStatus, VrrpStatus,
 };

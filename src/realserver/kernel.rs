@@ -1,15 +1,19 @@
 //! Looking at the kernel and doing what [`agent`](super::agent) decided.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::path::PathBuf;
 
 use tracing::{info, warn};
 
 use super::agent::{Action, Agent, Cause, Observed};
 use super::journal::Store;
+use crate::director::vips;
 use crate::lvs::Prefixed;
 use crate::status::text::chain;
+use crate::sys::address::Address;
 use crate::sys::clock;
+use crate::sys::link::Link;
 use crate::sys::rtnetlink::{self, Rtnetlink};
 use crate::sys::state_file;
 
@@ -44,18 +48,32 @@ pub enum Error {
 pub struct Kernel {
     netlink: Rtnetlink,
     store: Store,
+    runtime_dir: PathBuf,
 }
 
 impl Kernel {
-    /// Brings the two together.
-    pub fn new(netlink: Rtnetlink, store: Store) -> Self {
-        Self { netlink, store }
+    /// Brings the two together. A director of the same `runtime_dir` may put the
+    /// VIPs on interfaces.
+    pub fn new(netlink: Rtnetlink, store: Store, runtime_dir: PathBuf) -> Self {
+        Self {
+            netlink,
+            store,
+            runtime_dir,
+        }
     }
 
     /// Looks at everything that `agent` must know.
+    ///
+    /// What the director of this host has put on an interface is not among it:
+    /// there the VIP is where it belongs while that director is master, and on
+    /// `lo` besides.
     pub async fn observe(&self, agent: &Agent) -> Result<Observed, Error> {
         let links = self.netlink.links().await?;
-        let addresses = self.netlink.addresses().await?;
+        let mut addresses = self.netlink.addresses().await?;
+        let placed = vips::placed(&self.runtime_dir);
+        if !placed.is_empty() {
+            addresses.retain(|address| !is_placed(address, &links, &placed));
+        }
         let mut sysctls = BTreeMap::new();
         for key in agent.keys(&links) {
             // What cannot be read is absent, and the agent says so.
@@ -146,6 +164,16 @@ impl Kernel {
             }
         }
     }
+}
+
+/// Whether an address is one that the director put where it is.
+fn is_placed(address: &Address, links: &[Link], placed: &BTreeSet<vips::Place>) -> bool {
+    let link = links.iter().find(|link| link.index == address.link);
+    link.is_some_and(|link| {
+        placed
+            .iter()
+            .any(|place| place.interface == link.name && place.address == address.address)
+    })
 }
 
 /// One log line for what was done.

@@ -87,7 +87,7 @@ pub async fn run(
     // Before the first look, so that no change falls between the two.
     let changes = Changes::subscribe().map_err(kernel::Error::from)?;
     let netlink = Rtnetlink::open().map_err(kernel::Error::from)?;
-    let kernel = Kernel::new(netlink, store);
+    let kernel = Kernel::new(netlink, store, runtime_dir);
     let mut driver = Driver::start(config, journal, kernel).await?;
     driver.serve(control, public);
     driver.run(signals, changes, reload).await

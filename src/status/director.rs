@@ -1,16 +1,18 @@
 //! A director's snapshot.
 
 mod servers;
+mod vrrp;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::text::{self, Align, elapsed};
+use super::text::elapsed;
 use crate::lvs::VirtualServerId;
+pub use vrrp::{Peer, Rejected, Rival, VipConflict, VirtualRouter, VrrpInterface};
 
 /// Everything a director knows about itself and its site.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,64 +51,6 @@ pub struct Config {
     /// Why the newest attempt to reload was refused, while the older
     /// configuration runs on.
     pub refused: Option<String>,
-}
-
-/// A virtual router.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct VirtualRouter {
-    /// Its configured name.
-    pub name: String,
-    /// The interface it runs on.
-    pub interface: String,
-    /// Virtual router identifier.
-    pub vrid: u8,
-    /// VRRP version.
-    pub version: u8,
-    /// `initialize`, `backup`, `master` or `fault`.
-    pub state: String,
-    /// When it entered the state.
-    pub since: Timestamp,
-    /// Why.
-    pub cause: String,
-    /// The priority that it runs with.
-    pub priority: u8,
-    /// Time between adverts.
-    pub advert_interval_ms: u64,
-    /// Whether it takes over from a working master of lower priority.
-    pub preempt: bool,
-    /// The virtual addresses, with prefix length.
-    pub addresses: Vec<String>,
-    /// The master that is heard, if it is another router.
-    pub master: Option<Peer>,
-    /// Adverts sent.
-    pub adverts_sent: u64,
-    /// Adverts received and accepted.
-    pub adverts_received: u64,
-    /// Packets discarded, by reason; reasons that never occurred are left out.
-    pub discarded: BTreeMap<String, u64>,
-    /// How often it became master.
-    pub became_master: u64,
-    /// What is wrong with it now, e.g. an address that could not be added.
-    pub problems: Vec<String>,
-}
-
-/// An interface that virtual routers run on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct VrrpInterface {
-    /// Its name.
-    pub name: String,
-    /// Packets discarded before they were known to be some virtual router's, by
-    /// reason; reasons that never occurred are left out.
-    pub discarded: BTreeMap<String, u64>,
-}
-
-/// Another router of the same virtual router.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Peer {
-    /// The address that its adverts come from.
-    pub address: IpAddr,
-    /// The priority in them.
-    pub priority: u8,
 }
 
 /// The connection to the kernel's table.
@@ -315,79 +259,12 @@ impl fmt::Display for Director {
             )?;
         }
         if !self.vrrp.is_empty() {
-            write!(f, "\n{}", self.vrrp_table())?;
-            for router in &self.vrrp {
-                for problem in &router.problems {
-                    writeln!(f, "{}: {problem}", router.name)?;
-                }
-                write_discarded(f, &router.name, &router.discarded)?;
-            }
-            for interface in &self.vrrp_interfaces {
-                write_discarded(f, &interface.name, &interface.discarded)?;
-            }
+            write!(f, "\n{}{}", self.vrrp_table(), self.vrrp_troubles())?;
         }
         if !self.virtual_servers.is_empty() {
             write!(f, "\n{}\n{}", self.ipvs, self.server_table())?;
         }
         Ok(())
-    }
-}
-
-/// What was discarded, unless it is only other people's.
-fn write_discarded(
-    f: &mut fmt::Formatter<'_>,
-    place: &str,
-    discarded: &BTreeMap<String, u64>,
-) -> fmt::Result {
-    let of_others = |reason: &str| matches!(reason, "unknown_vrid" | "own_packet");
-    let counts: Vec<_> = discarded
-        .iter()
-        .filter(|(reason, _)| !of_others(reason))
-        .map(|(reason, count)| format!("{reason} {count}"))
-        .collect();
-    if counts.is_empty() {
-        return Ok(());
-    }
-    writeln!(f, "{place}: packets discarded: {}", counts.join(", "))
-}
-
-impl Director {
-    fn vrrp_table(&self) -> String {
-        let head = [
-            "VRRP",
-            "STATE",
-            "FOR",
-            "PRIO",
-            "INTERFACE",
-            "VRID",
-            "ADDRESSES",
-            "MASTER",
-            "BECAUSE",
-        ];
-        let mut rows = vec![head.map(str::to_owned).to_vec()];
-        rows.extend(self.vrrp.iter().map(|router| {
-            let master = match &router.master {
-                _ if router.state == "master" => "this host".to_owned(),
-                Some(Peer { address, priority }) => format!("{address} (prio {priority})"),
-                None => "-".to_owned(),
-            };
-            vec![
-                router.name.clone(),
-                router.state.clone(),
-                elapsed(router.since, self.now),
-                router.priority.to_string(),
-                router.interface.clone(),
-                router.vrid.to_string(),
-                router.addresses.join(" "),
-                master,
-                router.cause.clone(),
-            ]
-        }));
-        use Align::{Left, Right};
-        text::table(
-            &[Left, Left, Left, Right, Left, Right, Left, Left, Left],
-            &rows,
-        )
     }
 }
 

@@ -62,7 +62,7 @@ fn vrrp(text: &mut Exposition, status: &Director) {
             text.sample("lvsd_vrrp_state", &labels, u64::from(router.state == state));
         }
     }
-    let counters: [Metric<VirtualRouter>; 3] = [
+    let counters: [Metric<VirtualRouter>; 7] = [
         ("lvsd_vrrp_adverts_sent_total", "Adverts sent", |r| {
             r.adverts_sent
         }),
@@ -76,6 +76,24 @@ fn vrrp(text: &mut Exposition, status: &Director) {
             "Times it became master",
             |r| r.became_master,
         ),
+        ("lvsd_vrrp_transitions_total", "State changes", |r| {
+            r.transitions
+        }),
+        (
+            "lvsd_vrrp_rivals_heard_total",
+            "Times another master was heard while this was one",
+            |r| r.rivals_heard,
+        ),
+        (
+            "lvsd_vrrp_send_errors_total",
+            "Adverts that could not be sent",
+            |r| r.send_errors,
+        ),
+        (
+            "lvsd_vrrp_late_wakeups_total",
+            "Deadlines handled more than half an advert interval late",
+            |r| r.late_wakeups,
+        ),
     ];
     for (name, help, value) in counters {
         text.family(name, "counter", help);
@@ -83,6 +101,39 @@ fn vrrp(text: &mut Exposition, status: &Director) {
             text.sample(name, &[("name", &router.name)], value(router));
         }
     }
+    vrrp_troubles(text, status);
+    vrrp_discarded(text, status);
+}
+
+fn vrrp_troubles(text: &mut Exposition, status: &Director) {
+    let gauges: [Metric<VirtualRouter>; 2] = [
+        (
+            "lvsd_vrrp_rival",
+            "1 while another master is heard while this is one",
+            |r| u64::from(r.rival.is_some()),
+        ),
+        (
+            "lvsd_vrrp_vip_conflicts",
+            "Stations on the LAN that answer for addresses held here",
+            |r| u64::try_from(r.conflicts.len()).unwrap_or(u64::MAX),
+        ),
+    ];
+    for (name, help, value) in gauges {
+        text.family(name, "gauge", help);
+        for router in &status.vrrp {
+            text.sample(name, &[("name", &router.name)], value(router));
+        }
+    }
+    let name = "lvsd_vrrp_worst_lateness_seconds";
+    text.family(name, "gauge", "The latest that a deadline was ever handled");
+    for router in &status.vrrp {
+        let late = router.worst_lateness_us;
+        let seconds = format!("{}.{:06}", late / 1_000_000, late % 1_000_000);
+        text.sample(name, &[("name", &router.name)], seconds);
+    }
+}
+
+fn vrrp_discarded(text: &mut Exposition, status: &Director) {
     let name = "lvsd_vrrp_discarded_total";
     text.family(name, "counter", "Packets discarded, by reason");
     for router in &status.vrrp {

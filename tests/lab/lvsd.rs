@@ -21,6 +21,8 @@ pub(crate) const DIRECTOR_FILE: &str = "/etc/lvsd/director.toml";
 /// A director's file of the seed's site, but for what a scenario changes.
 #[derive(Debug, Clone)]
 pub(crate) struct DirectorFile {
+    /// Tables that stand before all others: `[ipvs]` and those below it.
+    pub(crate) ipvs: String,
     /// Keys of the `[[vrrp]]` table; empty: no such table.
     pub(crate) vrrp: String,
     /// Keys of the `[[virtual_server]]` table before its check and pool; empty: no such table.
@@ -36,6 +38,7 @@ impl DirectorFile {
     /// with its intervals.
     pub(crate) fn seed(priority: u8) -> Self {
         Self {
+            ipvs: String::new(),
             vrrp: format!(
                 "name = 'VI_1'\ninterface = 'ens192'\nvirtual_router_id = 51\n\
                  priority = {priority}\nversion = 2\nauth_pass = '1111'\n\
@@ -99,6 +102,12 @@ impl DirectorFile {
         self
     }
 
+    /// The same with these tables before all others.
+    pub(crate) fn ipvs(mut self, tables: &str) -> Self {
+        tables.clone_into(&mut self.ipvs);
+        self
+    }
+
     /// The same with another pool, a TOML array.
     pub(crate) fn pool(mut self, pool: &str) -> Self {
         pool.clone_into(&mut self.pool);
@@ -108,6 +117,7 @@ impl DirectorFile {
     /// The file.
     pub(crate) fn text(&self) -> String {
         let Self {
+            ipvs,
             vrrp,
             server,
             check,
@@ -122,7 +132,7 @@ impl DirectorFile {
             return vrrp;
         }
         format!(
-            "{vrrp}[[virtual_server]]\n{server}\nreal_servers = {pool}\n\
+            "{ipvs}\n{vrrp}[[virtual_server]]\n{server}\nreal_servers = {pool}\n\
              [virtual_server.check]\n{check}\n"
         )
     }
@@ -178,8 +188,17 @@ impl Host {
     /// What `lvsd status --json` of a director prints, asked for over its socket without starting
     /// a program; null while nothing answers.
     pub(crate) fn status(&self) -> Value {
-        let answer = self.within(|| {
-            let mut socket = UnixStream::connect("/run/lvsd/director.sock")?;
+        self.status_at("/run/lvsd/director.sock")
+    }
+
+    /// The same of an agent.
+    pub(crate) fn agent_status(&self) -> Value {
+        self.status_at("/run/lvsd/realserver.sock")
+    }
+
+    fn status_at(&self, socket: &'static str) -> Value {
+        let answer = self.within(move || {
+            let mut socket = UnixStream::connect(socket)?;
             socket.set_read_timeout(Some(secs(5)))?;
             socket.write_all(b"GET /v1/status HTTP/1.0\r\nHost: lvsd\r\n\r\n")?;
             let mut answer = String::new();
@@ -209,6 +228,11 @@ impl Host {
     /// `ipvsadm -Sn`, the kernel's table as its own tool writes it.
     pub(crate) fn ipvsadm(&self) -> String {
         self.run("ipvsadm -Sn").ok()
+    }
+
+    /// `ipvsadm --list --daemon`: the sync daemons that run.
+    pub(crate) fn sync_daemons(&self) -> String {
+        self.run("ipvsadm --list --daemon").ok()
     }
 
     /// Whether the kernel's table has that real server at a weight above 0.

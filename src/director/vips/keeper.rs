@@ -1,5 +1,7 @@
 //! The loop of the VIP keeper.
 
+mod apply;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::pending;
 use std::net::IpAddr;
@@ -13,13 +15,12 @@ use tokio::sync::{Notify, watch};
 use super::announce::Schedule;
 use super::link::{link_of, virtual_addresses};
 use super::log::{self, Line};
-use super::plan::{Kernel, Op, Place, Plan, Wanted, plan};
+use super::plan::{Kernel, Place, Wanted, plan};
+use super::sentry::Sentry;
 use super::{Error, VipsStatus};
 use crate::director::vrrp::log::{self as deferred, Log};
 use crate::director::vrrp::{Command, Commands, VrrpStatus};
-use crate::lvs::Prefixed;
 use crate::status::text::chain;
-use crate::sys::address::NewAddress;
 use crate::sys::clock;
 use crate::sys::neighbour::Announcer;
 use crate::sys::rtnetlink::{self, Changes, Rtnetlink};
@@ -53,20 +54,13 @@ struct Keeper {
     /// What the file says is owned.
     saved: BTreeSet<Place>,
     schedule: Schedule,
+    sentry: Sentry,
     kernel: Kernel,
     /// What was announced last, by virtual router: since when it is master, and
     /// how often it asked.
     announced: BTreeMap<String, (Instant, u64)>,
     reconciled_at: Instant,
     recheck_at: Instant,
-}
-
-/// What performing a plan came to.
-struct Applied {
-    added: BTreeSet<Place>,
-    /// Something must be tried again.
-    failed: bool,
-    status: VipsStatus,
 }
 
 /// Why the loop woke.
@@ -104,6 +98,7 @@ fn start(config: Config) -> Result<(Keeper, Changes), Error> {
         saved: owned.clone(),
         owned,
         schedule: Schedule::default(),
+        sentry: Sentry::default(),
         kernel: Kernel::default(),
         announced: BTreeMap::new(),
         reconciled_at: now,
@@ -144,13 +139,15 @@ impl Keeper {
                 self.reconcile().await;
             }
             self.announce();
+            self.look_out();
         }
         self.release_all().await;
     }
 
     async fn wake(&mut self, changes: &mut Changes, vrrp: bool, kernel: bool) -> Wake {
-        let deadline = self.schedule.deadline();
-        let at = deadline.map_or(self.recheck_at, |at| at.min(self.recheck_at));
+        let deadlines = [self.schedule.deadline(), self.sentry.deadline()];
+        let at = deadlines.into_iter().flatten();
+        let at = at.fold(self.recheck_at, Instant::min);
         let changed = async {
             match vrrp {
                 true => self.config.vrrp.changed().await,
@@ -197,8 +194,13 @@ impl Keeper {
         }
         let held = &applied.status.held;
         self.schedule.retain(|place| held.contains(place));
+        self.sentry.watch(now, held, &self.kernel);
         self.schedule_announcements(&vrrp, &applied.added, held);
-        self.publish(applied.status);
+        let conflicts = self.sentry.found();
+        self.publish(VipsStatus {
+            conflicts,
+            ..applied.status
+        });
     }
 
     async fn look(&self) -> Result<Kernel, rtnetlink::Error> {
@@ -218,89 +220,6 @@ impl Keeper {
                 self.config
                     .commands
                     .send(Command::LinkChanged { interface, link });
-            }
-        }
-    }
-
-    /// Performs a plan: the file first, then what it speaks of.
-    async fn apply(&mut self, plan: Plan) -> Applied {
-        let mut applied = Applied {
-            added: BTreeSet::new(),
-            failed: false,
-            status: VipsStatus {
-                held: plan.present,
-                problems: plan.problems,
-                ..VipsStatus::default()
-            },
-        };
-        self.owned.extend(plan.ops.iter().filter_map(|op| match op {
-            Op::Add(_, place) => Some(place.clone()),
-            Op::Remove(..) | Op::Forget(_) => None,
-        }));
-        self.save(&mut applied);
-        for op in &plan.ops {
-            match (self.perform(op).await, op) {
-                (Ok(()), Op::Add(_, place)) => {
-                    applied.added.insert(place.clone());
-                    applied.status.held.insert(place.clone());
-                }
-                (Ok(()), Op::Remove(..) | Op::Forget(_)) => {}
-                (Err(error), Op::Add(_, place) | Op::Remove(_, place) | Op::Forget(place)) => {
-                    applied.failed = true;
-                    let problem = chain(&error);
-                    applied.status.problems.insert(place.clone(), problem);
-                }
-            }
-        }
-        self.save(&mut applied);
-        applied
-    }
-
-    async fn perform(&mut self, op: &Op) -> Result<(), rtnetlink::Error> {
-        match op {
-            Op::Add(link, place) => {
-                if let Err(error) = self.add(*link, place.address).await {
-                    if error.is_exists() {
-                        // Somebody else was faster, so it is not ours.
-                        self.owned.remove(place);
-                    }
-                    return Err(error);
-                }
-                self.log.write(Line::Added(place.clone()));
-            }
-            Op::Remove(link, place) => {
-                match self.netlink.delete_address(*link, place.address).await {
-                    Err(error) if !error.is_not_found() => return Err(error),
-                    Ok(()) | Err(_) => self.log.write(Line::Removed(place.clone())),
-                }
-                self.owned.remove(place);
-            }
-            Op::Forget(place) => {
-                self.owned.remove(place);
-            }
-        }
-        Ok(())
-    }
-
-    async fn add(&self, link: u32, address: Prefixed) -> Result<(), rtnetlink::Error> {
-        let new = NewAddress {
-            address,
-            ..NewAddress::host(address.address)
-        };
-        self.netlink.add_address(link, &new).await
-    }
-
-    /// Writes down what lvsd owns, unless the file says so already. An address
-    /// that cannot be written down is added all the same: clients come first.
-    fn save(&mut self, applied: &mut Applied) {
-        if self.owned == self.saved {
-            return;
-        }
-        match self.config.store.save(&self.owned) {
-            Ok(()) => self.saved.clone_from(&self.owned),
-            Err(error) => {
-                applied.failed = true;
-                applied.status.error = Some(chain(&error));
             }
         }
     }
@@ -352,6 +271,22 @@ impl Keeper {
             if let Err(error) = self.announcer.announce(index, mac, address) {
                 self.log.write(Line::NotAnnounced(place, error));
             }
+        }
+    }
+
+    /// Asks who else has the addresses, if it is time, after all that clients
+    /// wait for.
+    fn look_out(&mut self) {
+        for (interface, error) in self.sentry.tend(clock::now(), &self.kernel) {
+            self.log.write(Line::NotWatched(interface, error));
+        }
+        let conflicts = self.sentry.found();
+        let published = self.config.publisher.borrow().clone();
+        if published.conflicts != conflicts {
+            self.publish(VipsStatus {
+                conflicts,
+                ..VipsStatus::clone(&published)
+            });
         }
     }
 

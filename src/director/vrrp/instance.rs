@@ -122,6 +122,8 @@ impl Instance {
             }
             Err(discard) => {
                 self.counters.count_discard(&discard);
+                let rejections = &self.counters.rejections;
+                rejections.note(clock::wall(), datagram.source, discard);
                 if let Some(kept_quiet) = self.quieter.admit(now, discard.counter()) {
                     log.write(Line::Discarded {
                         place: self.name.clone(),
@@ -207,6 +209,9 @@ impl Instance {
             if change.to == State::Master {
                 InstanceCounters::add(&self.counters.became_master);
             }
+        }
+        if let Notice::RivalHeard(_) = &notice {
+            InstanceCounters::add(&self.counters.rivals_heard);
         }
         log.write(Line::Notice {
             instance: self.name.clone(),

@@ -303,6 +303,10 @@ impl VrrpThread {
             }
         };
         interface.counters.count_discard(&discard);
+        if let Some(source) = source {
+            let rejections = &interface.counters.rejections;
+            rejections.note(clock::wall(), source, discard);
+        }
         if let Some(kept_quiet) = self.quieter.admit(now, discard.counter()) {
             self.log.write(Line::Discarded {
                 place: name.to_owned(),

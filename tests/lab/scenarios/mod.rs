@@ -1,14 +1,18 @@
 //! Every scenario, by what it is about.
 
 mod checks;
+mod conflict;
 mod demo;
 mod faults;
 mod lab_itself;
+mod local;
 mod nat;
 mod pools;
 mod readme;
 mod realserver;
 mod reload;
+mod settings;
+mod sync;
 mod systemd;
 mod table;
 mod vrrp;
@@ -21,14 +25,18 @@ use super::scenario::Scenario;
 /// Each file's scenarios; a new file is added here.
 const ALL: &[&[Scenario]] = &[
     checks::SCENARIOS,
+    conflict::SCENARIOS,
     demo::SCENARIOS,
     faults::SCENARIOS,
     lab_itself::SCENARIOS,
+    local::SCENARIOS,
     nat::SCENARIOS,
     pools::SCENARIOS,
     readme::SCENARIOS,
     realserver::SCENARIOS,
     reload::SCENARIOS,
+    settings::SCENARIOS,
+    sync::SCENARIOS,
     systemd::SCENARIOS,
     table::SCENARIOS,
     vrrp::SCENARIOS,
