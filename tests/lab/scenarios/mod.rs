@@ -7,6 +7,7 @@ mod faults;
 mod lab_itself;
 mod local;
 mod nat;
+mod pools;
 mod readme;
 mod realserver;
 mod reload;
@@ -30,6 +31,7 @@ const ALL: &[&[Scenario]] = &[
     lab_itself::SCENARIOS,
     local::SCENARIOS,
     nat::SCENARIOS,
+    pools::SCENARIOS,
     readme::SCENARIOS,
     realserver::SCENARIOS,
     reload::SCENARIOS,
