@@ -24,15 +24,16 @@ const MOST_LOGGED: usize = 20;
 
 /// The kernel's side: [`Client`], or a model of it in tests.
 pub(super) trait Kernel {
-    /// Reads the whole table.
-    fn dump(&mut self) -> Result<KernelTable, crate::ipvs::client::Error>;
+    /// Reads the virtual servers, and the real servers of those that are wanted:
+    /// whatever pool an unwanted one has goes with it.
+    fn dump(&mut self, wanted: &Table) -> Result<KernelTable, crate::ipvs::client::Error>;
     /// Performs the ops, and tells those that the kernel refused.
     fn apply(&mut self, ops: &[Op]) -> Result<Vec<Refusal>, crate::ipvs::client::Error>;
 }
 
 impl Kernel for Client {
-    fn dump(&mut self) -> Result<KernelTable, crate::ipvs::client::Error> {
-        Client::dump(self)
+    fn dump(&mut self, wanted: &Table) -> Result<KernelTable, crate::ipvs::client::Error> {
+        self.dump_with_pools(|id| wanted.contains_key(id))
     }
 
     fn apply(&mut self, ops: &[Op]) -> Result<Vec<Refusal>, crate::ipvs::client::Error> {
@@ -56,7 +57,8 @@ pub(super) struct Report {
     pub generation: u64,
     /// Which IPVS; none while there is no connection.
     pub info: Option<Info>,
-    /// The table as it was read last, other people's virtual servers included.
+    /// The table as it was read last: with virtual servers that are not wanted,
+    /// such as other people's, but without their pools.
     pub kernel: Arc<KernelTable>,
     /// Ops sent since the start.
     pub operations: u64,
@@ -114,7 +116,7 @@ impl Reconciler {
     ) -> Result<(), Error> {
         self.own(wanted)?;
         for _ in 0..MOST_ATTEMPTS {
-            let dump = kernel.dump()?;
+            let dump = kernel.dump(wanted)?;
             let mut actual = dump.table();
             actual.retain(|id, _| self.owned.contains(id));
             self.report.kernel = Arc::new(dump);
