@@ -5,12 +5,18 @@
 //! kernel's numbers: [`crate::config`] parses them from text and
 //! [`crate::ipvs::wire`] turns them into netlink attributes.
 
+mod forwarding;
+mod scheduler;
+
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+pub use forwarding::{Checksum, Forwarding, Tunnel};
+pub use scheduler::{KernelName, PersistenceEngine, Scheduler, SchedulerFlags};
 
 /// Version of the Internet protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -176,159 +182,6 @@ impl<'de> Deserialize<'de> for VirtualServerId {
 /// RIP and port: what names a real server within its virtual server.
 pub type RealServerId = SocketAddr;
 
-/// How the kernel chooses a real server for a new connection.
-///
-/// The kernel loads the module `ip_vs_NAME` when a virtual server asks for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Scheduler {
-    /// Round robin.
-    RoundRobin,
-    /// Weighted round robin.
-    WeightedRoundRobin,
-    /// Fewest connections.
-    LeastConnection,
-    /// Fewest connections by weight.
-    WeightedLeastConnection,
-    /// Locality-based least connection.
-    LocalityBased,
-    /// Locality-based least connection with replication.
-    LocalityBasedWithReplication,
-    /// Hash of the destination address.
-    DestinationHash,
-    /// Hash of the source address.
-    SourceHash,
-    /// Shortest expected delay.
-    ShortestExpectedDelay,
-    /// Never queue.
-    NeverQueue,
-    /// Highest weight that is available.
-    WeightedFailover,
-    /// Overflow by weight.
-    WeightedOverflow,
-    /// Maglev consistent hash.
-    Maglev,
-    /// Power of two random choices (Linux 5.12).
-    PowerOfTwoChoices,
-    /// A scheduler lvsd has no name for, as the kernel reports it. The
-    /// configuration never yields one.
-    Other(SchedulerName),
-}
-
-/// A scheduler's name as the kernel holds it: at most 15 bytes
-/// (`IP_VS_SCHEDNAME_MAXLEN` of `<linux/ip_vs.h>` less its NUL), zero-padded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SchedulerName([u8; 15]);
-
-impl Scheduler {
-    /// Every scheduler that has a name here, in the order they are listed to users.
-    pub const ALL: [Self; 14] = [
-        Self::RoundRobin,
-        Self::WeightedRoundRobin,
-        Self::LeastConnection,
-        Self::WeightedLeastConnection,
-        Self::LocalityBased,
-        Self::LocalityBasedWithReplication,
-        Self::DestinationHash,
-        Self::SourceHash,
-        Self::ShortestExpectedDelay,
-        Self::NeverQueue,
-        Self::WeightedFailover,
-        Self::WeightedOverflow,
-        Self::Maglev,
-        Self::PowerOfTwoChoices,
-    ];
-
-    /// The name that users and the kernel know it by.
-    pub fn name(&self) -> &str {
-        match self {
-            Self::RoundRobin => "rr",
-            Self::WeightedRoundRobin => "wrr",
-            Self::LeastConnection => "lc",
-            Self::WeightedLeastConnection => "wlc",
-            Self::LocalityBased => "lblc",
-            Self::LocalityBasedWithReplication => "lblcr",
-            Self::DestinationHash => "dh",
-            Self::SourceHash => "sh",
-            Self::ShortestExpectedDelay => "sed",
-            Self::NeverQueue => "nq",
-            Self::WeightedFailover => "fo",
-            Self::WeightedOverflow => "ovf",
-            Self::Maglev => "mh",
-            Self::PowerOfTwoChoices => "twos",
-            Self::Other(SchedulerName(bytes)) => {
-                let end = bytes
-                    .iter()
-                    .position(|byte| *byte == 0)
-                    .unwrap_or(bytes.len());
-                std::str::from_utf8(&bytes[..end]).unwrap_or("?")
-            }
-        }
-    }
-
-    /// The scheduler of that name, of the kernel's own modules.
-    pub fn known(name: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|scheduler| scheduler.name() == name)
-    }
-
-    /// The scheduler a kernel reports, which may be one that lvsd has no name
-    /// for. A name too long to be the kernel's is cut.
-    pub fn reported(name: &str) -> Self {
-        Self::known(name).unwrap_or_else(|| {
-            let mut bytes = [0; 15];
-            for (to, from) in bytes.iter_mut().zip(name.bytes()) {
-                *to = from;
-            }
-            Self::Other(SchedulerName(bytes))
-        })
-    }
-}
-
-impl fmt::Display for Scheduler {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
-/// How a packet reaches the real server it was scheduled to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Forwarding {
-    /// Direct routing: the packet is unchanged, only its link-layer address is
-    /// the real server's. The VIP is on the real server, the port cannot change.
-    DirectRoute,
-    /// Network address translation: answers come back through the director.
-    Nat,
-    /// IP in IP: as direct routing, for real servers that are not on this LAN.
-    Tunnel,
-    /// The director itself.
-    Local,
-}
-
-impl fmt::Display for Forwarding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::DirectRoute => "dr",
-            Self::Nat => "nat",
-            Self::Tunnel => "tun",
-            Self::Local => "local",
-        })
-    }
-}
-
-impl FromStr for Forwarding {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "dr" => Ok(Self::DirectRoute),
-            "nat" => Ok(Self::Nat),
-            "tun" => Ok(Self::Tunnel),
-            _ => Err("unknown forwarding method"),
-        }
-    }
-}
-
 /// A real server's share of new connections. At 0 it gets none and keeps those
 /// it has.
 #[derive(
@@ -419,6 +272,20 @@ impl FromStr for Prefixed {
             }),
             _ => Err("not a prefix length"),
         }
+    }
+}
+
+impl Serialize for Prefixed {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Prefixed {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 

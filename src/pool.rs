@@ -19,13 +19,14 @@ pub enum Standing {
     Down,
 }
 
-/// The entries that an earlier run left in the kernel, with a weight above 0.
+/// The entries of wanted real servers that the kernel has already.
 ///
-/// They are held as they are until the first verdict: that run had checked
-/// them, and taking them out would cut the connections they carry.
+/// They are held as they are until the first verdict, because taking them out
+/// would cut the connections they carry: those that an earlier run left, and
+/// those whose check a reload replaced.
 pub type Inherited = BTreeMap<(VirtualServerId, RealServerId), table::RealServer>;
 
-/// Tells which of the wanted real servers carry traffic already.
+/// Tells which of the wanted real servers the kernel has already.
 pub fn inherited(
     configured: &BTreeMap<VirtualServerId, VirtualServer>,
     kernel: &Table,
@@ -33,16 +34,12 @@ pub fn inherited(
     let present = configured
         .iter()
         .filter_map(|(id, server)| Some((id, server, kernel.get(id)?)));
-    let pairs = present.flat_map(|(id, wanted, have)| {
-        let common = wanted
-            .real_servers
-            .keys()
-            .filter_map(|rip| have.real_servers.get_key_value(rip));
+    let entries = present.flat_map(|(id, wanted, have)| {
+        let common = have.real_servers.iter();
+        let common = common.filter(|(rip, _)| wanted.real_servers.contains_key(rip));
         common.map(move |(rip, entry)| ((*id, *rip), *entry))
     });
-    pairs
-        .filter(|(_, entry)| entry.weight > Weight::ZERO)
-        .collect()
+    entries.collect()
 }
 
 /// The table that the kernel should hold.

@@ -8,20 +8,28 @@ use crate::config::File;
 
 /// Says that the file is good, or everything that is wrong with it.
 pub(super) fn check(file: &Path) -> Result<(), Failure> {
-    let what = match File::read(file)? {
-        File::Director(config) => format!(
-            "a director's file with {} and {}",
-            count(config.vrrp.len(), "virtual router"),
-            count(config.virtual_servers.len(), "virtual server")
-        ),
+    let (what, advice) = match File::read(file)? {
+        File::Director(config) => {
+            let what = format!(
+                "a director's file with {} and {}",
+                count(config.vrrp.len(), "virtual router"),
+                count(config.virtual_servers.len(), "virtual server")
+            );
+            (what, config.advice())
+        }
         File::RealServer(config) => {
-            format!(
+            let what = format!(
                 "a real server's file with {}",
                 count(config.vips.len(), "VIP")
-            )
+            );
+            (what, Vec::new())
         }
     };
-    print(&format!("{}: good: {what}\n", file.display()))
+    let advice: String = advice
+        .iter()
+        .map(|text| format!("advice: {text}\n"))
+        .collect();
+    print(&format!("{}: good: {what}\n{advice}", file.display()))
 }
 
 /// Prints the file with every default filled in.

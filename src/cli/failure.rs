@@ -7,13 +7,15 @@ use std::process::ExitCode;
 use crate::config;
 use crate::status::text::chain;
 
-/// What ended a command. Arguments that make no sense never get here: clap
+/// What ended a command. Most arguments that make no sense never get here: clap
 /// exits 2.
 #[derive(Debug)]
 pub enum Failure {
     /// The configuration cannot be used: 78 (`EX_CONFIG`), on which the units do
     /// not restart.
     Config(config::Error),
+    /// Arguments that make no sense together: 2, as clap's.
+    Usage(String),
     /// Something failed at run time: 1.
     Runtime {
         /// What.
@@ -32,10 +34,22 @@ impl Failure {
         }
     }
 
+    /// Wraps a run-time error, with the way out if there is one.
+    pub fn with_mend(
+        error: impl Into<Box<dyn Error + Send + Sync>>,
+        mend: Option<impl Into<String>>,
+    ) -> Self {
+        Self::Runtime {
+            error: error.into(),
+            mend: mend.map(Into::into),
+        }
+    }
+
     /// The exit code.
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Config(_) => ExitCode::from(78),
+            Self::Usage(_) => ExitCode::from(2),
             Self::Runtime { .. } => ExitCode::from(1),
         }
     }
@@ -53,6 +67,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Config(error) => error.fmt(f),
+            Self::Usage(what) => f.write_str(what),
             Self::Runtime { error, mend } => {
                 chain(error.as_ref()).fmt(f)?;
                 mend.iter().try_for_each(|mend| write!(f, "\n    {mend}"))

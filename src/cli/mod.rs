@@ -2,6 +2,7 @@
 
 mod config;
 mod failure;
+mod ipvs;
 mod log;
 mod run;
 mod status;
@@ -52,6 +53,8 @@ enum Command {
     Config(ConfigArgs),
     /// Ask the running director or agent what it is doing.
     Status(StatusArgs),
+    /// Read and change the kernel's IPVS table by hand, as ipvsadm does.
+    Ipvs(ipvs::IpvsArgs),
 }
 
 #[derive(Debug, Args)]
@@ -124,5 +127,6 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
             command: ConfigCommand::Show { file },
         }) => config::show(&file),
         Command::Status(args) => status::run(&runtime_dir, args.json, args.watch),
+        Command::Ipvs(args) => ipvs::run(args, &runtime_dir),
     }
 }

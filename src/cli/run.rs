@@ -13,7 +13,7 @@ use crate::{director, realserver};
 
 /// Runs the director until it is told to stop.
 pub(super) fn director(config: PathBuf, runtime_dir: PathBuf) -> Result<(), Failure> {
-    log::start();
+    let _log = log::start();
     let checked = DirectorConfig::read(&config)?;
     // VRRP, addresses and IPVS have threads of their own; what is left is
     // checks and HTTP, which one thread does well.
@@ -23,7 +23,10 @@ pub(super) fn director(config: PathBuf, runtime_dir: PathBuf) -> Result<(), Fail
         .map_err(Failure::runtime)?;
     runtime
         .block_on(director::run(checked, config, runtime_dir))
-        .map_err(Failure::runtime)
+        .map_err(|error| Failure::Runtime {
+            mend: error.mend(),
+            error: error.into(),
+        })
 }
 
 /// Runs the agent until it is told to stop.
@@ -32,14 +35,16 @@ pub(super) fn realserver(
     file: Option<PathBuf>,
     runtime_dir: PathBuf,
 ) -> Result<(), Failure> {
-    log::start();
-    let read = move || agent_config(&vips, file.as_deref());
-    let checked = read()?;
+    let _log = log::start();
+    let checked = agent_config(&vips, file.as_deref())?;
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(Failure::runtime)?;
-    let reload = move || read().map_err(|error| error.to_string());
+    let reload = move || match &file {
+        None => Err("started with --vip alone: there is no file to read again".to_owned()),
+        Some(file) => agent_config(&vips, Some(file)).map_err(|error| error.to_string()),
+    };
     runtime
         .block_on(realserver::run(checked, runtime_dir, reload))
         .map_err(Failure::runtime)

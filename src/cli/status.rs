@@ -40,21 +40,24 @@ pub(super) fn run(runtime_dir: &Path, json: bool, watch: bool) -> Result<(), Fai
 async fn ask(runtime_dir: &Path, json: bool) -> Result<String, Failure> {
     let sockets = [director_role::SOCKET, realserver_role::SOCKET];
     let mut answers = Vec::new();
-    let mut absent = None;
+    let mut absent = Vec::new();
     for name in sockets {
         let socket = runtime_dir.join(name);
         match http::get(&socket, "/v1/status").await {
             Ok(reply) => answers.push(text(name, &reply.body, json)?),
-            Err(error @ ClientError::NotRunning { .. }) => {
-                absent.get_or_insert(error);
+            Err(ClientError::NotRunning { path, why, .. }) => {
+                absent.push(format!("{}: {why}", path.display()));
             }
             Err(error) => return Err(Failure::runtime(error)),
         }
     }
-    match absent {
-        Some(error) if answers.is_empty() => Err(Failure::runtime(error)),
-        _ => Ok(answers.join("\n")),
+    if answers.is_empty() {
+        return Err(Failure::Runtime {
+            error: format!("no lvsd answers here: {}", absent.join("; ")).into(),
+            mend: Some("is it running? `systemctl status lvsd-director lvsd-realserver`".into()),
+        });
     }
+    Ok(answers.join("\n"))
 }
 
 fn text(socket: &str, body: &[u8], json: bool) -> Result<String, Failure> {

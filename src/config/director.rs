@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::document::Document;
 use super::error::Error;
+use super::ipvs::{self, Ipvs};
 use super::values::parsed;
 use super::{pool, raw, show, vrrp as vrrp_tables};
 use crate::health::Check;
@@ -27,6 +28,8 @@ pub struct DirectorConfig {
     pub http_listen: SocketAddr,
     /// What becomes of the IPVS table when lvsd stops.
     pub on_stop: OnStop,
+    /// What is asked of the kernel's IPVS as a whole.
+    pub ipvs: Ipvs,
     /// Virtual routers by name.
     pub vrrp: BTreeMap<String, VrrpInstance>,
     /// Virtual servers by identity.
@@ -105,6 +108,7 @@ impl DirectorConfig {
         let mend = "use one of: clear keep";
         let on_stop = parsed(&mut document, &raw.ipvs.on_stop, OnStop::Clear, mend);
         let vrrp = vrrp_tables::read(&mut document, &raw.vrrp);
+        let ipvs = ipvs::read(&mut document, &raw.ipvs, &raw.vrrp, &vrrp);
         let virtual_servers = pool::read(&mut document, &raw.virtual_server);
         if raw.vrrp.is_empty() && raw.virtual_server.is_empty() {
             let mend = "write at least one [[vrrp]] or [[virtual_server]] table";
@@ -115,6 +119,7 @@ impl DirectorConfig {
                 router_id: router_id?,
                 http_listen: http_listen?,
                 on_stop: on_stop?,
+                ipvs: ipvs?,
                 vrrp,
                 virtual_servers,
             })
@@ -125,6 +130,11 @@ impl DirectorConfig {
     /// The same configuration as a file, every default written out.
     pub fn to_toml(&self) -> String {
         show::director(self)
+    }
+
+    /// What is legal here and yet likely to surprise, with the way out.
+    pub fn advice(&self) -> Vec<String> {
+        ipvs::advice(self)
     }
 
     /// Whether anything needs this host to forward packets of others

@@ -1,6 +1,7 @@
 //! A TOML file whose values remember where they stand, and the list of what is
 //! wrong with it.
 
+use std::collections::HashSet;
 use std::fmt::Display;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -148,7 +149,9 @@ impl<'a> Document<'a> {
             .into_iter()
             .map(|(_, problem)| problem)
             .collect();
-        problems.dedup();
+        // A value that several virtual servers share is found wrong once for each.
+        let mut told = HashSet::new();
+        problems.retain(|problem| told.insert(problem.clone()));
         match value {
             Some(value) if problems.is_empty() => Ok(value),
             _ => Err(Error::Refused {

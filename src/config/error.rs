@@ -3,11 +3,13 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::sys::errno;
+
 /// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file could not be read.
-    #[error("cannot read {path}: {source}\n    {mend}", path = path.display(), mend = mend_unreadable(source))]
+    #[error("cannot read {path}: {cause}\n    {mend}", path = path.display(), cause = errno::text(source), mend = mend_unreadable(source))]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -35,7 +37,7 @@ pub enum Error {
 }
 
 /// One thing that is wrong in a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Problem {
     /// Line of the file, from 1.
     pub line: usize,

@@ -10,6 +10,7 @@ pub mod check;
 pub mod director;
 mod document;
 pub mod error;
+pub mod ipvs;
 mod pool;
 mod raw;
 pub mod realserver;

@@ -3,6 +3,8 @@
 //! Text that has a grammar of its own stays text here; the layer above parses
 //! it and says what is wrong with it.
 
+use std::collections::BTreeMap;
+
 use serde::de::{Deserializer, Error, Unexpected, Visitor};
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
@@ -29,6 +31,31 @@ pub(super) struct Http {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Ipvs {
     pub(super) on_stop: Field<String>,
+    pub(super) timeouts: Timeouts,
+    pub(super) conn_tab_bits: Field<i64>,
+    pub(super) sysctl: BTreeMap<Spanned<String>, Spanned<toml::Value>>,
+    pub(super) sync: Option<Spanned<Sync>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Timeouts {
+    pub(super) tcp: Field<Text>,
+    pub(super) tcp_fin: Field<Text>,
+    pub(super) udp: Field<Text>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Sync {
+    pub(super) vrrp: Field<String>,
+    pub(super) role: Field<String>,
+    pub(super) interface: Field<String>,
+    pub(super) id: Field<i64>,
+    pub(super) group: Field<String>,
+    pub(super) port: Field<i64>,
+    pub(super) ttl: Field<i64>,
+    pub(super) maxlen: Field<i64>,
 }
 
 #[derive(Default, Deserialize)]
@@ -49,11 +76,18 @@ pub(super) struct Vrrp {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct VirtualServer {
     pub(super) address: Field<String>,
+    pub(super) addresses: Field<Vec<Spanned<String>>>,
     pub(super) fwmark: Field<i64>,
+    pub(super) family: Field<String>,
     pub(super) protocol: Field<String>,
     pub(super) scheduler: Field<String>,
+    pub(super) scheduler_flags: Vec<Spanned<String>>,
+    pub(super) one_packet: Field<bool>,
     pub(super) forwarding: Field<String>,
+    pub(super) tunnel: Option<Spanned<Tunnel>>,
     pub(super) persistence: Field<Text>,
+    pub(super) persistence_prefix: Field<Prefix>,
+    pub(super) persistence_engine: Field<String>,
     pub(super) check: Option<Check>,
     pub(super) real_servers: Vec<Spanned<String>>,
     pub(super) real_server: Vec<Spanned<RealServer>>,
@@ -64,7 +98,20 @@ pub(super) struct VirtualServer {
 pub(super) struct RealServer {
     pub(super) address: Field<String>,
     pub(super) weight: Field<i64>,
+    pub(super) upper_threshold: Field<i64>,
+    pub(super) lower_threshold: Field<i64>,
+    pub(super) forwarding: Field<String>,
+    pub(super) tunnel: Option<Spanned<Tunnel>>,
     pub(super) check: Option<Check>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Tunnel {
+    #[serde(rename = "type")]
+    pub(super) kind: Field<String>,
+    pub(super) port: Field<i64>,
+    pub(super) checksum: Field<String>,
 }
 
 #[derive(Default, Clone, Deserialize)]
@@ -129,6 +176,34 @@ impl Visitor<'_> for DurationText {
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Text, E> {
         Ok(Text(text.to_owned()))
+    }
+}
+
+/// Which leading bits of an address count, as written: `24`, or an IPv4 netmask.
+#[derive(Clone)]
+pub(super) struct Prefix(pub(super) String);
+
+impl<'de> Deserialize<'de> for Prefix {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(PrefixText)
+    }
+}
+
+struct PrefixText;
+
+impl Visitor<'_> for PrefixText {
+    type Value = Prefix;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the length of a prefix, such as 24, or a netmask, such as \"255.255.255.0\"")
+    }
+
+    fn visit_i64<E: Error>(self, n: i64) -> Result<Prefix, E> {
+        Ok(Prefix(n.to_string()))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Prefix, E> {
+        Ok(Prefix(text.to_owned()))
     }
 }
 

@@ -5,10 +5,12 @@ use std::fmt::Display;
 use toml::{Table, Value};
 
 use super::director::{DirectorConfig, OnStop, RealServer, VirtualServer, VrrpInstance};
+use super::ipvs::{Ipvs, KEEP, Sync, SyncRole, Timeouts, to_toml};
 use super::realserver::RealServerConfig;
 use super::values::show_duration;
 use crate::health::{Check, Probe};
-use crate::lvs::{Prefixed, RealServerId, VirtualServerId};
+use crate::ipvs::sysctl::PARAMETERS;
+use crate::lvs::{Checksum, Family, Forwarding, Prefixed, RealServerId, Tunnel, VirtualServerId};
 use crate::vrrp::Version;
 
 /// Collects keys in the order they are set.
@@ -37,7 +39,7 @@ pub(super) fn director(config: &DirectorConfig) -> String {
             "http",
             Keys::default().set_text("listen", config.http_listen).0,
         )
-        .set("ipvs", Keys::default().set_text("on_stop", on_stop).0);
+        .set("ipvs", ipvs(&config.ipvs, on_stop));
     let vrrp: Vec<_> = config
         .vrrp
         .iter()
@@ -80,6 +82,53 @@ pub(super) fn realserver(config: &RealServerConfig) -> String {
     print(&keys.0)
 }
 
+fn ipvs(ipvs: &Ipvs, on_stop: &str) -> Table {
+    let mut keys = Keys::default().set_text("on_stop", on_stop);
+    let Timeouts { tcp, tcp_fin, udp } = ipvs.timeouts;
+    let timeouts = [("tcp", tcp), ("tcp_fin", tcp_fin), ("udp", udp)];
+    let timeouts = timeouts.into_iter().filter_map(|(key, timeout)| {
+        let text = show_duration(timeout?);
+        Some((key.to_owned(), Value::String(text)))
+    });
+    let timeouts: Table = timeouts.collect();
+    if let Some(bits) = ipvs.conn_tab_bits {
+        keys = keys.set("conn_tab_bits", i64::from(bits));
+    }
+    if !timeouts.is_empty() {
+        keys = keys.set("timeouts", timeouts);
+    }
+    let sysctls = PARAMETERS.iter().filter_map(|parameter| {
+        let value = match ipvs.sysctls.get(parameter.name)? {
+            Some(text) => to_toml(parameter.kind, text),
+            None => Value::String(KEEP.to_owned()),
+        };
+        Some((parameter.name.to_owned(), value))
+    });
+    keys = keys.set("sysctl", sysctls.collect::<Table>());
+    if let Some(sync) = &ipvs.sync {
+        keys = keys.set("sync", self::sync(sync));
+    }
+    keys.0
+}
+
+fn sync(sync: &Sync) -> Table {
+    let keys = match &sync.role {
+        SyncRole::Follow(name) => Keys::default().set_text("vrrp", name),
+        SyncRole::Both => Keys::default().set("role", "both"),
+    };
+    let daemon = &sync.daemon;
+    let keys = keys
+        .set_text("interface", &daemon.interface)
+        .set("id", i64::from(daemon.sync_id))
+        .set_text("group", daemon.group)
+        .set("port", i64::from(daemon.port))
+        .set("ttl", i64::from(daemon.ttl));
+    match daemon.max_len {
+        Some(length) => keys.set("maxlen", i64::from(length)).0,
+        None => keys.0,
+    }
+}
+
 fn vrrp(name: &str, instance: &VrrpInstance) -> Table {
     let settings = &instance.settings;
     let keys = Keys::default()
@@ -111,42 +160,90 @@ fn shortest(prefixed: &Prefixed) -> String {
 }
 
 fn virtual_server(id: &VirtualServerId, server: &VirtualServer) -> Table {
+    let settings = &server.settings;
     let keys = match id {
         VirtualServerId::Address { protocol, address } => Keys::default()
             .set_text("address", address)
             .set_text("protocol", protocol),
-        VirtualServerId::Fwmark { mark, .. } => {
-            Keys::default().set("fwmark", i64::from(mark.get()))
-        }
+        VirtualServerId::Fwmark { family, mark } => Keys::default()
+            .set("fwmark", i64::from(mark.get()))
+            .set("family", family_name(*family)),
     };
+    let mut keys = keys.set_text("scheduler", settings.scheduler);
+    let flags: Vec<_> = settings.scheduler_flags.set(settings.scheduler).collect();
+    if !flags.is_empty() {
+        keys = keys.set("scheduler_flags", flags);
+    }
+    if settings.one_packet {
+        keys = keys.set("one_packet", true);
+    }
     let first = server.real_servers.values().next();
-    let forwarding = first.map(|server| server.settings.forwarding.to_string());
-    let mut keys = keys.set_text("scheduler", server.settings.scheduler);
-    if let Some(forwarding) = forwarding {
-        keys = keys.set("forwarding", forwarding);
+    let outer = first.map(|server| server.settings.forwarding);
+    if let Some(outer) = outer {
+        keys = forwarding(keys, outer);
     }
-    if let Some(persistence) = server.settings.persistence {
-        keys = keys.set_text("persistence", show_duration(persistence.timeout));
+    if let Some(persistence) = settings.persistence {
+        keys = keys
+            .set_text("persistence", show_duration(persistence.timeout))
+            .set("persistence_prefix", i64::from(persistence.prefix_len));
+        if let Some(engine) = persistence.engine {
+            keys = keys.set_text("persistence_engine", engine);
+        }
     }
-    let pool: Vec<_> = server
-        .real_servers
-        .iter()
-        .map(|(id, rs)| real_server(id, rs))
-        .collect();
+    let pool = server.real_servers.iter();
+    let pool: Vec<_> = pool.map(|(id, rs)| real_server(id, rs, outer)).collect();
     keys.set("real_server", pool).0
 }
 
-fn real_server(id: &RealServerId, server: &RealServer) -> Table {
+fn family_name(family: Family) -> &'static str {
+    match family {
+        Family::Ipv4 => "ipv4",
+        Family::Ipv6 => "ipv6",
+    }
+}
+
+fn forwarding(keys: Keys, forwarding: Forwarding) -> Keys {
+    let keys = keys.set("forwarding", forwarding.method());
+    let tunnel = match forwarding {
+        Forwarding::Tunnel(Tunnel::Ipip) => Keys::default().set("type", "ipip"),
+        Forwarding::Tunnel(Tunnel::Gue { port, checksum }) => Keys::default()
+            .set("type", "gue")
+            .set("port", i64::from(port.get()))
+            .set_text("checksum", checksum),
+        Forwarding::Tunnel(Tunnel::Gre { checksum }) => {
+            let checksum = if checksum {
+                Checksum::Plain
+            } else {
+                Checksum::None
+            };
+            Keys::default()
+                .set("type", "gre")
+                .set_text("checksum", checksum)
+        }
+        // No file yields one.
+        Forwarding::Tunnel(Tunnel::Other(_)) => return keys,
+        Forwarding::DirectRoute | Forwarding::Nat | Forwarding::Local => return keys,
+    };
+    keys.set("tunnel", tunnel.0)
+}
+
+/// `outer`: the virtual server's forwarding, which need not be repeated.
+fn real_server(id: &RealServerId, server: &RealServer, outer: Option<Forwarding>) -> Table {
     let address = if id.port() == 0 {
         id.ip().to_string()
     } else {
         id.to_string()
     };
-    Keys::default()
+    let settings = &server.settings;
+    let mut keys = Keys::default()
         .set("address", address)
-        .set("weight", i64::from(server.settings.weight.get()))
-        .set("check", check(server.check.as_ref(), Some(*id)))
-        .0
+        .set("weight", i64::from(settings.weight.get()))
+        .set("upper_threshold", i64::from(settings.upper_threshold))
+        .set("lower_threshold", i64::from(settings.lower_threshold));
+    if outer != Some(settings.forwarding) {
+        keys = forwarding(keys, settings.forwarding);
+    }
+    keys.set("check", check(server.check.as_ref(), Some(*id))).0
 }
 
 /// `server`: the real server whose own address need not be written.

@@ -216,7 +216,7 @@ fn contradictions_are_refused_with_the_place_they_contradict() {
         (
             "scheduler = \"wrr\"",
             "fwmark = 7",
-            "an address or a firewall mark, not both",
+            "one of address, addresses and fwmark",
         ),
         (
             "type = \"tcp\"",
@@ -245,36 +245,6 @@ fn two_virtual_routers_cannot_share_interface_and_id_nor_a_name() {
         told.contains("has this virtual router already, line 7"),
         "{told}"
     );
-}
-
-#[test]
-fn a_firewall_mark_takes_bare_addresses_and_wants_to_know_the_port_to_check() {
-    let text = "[[virtual_server]]\nfwmark = 7\nreal_servers = ['10.0.0.1']\ncheck = { port = 80 }";
-    let config = director(text).unwrap();
-    let (id, server) = config.virtual_servers.first_key_value().unwrap();
-    assert_eq!(id.to_string(), "fwmark 7");
-    assert_eq!(
-        server.real_servers.first_key_value().unwrap().0.to_string(),
-        "10.0.0.1:0"
-    );
-    let told = refused("[[virtual_server]]\nfwmark = 7\nreal_servers = ['10.0.0.1']");
-    assert!(told.contains("check.port"), "{told}");
-}
-
-#[test]
-fn a_udp_server_gets_no_check_that_does_not_fit_it() {
-    let text = "[[virtual_server]]\naddress = '10.0.0.9:53'\nprotocol = 'udp'\n\
-                real_servers = ['10.0.0.1']";
-    assert!(refused(text).contains("name a check"), "{}", refused(text));
-    assert!(director(&format!("{text}\ncheck = {{ type = 'none' }}")).is_ok());
-}
-
-#[test]
-fn nat_maps_ports_and_is_what_needs_forwarding() {
-    let text = "[[virtual_server]]\naddress = '10.0.0.9:80'\nforwarding = 'nat'\n\
-                real_servers = ['10.1.0.1:8080']";
-    assert!(director(text).unwrap().needs_ip_forward());
-    assert!(!director(SITE).unwrap().needs_ip_forward());
 }
 
 #[test]
@@ -328,17 +298,23 @@ fn the_shipped_files_are_good_with_and_without_what_is_commented_out() {
     for name in ["director.toml", "realserver.toml"] {
         let (path, text) = shipped(name);
         super::File::read(&path).unwrap();
-        let key = |line: &str| {
+        // The examples are whole tables; above them stands what has a default.
+        let examples = text.find("# Other virtual servers").unwrap_or(text.len());
+        let (above, examples) = text.split_at(examples);
+        let key = |line: &str, in_examples: bool| {
             let rest = line.strip_prefix("# ")?;
+            if rest.starts_with('[') {
+                return Some(rest.to_owned());
+            }
             let (key, _) = rest.split_once(" = ")?;
             let plain = key
                 .bytes()
                 .all(|byte| byte.is_ascii_lowercase() || byte == b'_');
-            (plain && key != "real_servers").then(|| rest.to_owned())
+            (plain && (in_examples || key != "real_servers")).then(|| rest.to_owned())
         };
-        let lines = text
-            .lines()
-            .map(|line| key(line).unwrap_or_else(|| line.to_owned()));
+        let above = above.lines().map(|line| (line, false));
+        let lines = above.chain(examples.lines().map(|line| (line, true)));
+        let lines = lines.map(|(line, of)| key(line, of).unwrap_or_else(|| line.to_owned()));
         let text = lines
             .collect::<Vec<_>>()
             .join("\n")

@@ -21,6 +21,8 @@ const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
 /// Longest interface name: `IFNAMSIZ` of `<linux/if.h>` less its NUL.
 const LONGEST_INTERFACE_NAME: usize = 15;
 
+const NAME_INTERFACE: &str = "name the interface of the VIP's network, as `ip -br link` lists it";
+
 /// Reads every virtual router, and what only shows when they are seen together.
 pub(super) fn read(
     document: &mut Document<'_>,
@@ -97,15 +99,22 @@ fn instance(
 }
 
 fn interface(document: &mut Document<'_>, raw: &raw::Vrrp, table: &Range<usize>) -> Option<String> {
-    let mend = "name the interface of the VIP's network, as `ip -br link` lists it";
-    let interface = document.require(table, raw.interface.as_ref(), "interface", mend)?;
+    let interface = document.require(table, raw.interface.as_ref(), "interface", NAME_INTERFACE)?;
+    interface_name(document, interface)
+}
+
+/// The name of an interface, which need not be there yet.
+pub(super) fn interface_name(
+    document: &mut Document<'_>,
+    interface: &Spanned<String>,
+) -> Option<String> {
     let name = interface.get_ref();
     let legal = (1..=LONGEST_INTERFACE_NAME).contains(&name.len())
         && name
             .bytes()
             .all(|byte| byte.is_ascii_graphic() && byte != b'/');
     let legal = legal.then(|| name.clone()).ok_or("not an interface name");
-    document.accept(&interface.span(), legal, mend)
+    document.accept(&interface.span(), legal, NAME_INTERFACE)
 }
 
 fn version(document: &mut Document<'_>, raw: &raw::Vrrp) -> Option<Version> {

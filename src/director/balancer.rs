@@ -14,8 +14,8 @@ use tracing::{error, info};
 
 use super::reconcile::{Reconciler, Report};
 use crate::ipvs::client::{self, Client};
-use crate::ipvs::kernel::KernelTable;
 use crate::ipvs::table::Table;
+use crate::status::text::chain;
 use crate::sys::clock;
 use crate::sys::state_file;
 
@@ -58,13 +58,13 @@ pub(super) struct Balancer {
 }
 
 impl Balancer {
-    /// Opens IPVS and starts the thread. Also returns the table as it is now.
-    pub(super) fn start(state_file: PathBuf) -> Result<(Self, Arc<KernelTable>), StartError> {
+    /// Opens IPVS and starts the thread, whose first report has the table as it
+    /// is now.
+    pub(super) fn start(state_file: PathBuf) -> Result<Self, StartError> {
         let mut client = Client::open()?;
         let mut reconciler = Reconciler::new(state_file)?;
-        let kernel = Arc::new(client.dump()?);
         reconciler.report.info = Some(client.info()?);
-        reconciler.report.kernel = Arc::clone(&kernel);
+        reconciler.report.kernel = Arc::new(client.dump()?);
         let (wanted, wanted_rx) = watch::channel(Wanted::default());
         let (report_tx, report) = watch::channel(Arc::new(reconciler.report.clone()));
         let runtime = Builder::new_current_thread().enable_time().build()?;
@@ -78,14 +78,11 @@ impl Balancer {
                 };
                 runtime.block_on(worker.run(wanted_rx));
             })?;
-        Ok((
-            Self {
-                wanted,
-                report,
-                thread,
-            },
-            kernel,
-        ))
+        Ok(Self {
+            wanted,
+            report,
+            thread,
+        })
     }
 
     /// Replaces the wanted table and returns its generation. The thread jumps
@@ -154,9 +151,12 @@ impl Worker {
             self.reconnect();
         }
         if let Some(client) = &mut self.client
-            && let Err(error) = self.reconciler.pass(client, table, wanted.generation)
+            && self
+                .reconciler
+                .pass(client, table, wanted.generation)
+                .is_err()
         {
-            error!(%error, "cannot hold the IPVS table to what is wanted");
+            // It has said why.
             self.client = None;
             self.reconciler.report.info = None;
         }
@@ -172,7 +172,7 @@ impl Worker {
                 self.reconciler.report.info = Some(version);
                 self.client = Some(client);
             }
-            Err(error) => self.reconciler.report.error = Some(error.to_string()),
+            Err(error) => self.reconciler.report.error = Some(chain(&error)),
         }
     }
 }

@@ -1,5 +1,8 @@
 //! The task that knows every part of the director and tells them what is wanted.
 
+mod whole;
+
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,17 +14,20 @@ use tracing::{error, info};
 
 use super::api::Ask;
 use super::balancer::Balancer;
-use super::forwarding::IpForward;
 use super::reconcile::Report;
+use super::settings::Settings;
+use super::summary::Summary;
+use super::sysctls::{self, Sysctls};
 use super::vips::{self, VipsHandle};
 use super::vrrp::{self, Command, VrrpHandle};
-use super::{Error, snapshot};
+use super::{Error, preflight, snapshot};
 use crate::config::director::{DirectorConfig, OnStop, RealServer};
 use crate::health::Check;
 use crate::health::checks::Origin;
 use crate::health::runner::{self, Changes, Runner};
 use crate::health::verdict::State;
 use crate::ipvs::table::Table;
+use crate::lvs::{VirtualServerId, Weight};
 use crate::pool::{self, Inherited, Standing};
 use crate::status::director as status;
 use crate::status::text::chain;
@@ -50,17 +56,23 @@ pub(super) struct Core {
     loaded: Timestamp,
     /// Why the newest file was refused.
     refused: Option<String>,
-    ip_forward: IpForward,
+    sysctls: Sysctls,
     checks: Runner,
     changes: Changes,
     inherited: Inherited,
     /// None until a configuration has virtual servers.
     balancer: Option<Balancer>,
+    /// As the balancer.
+    settings: Option<Settings>,
+    /// Virtual servers that must not be in the table now.
+    held_back: BTreeSet<VirtualServerId>,
     /// The generation of the newest wanted table.
     generation: u64,
     vrrp: VrrpHandle,
     vips: VipsHandle,
     ready: bool,
+    /// The line that systemd was told last.
+    told: String,
 }
 
 impl Core {
@@ -73,8 +85,9 @@ impl Core {
         path: PathBuf,
         runtime_dir: &Path,
     ) -> Result<Self, Error> {
+        preflight::check(&config, None)?;
         let vrrp = vrrp::spawn().map_err(Error::Vrrp)?;
-        let vips = vips::spawn(runtime_dir.to_owned(), &vrrp)?;
+        let vips = vips::spawn(runtime_dir, &vrrp)?;
         let (checks, changes) = runner::spawn(u64::from(std::process::id()));
         let now = clock::wall();
         let mut core = Self {
@@ -83,15 +96,18 @@ impl Core {
             started: now,
             loaded: now,
             refused: None,
-            ip_forward: IpForward::new(runtime_dir.join("director-sysctl.json")),
+            sysctls: Sysctls::new(runtime_dir.join("director-sysctl.json")),
             checks,
             changes,
             inherited: Inherited::new(),
             balancer: None,
+            settings: None,
+            held_back: BTreeSet::new(),
             generation: 0,
             vrrp,
             vips,
             ready: false,
+            told: String::new(),
             config,
         };
         match core.apply() {
@@ -122,6 +138,7 @@ impl Core {
                     Signal::Reload => self.reload(),
                 },
                 Some(_) = self.changes.next() => self.rebalance(),
+                Ok(()) = self.vrrp.status.changed() => self.follow_vrrp(),
                 Some(ask) = asks.recv() => {
                     // Whoever asked may have gone away.
                     let _ = ask.send(Box::new(self.snapshot()));
@@ -129,7 +146,11 @@ impl Core {
                 _ = readiness.tick(), if !self.ready => self.call_ready_if_checked(),
                 () = &mut first_checks, if !self.ready => self.call_ready(),
                 _ = look_after.tick() => match self.failed_thread() {
-                    None => systemd::alive(),
+                    None => {
+                        self.look_after();
+                        systemd::alive();
+                        self.tell_systemd();
+                    }
                     Some(thread) => break Err(Error::Thread(thread)),
                 },
             }
@@ -145,14 +166,20 @@ impl Core {
     ///
     /// IPVS comes first, so that a VIP never comes before the table that serves it.
     fn apply(&mut self) -> Result<(), Error> {
-        self.ip_forward.set(self.config.needs_ip_forward())?;
-        if self.balancer.is_none() && !self.config.virtual_servers.is_empty() {
-            let file = self.runtime_dir.join("director-ipvs.json");
-            let (balancer, kernel) = Balancer::start(file)?;
-            self.inherited = pool::inherited(&self.config.virtual_servers, &kernel.table());
-            self.balancer = Some(balancer);
+        let file = self.runtime_dir.join("director-ipvs.json");
+        // The file is there if an earlier run left virtual servers behind.
+        let needed = !self.config.virtual_servers.is_empty() || file.exists();
+        if self.balancer.is_none() && needed {
+            self.balancer = Some(Balancer::start(file)?);
+        }
+        self.sysctls.hold(&sysctls::wanted(&self.config))?;
+        self.apply_settings()?;
+        if let Some(balancer) = &self.balancer {
+            let kernel = balancer.report().borrow().kernel.table();
+            self.inherited = pool::inherited(&self.config.virtual_servers, &kernel);
         }
         self.checks.configure(self.wanted_checks());
+        self.held_back = self.to_hold_back();
         self.rebalance();
         self.vrrp
             .commands
@@ -170,9 +197,10 @@ impl Core {
                 .map(move |(rip, real_server)| (*id, *rip, real_server))
         });
         let checks = servers.filter_map(|(id, rip, real_server)| {
-            let origin = match self.inherited.contains_key(&(id, rip)) {
-                true => Origin::Adopted,
-                false => Origin::New,
+            // Weight 0 may be what is left of a server that died.
+            let origin = match self.inherited.get(&(id, rip)) {
+                Some(entry) if entry.weight > Weight::ZERO => Origin::Adopted,
+                _ => Origin::New,
             };
             Some((real_server.check.clone()?, origin))
         });
@@ -187,9 +215,11 @@ impl Core {
     }
 
     fn desired(&self) -> Table {
-        pool::desired(&self.config.virtual_servers, &self.inherited, |server| {
+        let mut table = pool::desired(&self.config.virtual_servers, &self.inherited, |server| {
             self.standing(server)
-        })
+        });
+        table.retain(|id, _| !self.held_back.contains(id));
+        table
     }
 
     fn standing(&self, server: &RealServer) -> Standing {
@@ -213,6 +243,15 @@ impl Core {
         systemd::reloading();
         let outcome = DirectorConfig::read(&self.path).map_err(|error| error.to_string());
         let outcome = outcome.and_then(|config| {
+            if config.http_listen != self.config.http_listen {
+                return Err(format!(
+                    "{}: http.listen cannot change while lvsd runs\n    \
+                     restart lvsd, or leave it at {}",
+                    self.path.display(),
+                    self.config.http_listen
+                ));
+            }
+            self.preflight(&config)?;
             let previous = std::mem::replace(&mut self.config, config);
             self.apply().map_err(|error| {
                 self.config = previous;
@@ -237,7 +276,18 @@ impl Core {
                 self.refused = Some(refused);
             }
         }
-        systemd::ready(&self.summary());
+        self.told = self.summary();
+        systemd::ready(&self.told);
+    }
+
+    /// Refuses what this kernel cannot do, with the way out.
+    fn preflight(&self, config: &DirectorConfig) -> Result<(), String> {
+        let report = self.balancer.as_ref().map(Balancer::report);
+        let seen = report.map(|report| Arc::clone(&report.borrow().kernel));
+        preflight::check(config, seen.as_deref()).map_err(|error| {
+            let mend = error.mend().unwrap_or_default();
+            format!("{}: {}\n    {mend}", self.path.display(), chain(&error))
+        })
     }
 
     /// Ready as soon as the kernel holds what the first checks found.
@@ -260,16 +310,38 @@ impl Core {
     fn call_ready(&mut self) {
         self.ready = true;
         info!(router_id = self.config.router_id, file = %self.path.display(), "director is ready");
-        systemd::ready(&self.summary());
+        self.told = self.summary();
+        systemd::ready(&self.told);
+    }
+
+    /// Tells systemd when its line is no longer true.
+    fn tell_systemd(&mut self) {
+        let line = self.summary();
+        if line != self.told {
+            systemd::status(&line);
+            self.told = line;
+        }
     }
 
     /// The line of `systemctl status`.
     fn summary(&self) -> String {
-        format!(
-            "{} virtual routers, {} virtual servers; ask `lvsd status`",
-            self.config.vrrp.len(),
-            self.config.virtual_servers.len()
-        )
+        let pools = self.config.virtual_servers.values();
+        let servers = pools.flat_map(|server| server.real_servers.values());
+        let (mut up, mut real_servers) = (0, 0);
+        for server in servers {
+            real_servers += 1;
+            up += usize::from(self.standing(server) == Standing::Up);
+        }
+        let vrrp = self.vrrp.status.borrow();
+        let routers = vrrp.instances.iter();
+        let routers = routers.map(|(name, router)| (name.clone(), router.state.to_string()));
+        Summary {
+            routers: routers.collect(),
+            up,
+            real_servers,
+            refused: self.refused.is_some(),
+        }
+        .line()
     }
 
     fn failed_thread(&self) -> Option<&'static str> {
@@ -279,6 +351,8 @@ impl Core {
             Some("VIP")
         } else if self.balancer.as_ref().is_some_and(Balancer::is_finished) {
             Some("IPVS")
+        } else if self.settings.as_ref().is_some_and(Settings::is_finished) {
+            Some("IPVS settings")
         } else {
             None
         }
@@ -306,21 +380,30 @@ impl Core {
                 refused: self.refused.clone(),
             },
             vrrp: routers
-                .map(|(name, router)| router.describe(name, vips.problems_of(router)))
+                .map(|(name, router)| {
+                    let conflicts = vips.describe_conflicts_of(router);
+                    router.describe(name, vips.problems_of(router), conflicts)
+                })
                 .collect(),
-            ipvs: snapshot::ipvs(report),
+            vrrp_interfaces: vrrp
+                .interfaces
+                .iter()
+                .map(|(name, interface)| interface.describe(name))
+                .collect(),
+            ipvs: self.ipvs_status(report),
             virtual_servers: snapshot::virtual_servers(
                 &self.config,
                 self.loaded,
                 &self.checks.snapshot(),
                 report,
+                &self.held_back,
             ),
         }
     }
 
-    /// Resigns, gives the addresses back, then the table and the sysctl: the
+    /// Resigns, gives the addresses back, then the table, settings and sysctls: the
     /// next master answers before this host stops forwarding what it has.
-    async fn stop(self, on_stop: OnStop) {
+    async fn stop(mut self, on_stop: OnStop) {
         self.vrrp.commands.send(Command::Shutdown);
         join("VRRP", self.vrrp.join).await;
         self.vips.shutdown();
@@ -332,7 +415,10 @@ impl Core {
             }
             balancer.stop().await;
         }
-        if let Err(error) = self.ip_forward.set(false) {
+        if let Some(settings) = self.settings {
+            settings.stop().await;
+        }
+        if let Err(error) = self.sysctls.hold(&sysctls::Wanted::new()) {
             error!(error = chain(&error), "cannot restore");
         }
     }

@@ -15,9 +15,14 @@
 mod api;
 mod balancer;
 mod core;
-mod forwarding;
+mod local;
+mod module;
+mod preflight;
 mod reconcile;
+mod settings;
 mod snapshot;
+mod summary;
+mod sysctls;
 pub mod vips;
 pub mod vrrp;
 
@@ -49,15 +54,21 @@ pub enum Error {
     /// The IPVS thread could not start.
     #[error(transparent)]
     Ipvs(#[from] balancer::StartError),
+    /// The kernel cannot do what is configured.
+    #[error(transparent)]
+    Preflight(#[from] preflight::Error),
     /// VRRP could not start.
     #[error("cannot start the VRRP thread")]
     Vrrp(#[source] std::io::Error),
     /// The keeper of the VIPs could not start.
     #[error(transparent)]
     Vips(#[from] vips::Error),
-    /// `net.ipv4.ip_forward` could not be set.
+    /// A kernel parameter that nothing works without could not be set.
     #[error(transparent)]
-    Forwarding(#[from] forwarding::Error),
+    Sysctls(#[from] sysctls::Error),
+    /// The thread of IPVS settings could not start.
+    #[error(transparent)]
+    Settings(#[from] settings::StartError),
     /// Signals could not be taken over.
     #[error("cannot listen for signals")]
     Signals(#[source] std::io::Error),
@@ -73,7 +84,21 @@ impl Error {
             Self::RuntimeDir { .. } => {
                 Some("run as root, or name another place with --runtime-dir".to_owned())
             }
-            Self::Ipvs(balancer::StartError::Kernel(error)) => error.hint().map(str::to_owned),
+            Self::Preflight(error) => error.mend(),
+            Self::Ipvs(balancer::StartError::Kernel(error))
+            | Self::Settings(settings::StartError::Kernel(error)) => {
+                error.hint().map(str::to_owned)
+            }
+            Self::Vips(vips::Error::Announce(_)) => {
+                Some("run as root, or with CAP_NET_RAW and CAP_NET_ADMIN".to_owned())
+            }
+            Self::Vips(vips::Error::Elsewhere { there, .. }) => Some(format!(
+                "take it off there: ip address del {} dev {}",
+                there.address, there.interface
+            )),
+            Self::Sysctls(sysctls::Error::Sysctl { key, value, .. }) => Some(format!(
+                "run as root, or set it before: sysctl -w {key}={value}"
+            )),
             _ => None,
         }
     }
@@ -108,6 +133,7 @@ pub async fn run(config: DirectorConfig, path: PathBuf, runtime_dir: PathBuf) ->
             async move { drop(stopped.changed().await) },
         ))
     };
+    vips::refuse_held_elsewhere(&config.vrrp, &runtime_dir).await?;
     let core = Core::start(config, path, &runtime_dir).await?;
     let servers = [serve(socket.into()), serve(port.into())];
     let outcome = core.run(signals, asks).await;

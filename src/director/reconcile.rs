@@ -6,13 +6,14 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::ipvs::client::{Client, Refusal};
 use crate::ipvs::kernel::{Info, KernelTable};
 use crate::ipvs::plan::{Op, plan};
 use crate::ipvs::table::Table;
 use crate::lvs::VirtualServerId;
+use crate::status::text::chain;
 use crate::sys::clock;
 use crate::sys::state_file::{self, StateFile};
 
@@ -24,16 +25,21 @@ const MOST_LOGGED: usize = 20;
 
 /// The kernel's side: [`Client`], or a model of it in tests.
 pub(super) trait Kernel {
-    /// Reads the virtual servers, and the real servers of those that are wanted:
-    /// whatever pool an unwanted one has goes with it.
-    fn dump(&mut self, wanted: &Table) -> Result<KernelTable, crate::ipvs::client::Error>;
+    /// Reads the virtual servers, and the real servers of those that are picked.
+    fn dump(
+        &mut self,
+        picks: impl Fn(&VirtualServerId) -> bool,
+    ) -> Result<KernelTable, crate::ipvs::client::Error>;
     /// Performs the ops, and tells those that the kernel refused.
     fn apply(&mut self, ops: &[Op]) -> Result<Vec<Refusal>, crate::ipvs::client::Error>;
 }
 
 impl Kernel for Client {
-    fn dump(&mut self, wanted: &Table) -> Result<KernelTable, crate::ipvs::client::Error> {
-        self.dump_with_pools(|id| wanted.contains_key(id))
+    fn dump(
+        &mut self,
+        picks: impl Fn(&VirtualServerId) -> bool,
+    ) -> Result<KernelTable, crate::ipvs::client::Error> {
+        self.dump_with_pools(picks)
     }
 
     fn apply(&mut self, ops: &[Op]) -> Result<Vec<Refusal>, crate::ipvs::client::Error> {
@@ -57,10 +63,10 @@ pub(super) struct Report {
     pub generation: u64,
     /// Which IPVS; none while there is no connection.
     pub info: Option<Info>,
-    /// The table as it was read last: with virtual servers that are not wanted,
-    /// such as other people's, but without their pools.
+    /// The table as it was read or changed last, other people's virtual servers
+    /// included.
     pub kernel: Arc<KernelTable>,
-    /// Ops sent since the start.
+    /// Ops sent since the start; one that is tried again and again counts once.
     pub operations: u64,
     /// Ops among them that undid what somebody else had done.
     pub repaired: u64,
@@ -77,6 +83,8 @@ pub(super) struct Reconciler {
     file: StateFile<BTreeSet<VirtualServerId>>,
     /// The generation that the kernel held at the end of the last pass.
     settled: Option<u64>,
+    /// What the kernel refused in the last pass.
+    refused: Vec<Refusal>,
     pub(super) report: Report,
 }
 
@@ -89,6 +97,7 @@ impl Reconciler {
             owned,
             file,
             settled: None,
+            refused: Vec::new(),
             report: Report::default(),
         })
     }
@@ -104,7 +113,16 @@ impl Reconciler {
         generation: u64,
     ) -> Result<(), Error> {
         let outcome = self.attempt(kernel, wanted, generation);
-        self.report.error = outcome.as_ref().err().map(ToString::to_string);
+        let error = outcome.as_ref().err().map(|error| chain(error));
+        if let Some(error) = &error
+            && self.report.error.as_ref() != Some(error)
+        {
+            error!(
+                error,
+                "cannot hold the IPVS table to what is wanted, trying on"
+            );
+        }
+        self.report.error = error;
         outcome
     }
 
@@ -116,19 +134,23 @@ impl Reconciler {
     ) -> Result<(), Error> {
         self.own(wanted)?;
         for _ in 0..MOST_ATTEMPTS {
-            let dump = kernel.dump(wanted)?;
+            // What is to go goes with its pool, whatever is in it.
+            let goes = |id: &VirtualServerId| self.owned.contains(id) && !wanted.contains_key(id);
+            let dump = kernel.dump(|id| !goes(id))?;
             let mut actual = dump.table();
             actual.retain(|id, _| self.owned.contains(id));
             self.report.kernel = Arc::new(dump);
             let ops = plan(wanted, &actual);
             if ops.is_empty() {
-                self.report.refused.clear();
+                self.refuse(&[]);
                 break;
             }
-            let repair = self.settled == Some(generation) && self.report.refused.is_empty();
-            self.log(&ops, repair);
+            let news = self.news(&ops);
+            let repair = self.settled == Some(generation);
+            log(&news, repair);
             let refusals = self.change(kernel, &ops)?;
-            let done = (ops.len() - refusals.len()) as u64;
+            let done = news.iter().filter(|op| !is_refused(op, &refusals)).count() as u64;
+            self.report.operations += news.len() as u64;
             self.report.repaired += if repair { done } else { 0 };
             // A refusal that only says that the dump was old ends with the next one.
             let (stale, refused): (Vec<_>, Vec<_>) =
@@ -144,6 +166,26 @@ impl Reconciler {
         self.report.generation = generation;
         self.settled = Some(generation);
         self.disown(wanted)
+    }
+
+    /// Applies the ops and brings the report up to them. Reading a large table takes
+    /// longer than writing it, and the next pass reads it anyway.
+    fn change(&mut self, kernel: &mut impl Kernel, ops: &[Op]) -> Result<Vec<Refusal>, Error> {
+        let sent_at = clock::now();
+        let refusals = kernel.apply(ops)?;
+        let took = clock::now() - sent_at;
+        if refusals.len() < ops.len() {
+            info!(ops = ops.len(), ?took, "IPVS table changed");
+        }
+        let table = Arc::make_mut(&mut self.report.kernel);
+        let mut refused = refusals.iter().peekable();
+        for op in ops {
+            // Refusals come in the order of their ops.
+            if refused.next_if(|refusal| refusal.op == *op).is_none() {
+                table.note(op);
+            }
+        }
+        Ok(refusals)
     }
 
     /// Remembers what is about to be added, before it is.
@@ -168,46 +210,44 @@ impl Reconciler {
         Ok(())
     }
 
-    /// Applies the ops and brings the report up to them. Reading a large table takes
-    /// longer than writing it, and the next pass reads it anyway.
-    fn change(&mut self, kernel: &mut impl Kernel, ops: &[Op]) -> Result<Vec<Refusal>, Error> {
-        let sent_at = clock::now();
-        let refusals = kernel.apply(ops)?;
-        let took = clock::now() - sent_at;
-        if refusals.len() < ops.len() {
-            info!(ops = ops.len(), ?took, "IPVS table changed");
-        }
-        self.report.operations += ops.len() as u64;
-        let table = Arc::make_mut(&mut self.report.kernel);
-        let mut refused = refusals.iter().peekable();
-        for op in ops {
-            // Refusals come in the order of their ops.
-            if refused.next_if(|refusal| refusal.op == *op).is_none() {
-                table.note(op);
-            }
-        }
-        Ok(refusals)
+    /// The ops that are not just another try of what was refused before.
+    fn news(&self, ops: &[Op]) -> Vec<Op> {
+        let tried_before = |op: &Op| is_refused(op, &self.refused);
+        ops.iter().filter(|op| !tried_before(op)).copied().collect()
     }
 
     /// Tells each refusal once, as long as it lasts.
     fn refuse(&mut self, refusals: &[Refusal]) {
-        let refused: Vec<_> = refusals.iter().map(ToString::to_string).collect();
-        for refusal in refused
-            .iter()
-            .filter(|refusal| !self.report.refused.contains(refusal))
-        {
-            warn!(%refusal, "the kernel refused a change of the IPVS table");
-        }
-        self.report.refused = refused;
-    }
-
-    fn log(&self, ops: &[Op], repair: bool) {
-        for op in ops.iter().take(MOST_LOGGED) {
-            if repair {
-                warn!(%op, "somebody else changed the IPVS table: repairing");
-            } else if self.report.refused.is_empty() {
-                info!(%op, "IPVS");
+        for refusal in refusals {
+            if !self.refused.contains(refusal) {
+                warn!(%refusal, "the kernel refused a change of the IPVS table");
             }
+        }
+        if refusals.is_empty() && !self.refused.is_empty() {
+            info!("the kernel refuses nothing any more");
+        }
+        self.refused = refusals.to_vec();
+        self.report.refused = refusals.iter().map(ToString::to_string).collect();
+    }
+}
+
+/// Whether it was refused, itself or with the virtual server it belongs to.
+fn is_refused(op: &Op, refusals: &[Refusal]) -> bool {
+    refusals.iter().any(|refusal| {
+        let whole = matches!(refusal.op, Op::AddVirtualServer(..));
+        refusal.op == *op
+            || (whole
+                && matches!(op, Op::AddRealServer(..))
+                && refusal.op.virtual_server() == op.virtual_server())
+    })
+}
+
+fn log(ops: &[Op], repair: bool) {
+    for op in ops.iter().take(MOST_LOGGED) {
+        if repair {
+            warn!(%op, "somebody else changed the IPVS table: repairing");
+        } else {
+            info!(%op, "IPVS");
         }
     }
 }

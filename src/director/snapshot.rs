@@ -1,15 +1,18 @@
 //! One snapshot of everything, from what each part tells of itself.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::net::SocketAddr;
 
 use crate::config::director::{self as config, DirectorConfig};
 use crate::health::Check;
 use crate::health::checks::CheckStatus;
-use crate::ipvs::kernel::{Counters, KernelRealServer, KernelVirtualServer, Rates};
+use crate::ipvs::daemon::{Daemon, Role};
+use crate::ipvs::kernel::{self, Counters, KernelRealServer, KernelVirtualServer, Rates};
 use crate::lvs::{RealServerId, VirtualServerId};
 use crate::status::director as status;
 
 use super::reconcile::Report;
+use super::{settings, sysctls};
 
 /// The virtual servers of the configuration, with what checks and kernel say.
 pub(super) fn virtual_servers(
@@ -17,6 +20,7 @@ pub(super) fn virtual_servers(
     loaded: jiff::Timestamp,
     checks: &[CheckStatus],
     report: Option<&Report>,
+    held_back: &BTreeSet<VirtualServerId>,
 ) -> Vec<status::VirtualServer> {
     let checks: HashMap<&Check, &CheckStatus> = checks
         .iter()
@@ -32,11 +36,19 @@ pub(super) fn virtual_servers(
                 .and_then(|check| checks.get(check).copied());
             self::real_server(rip, real_server, check, entry, loaded)
         });
+        let settings = &server.settings;
+        let flags = settings.scheduler_flags.set(settings.scheduler);
+        let persistence = settings.persistence;
         status::VirtualServer {
             id: *id,
-            scheduler: server.settings.scheduler.to_string(),
-            persistence_s: server.settings.persistence.map(|p| p.timeout.as_secs()),
+            scheduler: settings.scheduler.to_string(),
+            scheduler_flags: flags.map(str::to_owned).collect(),
+            one_packet: settings.one_packet,
+            persistence_s: persistence.map(|p| p.timeout.as_secs()),
+            persistence_prefix: persistence.map(|p| p.prefix_len),
+            persistence_engine: persistence.and_then(|p| p.engine).map(|e| e.to_string()),
             in_kernel: kernel.is_some(),
+            held_back: held_back.contains(id),
             traffic: kernel.map(KernelVirtualServer::traffic).unwrap_or_default(),
             real_servers: real_servers.collect(),
         }
@@ -64,6 +76,8 @@ fn real_server(
     status::RealServer {
         address: *rip,
         forwarding: configured.settings.forwarding.to_string(),
+        upper_threshold: configured.settings.upper_threshold,
+        lower_threshold: configured.settings.lower_threshold,
         configured_weight: configured.settings.weight.get(),
         weight: entry.map(|entry| entry.real_server.weight.get()),
         health: health.to_owned(),
@@ -81,10 +95,17 @@ fn real_server(
 }
 
 /// The connection to the kernel's table.
-pub(super) fn ipvs(report: Option<&Report>) -> status::Ipvs {
+pub(super) fn ipvs(
+    report: Option<&Report>,
+    settings: Option<&settings::Report>,
+    sysctls: &sysctls::Report,
+) -> status::Ipvs {
     let Some(report) = report else {
         return status::Ipvs::default();
     };
+    let problems = settings.iter().flat_map(|settings| &settings.problems);
+    let daemons = settings.iter().flat_map(|settings| &settings.daemons);
+    let sysctl_values = sysctls.values.iter();
     status::Ipvs {
         version: report.info.map(|info| info.version.to_string()),
         connection_table_size: report.info.map_or(0, |info| info.connection_table_size),
@@ -92,6 +113,36 @@ pub(super) fn ipvs(report: Option<&Report>) -> status::Ipvs {
         repaired: report.repaired,
         error: report.error.clone(),
         refused: report.refused.clone(),
+        timeouts: settings
+            .and_then(|settings| settings.timeouts)
+            .map(timeouts),
+        sync: daemons
+            .map(|(role, daemon)| sync_daemon(*role, daemon))
+            .collect(),
+        sysctls: sysctl_values
+            .map(|(key, value)| (key.to_string(), value.clone()))
+            .collect(),
+        problems: problems.chain(sysctls.problems.values()).cloned().collect(),
+        settings_repaired: sysctls.repaired + settings.map_or(0, |settings| settings.repaired),
+    }
+}
+
+fn timeouts(timeouts: kernel::Timeouts) -> status::Timeouts {
+    status::Timeouts {
+        tcp_s: timeouts.tcp.as_secs(),
+        tcp_fin_s: timeouts.tcp_fin.as_secs(),
+        udp_s: timeouts.udp.as_secs(),
+    }
+}
+
+fn sync_daemon(role: Role, daemon: &Daemon) -> status::SyncDaemon {
+    status::SyncDaemon {
+        role: role.to_string(),
+        interface: daemon.interface.clone(),
+        id: daemon.sync_id,
+        group: SocketAddr::new(daemon.group, daemon.port),
+        ttl: daemon.ttl,
+        max_len: daemon.max_len,
     }
 }
 

@@ -21,23 +21,35 @@
 //! addresses in that file are lvsd's: they stay where they are while the virtual
 //! router listens, are adopted if it becomes master, and go as soon as another
 //! master is heard.
+//!
+//! # Who else has a VIP
+//!
+//! Of the addresses it holds it asks the LAN now and then, and tells who else
+//! answers: a real server, or a director that VRRP does not hear. Clients come
+//! first: the claim and its announcements never wait for that.
 
 mod announce;
+mod conflict;
 mod keeper;
 mod link;
+mod log;
 mod plan;
-mod store;
+mod sentry;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use tokio::sync::{Notify, watch};
 
 use super::vrrp::{InstanceStatus, VrrpHandle};
-use crate::sys::rtnetlink;
+use crate::config::director::VrrpInstance;
+use crate::status::director::VipConflict;
+use crate::sys::neighbour::Mac;
+use crate::sys::rtnetlink::{self, Rtnetlink};
+use crate::sys::state_file::{self, StateFile};
 pub use plan::Place;
 
 /// What the keeper did.
@@ -47,6 +59,8 @@ pub struct VipsStatus {
     pub held: BTreeSet<Place>,
     /// The addresses that something is wrong with, and what.
     pub problems: BTreeMap<Place, String>,
+    /// The addresses that others on the LAN say to have as well, and who.
+    pub conflicts: BTreeMap<Place, BTreeSet<Mac>>,
     /// What keeps it from working at all; it tries on.
     pub error: Option<String>,
     /// It has ended, and released what it had added.
@@ -56,14 +70,36 @@ pub struct VipsStatus {
 impl VipsStatus {
     /// What is wrong with the addresses of a virtual router.
     pub fn problems_of(&self, instance: &InstanceStatus) -> Vec<String> {
-        let addresses = self.problems.iter().filter(|(place, _)| {
-            place.interface == instance.interface && instance.addresses.contains(&place.address)
-        });
+        let addresses = self.problems.iter();
+        let addresses = addresses.filter(|(place, _)| is_of(instance, place));
+        let conflicts = self.conflicts_of(instance);
         addresses
             .map(|(_, problem)| problem.clone())
+            .chain(conflicts.map(|(place, mac)| conflict::describe(place, mac)))
             .chain(self.error.clone())
             .collect()
     }
+
+    /// The addresses of a virtual router that others have as well, and who.
+    pub fn describe_conflicts_of(&self, instance: &InstanceStatus) -> Vec<VipConflict> {
+        let conflicts = self.conflicts_of(instance);
+        let described = conflicts.map(|(place, mac)| VipConflict {
+            address: place.address.address,
+            mac: conflict::text(mac),
+        });
+        described.collect()
+    }
+
+    fn conflicts_of(&self, instance: &InstanceStatus) -> impl Iterator<Item = (&Place, Mac)> {
+        let conflicts = self.conflicts.iter();
+        conflicts
+            .filter(|(place, _)| is_of(instance, place))
+            .flat_map(|(place, others)| others.iter().map(move |mac| (place, *mac)))
+    }
+}
+
+fn is_of(instance: &InstanceStatus, place: &Place) -> bool {
+    place.interface == instance.interface && instance.addresses.contains(&place.address)
 }
 
 /// Why the keeper could not start.
@@ -76,11 +112,55 @@ pub enum Error {
     #[error("cannot start the VIP keeper")]
     Netlink(#[source] rtnetlink::Error),
     /// The socket that announcements go through.
-    #[error("cannot open the socket for gratuitous ARP; it needs CAP_NET_RAW")]
+    #[error("cannot open the socket for gratuitous ARP")]
     Announce(#[source] io::Error),
     /// The file of an earlier run.
     #[error(transparent)]
-    Store(#[from] store::Error),
+    StateFile(#[from] state_file::Error),
+    /// A virtual address is on another interface of this host, where it would
+    /// stay when another director is master.
+    #[error(
+        "cannot put {} on {}: this host has it on {} already",
+        place.address.address, place.interface, there.interface
+    )]
+    Elsewhere {
+        /// Where it belongs.
+        place: Place,
+        /// Where it is.
+        there: Place,
+    },
+}
+
+/// Looks for virtual addresses that are on another interface of this host: a
+/// director that cannot hold them must not become master. Needs a tokio runtime.
+///
+/// # Errors
+/// The first such address, or what kept it from looking.
+pub async fn refuse_held_elsewhere(
+    instances: &BTreeMap<String, VrrpInstance>,
+    runtime_dir: &Path,
+) -> Result<(), Error> {
+    let owned = state_file(runtime_dir).load()?;
+    let netlink = Rtnetlink::open().map_err(Error::Netlink)?;
+    let kernel = plan::Kernel {
+        links: netlink.links().await.map_err(Error::Netlink)?,
+        addresses: netlink.addresses().await.map_err(Error::Netlink)?,
+    };
+    let places = instances.values().flat_map(|instance| {
+        instance.addresses.iter().map(|address| Place {
+            interface: instance.interface.clone(),
+            address: *address,
+        })
+    });
+    match plan::held_elsewhere(places, &owned, &kernel) {
+        Some((place, there)) => Err(Error::Elsewhere { place, there }),
+        None => Ok(()),
+    }
+}
+
+/// The addresses that lvsd has added.
+fn state_file(runtime_dir: &Path) -> StateFile<BTreeSet<Place>> {
+    StateFile::new(runtime_dir.join("director-vips.json"))
 }
 
 /// The running VIP keeper.
@@ -102,17 +182,24 @@ impl VipsHandle {
     }
 }
 
+/// The addresses that the director of this runtime directory has on interfaces,
+/// for whoever else on this host must know that they are no stranger's.
+pub fn placed(runtime_dir: &Path) -> BTreeSet<Place> {
+    // A file that cannot be read is the director's to complain about.
+    state_file(runtime_dir).load().unwrap_or_default()
+}
+
 /// Starts the keeper in the network namespace of the caller. `runtime_dir` must
 /// exist.
 ///
 /// It reads the file of an earlier run and tells the VRRP thread of every
 /// interface that a virtual router is configured on.
-pub fn spawn(runtime_dir: PathBuf, vrrp: &VrrpHandle) -> Result<VipsHandle, Error> {
+pub fn spawn(runtime_dir: &Path, vrrp: &VrrpHandle) -> Result<VipsHandle, Error> {
     let (publisher, status) = watch::channel(Arc::default());
     let stop = Arc::new(Notify::new());
     let (ready, started) = std::sync::mpsc::channel();
     let config = keeper::Config {
-        store: store::Store::open(runtime_dir.join("director-vips.json")),
+        store: state_file(runtime_dir),
         vrrp: vrrp.status.clone(),
         commands: vrrp.commands.clone(),
         publisher,

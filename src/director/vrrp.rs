@@ -23,7 +23,8 @@
 
 mod instance;
 mod interface;
-mod log;
+pub(super) mod log;
+mod rejected;
 mod status;
 mod thread;
 
@@ -39,6 +40,7 @@ use tokio::sync::watch;
 use crate::config::director::VrrpInstance;
 use crate::sys::wakeup::Wakeup;
 use crate::vrrp::router::LinkFault;
+pub use rejected::Rejections;
 pub use status::{
     InstanceCounters, InstanceStatus, InterfaceCounters, InterfaceStatus, VrrpStatus,
 };
@@ -110,7 +112,7 @@ pub fn spawn() -> io::Result<VrrpHandle> {
     let wakeup = Wakeup::new()?;
     let (sender, receiver) = mpsc::channel();
     let (publisher, status) = watch::channel(Arc::default());
-    let log = log::spawn()?;
+    let log = log::spawn("lvsd-vrrp-log", log::write_line)?;
     let thread = thread::VrrpThread::new(receiver, wakeup.clone(), publisher, log);
     let join = std::thread::Builder::new()
         .name("lvsd-vrrp".into())
@@ -121,3 +123,6 @@ pub fn spawn() -> io::Result<VrrpHandle> {
         join,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -72,12 +72,6 @@ impl KernelTable {
 pub struct KernelVirtualServer {
     /// What lvsd sets.
     pub settings: Settings,
-    /// Each UDP datagram is scheduled by itself (`ipvsadm --ops`).
-    pub one_packet: bool,
-    /// The flags 1, 2 and 3 of its scheduler (`ipvsadm --sched-flags`).
-    pub scheduler_flags: [bool; 3],
-    /// The persistence engine, such as `sip` (`ipvsadm --pe`).
-    pub persistence_engine: Option<String>,
     /// What went through it since it was added or zeroed.
     pub counters: Counters,
     /// What goes through it now.
@@ -91,9 +85,6 @@ impl KernelVirtualServer {
     pub fn new(settings: Settings) -> Self {
         Self {
             settings,
-            one_packet: false,
-            scheduler_flags: [false; 3],
-            persistence_engine: None,
             counters: Counters::default(),
             rates: Rates::default(),
             real_servers: BTreeMap::new(),

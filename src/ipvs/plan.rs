@@ -5,17 +5,20 @@
 //! one there would be made again at each reconciliation, for ever.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::lvs::{Forwarding, RealServerId, VirtualServerId};
 
-use super::table::{RealServer, Settings, Table, VirtualServer};
+use super::table::{Persistence, RealServer, Settings, Table, VirtualServer};
 
 /// One change to the kernel's table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Op {
     /// Adds a virtual server without real servers.
     AddVirtualServer(VirtualServerId, Settings),
-    /// Edits a virtual server; its real servers and connections stay.
+    /// Edits a virtual server; its real servers and connections stay. Where the
+    /// scheduler changes, the kernel is without one for an RCU grace period (some
+    /// milliseconds), and refuses new connections meanwhile.
     SetVirtualServer(VirtualServerId, Settings),
     /// Adds a real server.
     AddRealServer(VirtualServerId, RealServerId, RealServer),
@@ -183,12 +186,14 @@ fn plan_real_servers(
 /// Whether setting `want` would leave `have` as it is. The kernel counts whole
 /// seconds.
 fn is_settings_of(want: &Settings, have: &Settings) -> bool {
-    let persistence = |settings: &Settings| {
-        settings
-            .persistence
-            .map(|found| (found.timeout.as_secs(), found.prefix_len))
+    let as_kept = |settings: &Settings| Settings {
+        persistence: settings.persistence.map(|found| Persistence {
+            timeout: Duration::from_secs(found.timeout.as_secs()),
+            ..found
+        }),
+        ..*settings
     };
-    want.scheduler == have.scheduler && persistence(want) == persistence(have)
+    as_kept(want) == as_kept(have)
 }
 
 /// Whether setting `want` would leave `have` as it is. The kernel may make

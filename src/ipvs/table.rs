@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use crate::lvs::{Forwarding, RealServerId, Scheduler, VirtualServerId, Weight};
+use crate::lvs::{
+    Family, Forwarding, PersistenceEngine, RealServerId, Scheduler, SchedulerFlags,
+    VirtualServerId, Weight,
+};
 
 /// Virtual servers by identity. Ordered, so that plans and logs come in the
 /// same order each time.
@@ -25,22 +28,48 @@ pub struct VirtualServer {
 pub struct Settings {
     /// How a real server is chosen.
     pub scheduler: Scheduler,
+    /// What the scheduler does differently.
+    pub scheduler_flags: SchedulerFlags,
+    /// Each UDP datagram is scheduled by itself, and no connection is kept.
+    pub one_packet: bool,
     /// Whether a client stays with its real server, and for how long.
     pub persistence: Option<Persistence>,
 }
 
-/// `wrr`, `wrr persistent 60s`, `wrr persistent 60s mask 24`: the mask is left out
-/// where each client counts for itself.
+impl Settings {
+    /// A scheduler and nothing else.
+    pub const fn of(scheduler: Scheduler) -> Self {
+        Self {
+            scheduler,
+            scheduler_flags: SchedulerFlags::NONE,
+            one_packet: false,
+            persistence: None,
+        }
+    }
+}
+
+/// `wrr`, `mh port`, `rr one-packet`, `wrr persistent 60s mask 24 engine sip`: the
+/// mask is left out where each client counts for itself.
 impl fmt::Display for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.scheduler)?;
+        for flag in self.scheduler_flags.set(self.scheduler) {
+            write!(f, " {flag}")?;
+        }
+        if self.one_packet {
+            f.write_str(" one-packet")?;
+        }
         let Some(persistence) = self.persistence else {
             return Ok(());
         };
         write!(f, " persistent {}s", persistence.timeout.as_secs())?;
         match persistence.prefix_len {
-            32 | 128 => Ok(()),
-            prefix_len => write!(f, " mask {prefix_len}"),
+            32 | 128 => {}
+            prefix_len => write!(f, " mask {prefix_len}")?,
+        }
+        match persistence.engine {
+            None => Ok(()),
+            Some(engine) => write!(f, " engine {engine}"),
         }
     }
 }
@@ -53,6 +82,19 @@ pub struct Persistence {
     /// Clients that share this many leading bits count as one. 32 or 128: each
     /// client for itself.
     pub prefix_len: u8,
+    /// What else tells clients apart.
+    pub engine: Option<PersistenceEngine>,
+}
+
+impl Persistence {
+    /// Each client for itself, told by its address.
+    pub fn of_clients(timeout: Duration, family: Family) -> Self {
+        Self {
+            timeout,
+            prefix_len: family.host_prefix_len(),
+            engine: None,
+        }
+    }
 }
 
 /// What the kernel keeps of a real server besides its identity.

@@ -61,7 +61,7 @@ fn a_server_that_is_down_is_out() {
 }
 
 #[test]
-fn what_an_earlier_run_left_with_a_weight_stays_as_it_is_until_the_first_verdict() {
+fn what_the_kernel_has_already_stays_as_it_is_until_the_first_verdict() {
     let configured = configured();
     let mut kernel = desired(&configured, &Inherited::new(), |_| Standing::Up);
     let server = kernel.values_mut().next().unwrap();
@@ -70,11 +70,21 @@ fn what_an_earlier_run_left_with_a_weight_stays_as_it_is_until_the_first_verdict
     }
     let inherited = inherited(&configured, &kernel);
     let table = desired(&configured, &inherited, |_| Standing::Unchecked);
-    assert_eq!(
-        pool(&table),
-        [("10.0.0.1".to_owned(), 7)],
-        "weight 0 may be a dead server"
-    );
+    let as_found = [("10.0.0.1".to_owned(), 7), ("10.0.0.2".to_owned(), 0)];
+    assert_eq!(pool(&table), as_found);
     let table = desired(&configured, &inherited, |_| Standing::Down);
     assert_eq!(pool(&table), []);
+}
+
+#[test]
+fn what_the_kernel_has_and_nobody_wants_is_not_inherited() {
+    let kernel = desired(&configured(), &Inherited::new(), |_| Standing::Up);
+    let mut configured = configured();
+    let server = configured.values_mut().next().unwrap();
+    server.real_servers.remove(&"10.0.0.1:80".parse().unwrap());
+    let rips: Vec<_> = inherited(&configured, &kernel)
+        .into_keys()
+        .map(|(_, rip)| rip)
+        .collect();
+    assert_eq!(rips, ["10.0.0.2:80".parse().unwrap()]);
 }

@@ -43,11 +43,10 @@ impl Observed {
     }
 }
 
-/// What to do, in order.
+/// What to do, in order. [`Agent::done`] or [`Agent::failed`] tells how it went.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// Put this on disk, and do nothing that follows if it fails. Then call
-    /// [`Agent::recorded`].
+    /// Put this on disk, and do nothing that follows if it fails.
     Record(Journal),
     /// Write a parameter.
     WriteSysctl {
@@ -179,20 +178,27 @@ impl Agent {
         actions
     }
 
-    /// The journal is on disk.
-    pub fn recorded(&mut self, journal: Journal) {
-        self.journal = journal;
+    /// An action was performed.
+    pub fn done(&mut self, action: Action, now: Timestamp) {
+        match action {
+            Action::Record(journal) => self.journal = journal,
+            // Noted at once, not at the next look: by then somebody may have taken
+            // it away again, and that counts.
+            Action::AddVip { .. } | Action::WriteSysctl { .. } => {
+                if let Some(track) = self.track_of(&action) {
+                    track.observe(true, now);
+                }
+            }
+            Action::RemoveVip { .. } => {}
+        }
     }
 
     /// An action failed. It is planned again as long as it is needed; meanwhile
     /// the reason is told. Returns whether that is news.
     pub fn failed(&mut self, action: &Action, reason: &str) -> bool {
-        let track = match action {
-            Action::AddVip { address, .. } => self.vips.get_mut(&address.address.address),
-            Action::WriteSysctl { write, .. } => self.sysctls.get_mut(&write.key),
-            Action::RemoveVip { .. } | Action::Record(_) => None,
+        let Some(track) = self.track_of(action) else {
+            return true;
         };
-        let Some(track) = track else { return true };
         let news = track.error.as_deref() != Some(reason);
         track.error = Some(reason.to_owned());
         news
@@ -261,6 +267,15 @@ impl Agent {
         vip::locate(vip, &self.seen.links, &self.seen.addresses)
     }
 
+    /// How the wanted thing fares that an action is about.
+    fn track_of(&mut self, action: &Action) -> Option<&mut Track> {
+        match action {
+            Action::AddVip { address, .. } => self.vips.get_mut(&address.address.address),
+            Action::WriteSysctl { write, .. } => self.sysctls.get_mut(&write.key),
+            Action::RemoveVip { .. } | Action::Record(_) => None,
+        }
+    }
+
     fn track(&mut self, now: Timestamp) {
         for vip in self.wanted_vips().to_vec() {
             let right = self.place(vip).on_lo;
@@ -269,7 +284,9 @@ impl Agent {
                 .or_insert_with(|| Track::new(right, now))
                 .observe(right, now);
         }
-        for (key, rule) in self.wanted_sysctls() {
+        let wanted = self.wanted_sysctls();
+        self.sysctls.retain(|key, _| wanted.contains_key(key));
+        for (key, rule) in wanted {
             let right = self
                 .seen
                 .sysctls

@@ -16,12 +16,13 @@ use super::Error;
 use super::agent::Agent;
 use super::endpoint::{Answers, handler};
 use super::journal::Journal;
-use super::kernel::{self, Kernel, chain};
+use super::kernel::{self, Kernel};
 use super::services::Services;
 use super::vip;
 use crate::config::realserver::RealServerConfig;
 use crate::http::{Limits, Listener, UnixSocket, bind_tcp, serve};
 use crate::status::realserver::{State, Status};
+use crate::status::text::chain;
 use crate::sys::rtnetlink::Changes;
 use crate::sys::signal::{Signal, Signals};
 use crate::sys::{clock, systemd};
@@ -81,24 +82,30 @@ enum Event {
 
 impl Driver {
     /// Puts the host right for the first time, or leaves it as it was.
+    ///
+    /// After a crash it goes on with what it can: clients may be using what is there.
     pub(super) async fn start(
         config: RealServerConfig,
         journal: Journal,
         kernel: Kernel,
     ) -> Result<Self, Error> {
+        let first_start = journal.is_empty();
         let mut agent = Agent::new(&config, journal, clock::wall());
         let refusals = refusals(&config, &kernel, &agent).await?;
         if !refusals.is_empty() {
             return Err(Error::Refused(refusals));
         }
         let failures = kernel.settle(&mut agent).await;
-        if !failures.is_empty() {
+        if first_start && !failures.is_empty() {
             agent.stop();
             let undone = kernel.settle(&mut agent).await;
             return Err(Error::Start(texts(failures.iter().chain(&undone))));
         }
         let services = Services::start(&config.services);
         let status = agent.status();
+        for vip in status.vips.iter().filter(|vip| vip.stays) {
+            info!(vip = %vip.address, "VIP was on lo before lvsd: used, and left there at the stop");
+        }
         let (published, _) = watch::channel(Arc::new(Answers::new(status, None)));
         Ok(Self {
             config,
@@ -165,8 +172,12 @@ impl Driver {
         let status = self.agent.status();
         if self.state != Some(status.state) {
             let from = self.state.map_or("starting".to_owned(), |s| s.to_string());
-            let reasons = status.reasons.join("; ");
-            info!(from, to = %status.state, reasons, "readiness");
+            match status.reasons.as_slice() {
+                [] => info!(from, to = %status.state, "readiness"),
+                reasons => {
+                    info!(from, to = %status.state, because = reasons.join("; "), "readiness");
+                }
+            }
             self.state = Some(status.state);
             systemd::status(&line(&status));
         }
@@ -270,11 +281,15 @@ fn texts<'a>(errors: impl IntoIterator<Item = &'a kernel::Error>) -> Vec<String>
 
 /// The line that `systemctl status` shows.
 fn line(status: &Status) -> String {
-    let reasons = match status.reasons.is_empty() {
-        true => String::new(),
-        false => format!(": {}", status.reasons.join("; ")),
-    };
-    format!("{}{reasons}", status.state)
+    let reasons = status.reasons.join("; ");
+    match status.state {
+        State::Ready | State::NotReady if !reasons.is_empty() => {
+            format!("{}: {reasons}", status.state)
+        }
+        State::Ready | State::NotReady => status.state.to_string(),
+        // Their first reason is the state.
+        State::Draining | State::Stopping => reasons,
+    }
 }
 
 /// Waits for the kernel to report anything, and takes all that it has reported.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::agent::Answer;
+use crate::health::readiness;
 use crate::http::{Method, Request, Response, StatusCode};
 use crate::status::realserver::Status;
 
@@ -23,12 +24,11 @@ impl Answers {
     /// The answers for a snapshot.
     pub fn new(status: Status, allow: Option<Vec<IpAddr>>) -> Self {
         let whole = Response::json(StatusCode::OK, &status);
-        let code = match status.ready {
-            true => StatusCode::OK,
-            false => StatusCode::SERVICE_UNAVAILABLE,
-        };
+        let answer = Answer::from(status);
+        let code = StatusCode::from_u16(answer.status());
+        let code = code.unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
         Self {
-            ready: Response::json(code, &Answer::from(status)),
+            ready: Response::json(code, &answer),
             status: whole,
             allow,
         }
@@ -47,7 +47,7 @@ impl Answers {
             return Response::text(StatusCode::FORBIDDEN, "not in readiness.allow");
         }
         let response = match request.path.as_str() {
-            "/ready" => self.ready.clone(),
+            readiness::PATH => self.ready.clone(),
             "/healthz" => Response::text(StatusCode::OK, "ok"),
             // It tells more than a director needs.
             "/v1/status" if request.peer.is_none() => self.status.clone(),

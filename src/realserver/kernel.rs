@@ -1,14 +1,21 @@
 //! Looking at the kernel and doing what [`agent`](super::agent) decided.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::path::PathBuf;
 
 use tracing::{info, warn};
 
 use super::agent::{Action, Agent, Cause, Observed};
-use super::journal::{self, Store};
+use super::journal::Store;
+use crate::director::vips;
 use crate::lvs::Prefixed;
+use crate::status::text::chain;
+use crate::sys::address::Address;
+use crate::sys::clock;
+use crate::sys::link::Link;
 use crate::sys::rtnetlink::{self, Rtnetlink};
+use crate::sys::state_file;
 
 /// How often the kernel is asked again before the rest waits for the next
 /// occasion: more than any start, reload or stop needs.
@@ -22,7 +29,7 @@ pub enum Error {
     Netlink(#[from] rtnetlink::Error),
     /// The journal; nothing was changed.
     #[error(transparent)]
-    Journal(#[from] journal::Error),
+    Journal(#[from] state_file::Error),
     /// A parameter.
     #[error("cannot set {key} to {value}")]
     Sysctl {
@@ -41,18 +48,32 @@ pub enum Error {
 pub struct Kernel {
     netlink: Rtnetlink,
     store: Store,
+    runtime_dir: PathBuf,
 }
 
 impl Kernel {
-    /// Brings the two together.
-    pub fn new(netlink: Rtnetlink, store: Store) -> Self {
-        Self { netlink, store }
+    /// Brings the two together. A director of the same `runtime_dir` may put the
+    /// VIPs on interfaces.
+    pub fn new(netlink: Rtnetlink, store: Store, runtime_dir: PathBuf) -> Self {
+        Self {
+            netlink,
+            store,
+            runtime_dir,
+        }
     }
 
     /// Looks at everything that `agent` must know.
+    ///
+    /// What the director of this host has put on an interface is not among it:
+    /// there the VIP is where it belongs while that director is master, and on
+    /// `lo` besides.
     pub async fn observe(&self, agent: &Agent) -> Result<Observed, Error> {
         let links = self.netlink.links().await?;
-        let addresses = self.netlink.addresses().await?;
+        let mut addresses = self.netlink.addresses().await?;
+        let placed = vips::placed(&self.runtime_dir);
+        if !placed.is_empty() {
+            addresses.retain(|address| !is_placed(address, &links, &placed));
+        }
         let mut sysctls = BTreeMap::new();
         for key in agent.keys(&links) {
             // What cannot be read is absent, and the agent says so.
@@ -76,7 +97,7 @@ impl Kernel {
                 Ok(observed) => observed,
                 Err(error) => return vec![error],
             };
-            let actions = agent.reconcile(crate::sys::clock::wall(), observed);
+            let actions = agent.reconcile(clock::wall(), observed);
             if actions.is_empty() {
                 break;
             }
@@ -92,7 +113,7 @@ impl Kernel {
     /// Lets `agent` know what came of a round that failed in part.
     async fn look_again(&self, agent: &mut Agent) {
         if let Ok(observed) = self.observe(agent).await {
-            agent.reconcile(crate::sys::clock::wall(), observed);
+            agent.reconcile(clock::wall(), observed);
         }
     }
 
@@ -103,9 +124,7 @@ impl Kernel {
         for action in actions {
             let Err(error) = self.perform(&action).await else {
                 tell(&action);
-                if let Action::Record(journal) = action {
-                    agent.recorded(journal);
-                }
+                agent.done(action, clock::wall());
                 continue;
             };
             let reason = chain(&error);
@@ -147,6 +166,16 @@ impl Kernel {
     }
 }
 
+/// Whether an address is one that the director put where it is.
+fn is_placed(address: &Address, links: &[Link], placed: &BTreeSet<vips::Place>) -> bool {
+    let link = links.iter().find(|link| link.index == address.link);
+    link.is_some_and(|link| {
+        placed
+            .iter()
+            .any(|place| place.interface == link.name && place.address == address.address)
+    })
+}
+
 /// One log line for what was done.
 fn tell(action: &Action) {
     match action {
@@ -172,16 +201,4 @@ fn tell(action: &Action) {
         }
         Action::RemoveVip { vip, .. } => info!(%vip, "VIP removed from lo"),
     }
-}
-
-/// An error and its causes, on one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

@@ -30,6 +30,7 @@ use crate::config::realserver::RealServerConfig;
 use crate::http::{BindError, bind_tcp, bind_unix};
 use crate::sys::rtnetlink::{Changes, Rtnetlink};
 use crate::sys::signal::Signals;
+use crate::sys::state_file;
 
 use driver::Driver;
 use journal::Store;
@@ -49,7 +50,7 @@ pub enum Error {
     Refused(Vec<String>),
     /// What an earlier run left is unreadable; nothing was changed.
     #[error(transparent)]
-    Journal(#[from] journal::Error),
+    Journal(#[from] state_file::Error),
     /// The kernel could not be asked; nothing was changed.
     #[error(transparent)]
     Kernel(#[from] kernel::Error),
@@ -81,12 +82,12 @@ pub async fn run(
     }
     let control = bind_unix(&runtime_dir.join(SOCKET))?;
     let public = bind_tcp(config.readiness.listen)?;
-    let store = Store::open(runtime_dir.join("realserver.json"));
+    let store = Store::new(runtime_dir.join("realserver.json"));
     let journal = store.load()?;
     // Before the first look, so that no change falls between the two.
     let changes = Changes::subscribe().map_err(kernel::Error::from)?;
     let netlink = Rtnetlink::open().map_err(kernel::Error::from)?;
-    let kernel = Kernel::new(netlink, store);
+    let kernel = Kernel::new(netlink, store, runtime_dir);
     let mut driver = Driver::start(config, journal, kernel).await?;
     driver.serve(control, public);
     driver.run(signals, changes, reload).await

@@ -68,7 +68,7 @@ const RULES: [Rule; 5] = [
         wanted: 2,
         // Not 0: with 1 on `all` that would still be strict.
         also: &[],
-        forwarding: Some(Forwarding::Tunnel),
+        forwarding: Some(Forwarding::IPIP),
         why: "packets come in by the tunnel and answers leave by another interface",
     },
 ];

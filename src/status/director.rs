@@ -1,13 +1,17 @@
 //! A director's snapshot.
 
+mod vrrp;
+
+use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::text::{self, Align, elapsed};
 use crate::lvs::VirtualServerId;
+pub use vrrp::{Peer, Rejected, Rival, VipConflict, VirtualRouter, VrrpInterface};
 
 /// Everything a director knows about itself and its site.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +32,8 @@ pub struct Director {
     pub config: Config,
     /// Virtual routers by name.
     pub vrrp: Vec<VirtualRouter>,
+    /// The interfaces that virtual routers run on.
+    pub vrrp_interfaces: Vec<VrrpInterface>,
     /// The connection to the kernel's table.
     pub ipvs: Ipvs,
     /// Virtual servers in the order of the table.
@@ -46,54 +52,6 @@ pub struct Config {
     pub refused: Option<String>,
 }
 
-/// A virtual router.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct VirtualRouter {
-    /// Its configured name.
-    pub name: String,
-    /// The interface it runs on.
-    pub interface: String,
-    /// Virtual router identifier.
-    pub vrid: u8,
-    /// VRRP version.
-    pub version: u8,
-    /// `initialize`, `backup`, `master` or `fault`.
-    pub state: String,
-    /// When it entered the state.
-    pub since: Timestamp,
-    /// Why.
-    pub cause: String,
-    /// The priority that it runs with.
-    pub priority: u8,
-    /// Time between adverts.
-    pub advert_interval_ms: u64,
-    /// Whether it takes over from a working master of lower priority.
-    pub preempt: bool,
-    /// The virtual addresses, with prefix length.
-    pub addresses: Vec<String>,
-    /// The master that is heard, if it is another router.
-    pub master: Option<Peer>,
-    /// Adverts sent.
-    pub adverts_sent: u64,
-    /// Adverts received and accepted.
-    pub adverts_received: u64,
-    /// Packets discarded, by reason; reasons that never occurred are left out.
-    pub discarded: std::collections::BTreeMap<String, u64>,
-    /// How often it became master.
-    pub became_master: u64,
-    /// What is wrong with it now, e.g. an address that could not be added.
-    pub problems: Vec<String>,
-}
-
-/// Another router of the same virtual router.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Peer {
-    /// The address that its adverts come from.
-    pub address: IpAddr,
-    /// The priority in them.
-    pub priority: u8,
-}
-
 /// The connection to the kernel's table.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ipvs {
@@ -110,6 +68,45 @@ pub struct Ipvs {
     pub error: Option<String>,
     /// The operations that the kernel refuses, with its reason.
     pub refused: Vec<String>,
+    /// How long connections are remembered; none before the first look.
+    pub timeouts: Option<Timeouts>,
+    /// The connection sync daemons that run, other people's included.
+    pub sync: Vec<SyncDaemon>,
+    /// The sysctls that lvsd holds, by name.
+    pub sysctls: BTreeMap<String, String>,
+    /// What is not as the configuration wants it, with the way out.
+    pub problems: Vec<String>,
+    /// Sysctls, timeouts and sync daemons put right after somebody else had
+    /// changed them.
+    pub settings_repaired: u64,
+}
+
+/// How long a connection is remembered after its last packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timeouts {
+    /// Of an established TCP connection.
+    pub tcp_s: u64,
+    /// Of a TCP connection after its FIN.
+    pub tcp_fin_s: u64,
+    /// Of UDP.
+    pub udp_s: u64,
+}
+
+/// A connection sync daemon of the kernel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SyncDaemon {
+    /// `master` or `backup`.
+    pub role: String,
+    /// The interface that its messages go through.
+    pub interface: String,
+    /// A backup takes only messages with its own.
+    pub id: u8,
+    /// Multicast group and port.
+    pub group: SocketAddr,
+    /// How many routers a message may pass.
+    pub ttl: u8,
+    /// Most bytes of UDP payload.
+    pub max_len: Option<u16>,
 }
 
 /// A virtual server.
@@ -119,10 +116,21 @@ pub struct VirtualServer {
     pub id: VirtualServerId,
     /// Scheduler.
     pub scheduler: String,
+    /// The scheduler's flags, by its names for them.
+    pub scheduler_flags: Vec<String>,
+    /// Whether each UDP datagram is scheduled by itself.
+    pub one_packet: bool,
     /// Persistence timeout in seconds.
     pub persistence_s: Option<u64>,
+    /// The leading bits by which clients are told apart for persistence.
+    pub persistence_prefix: Option<u8>,
+    /// What else tells them apart.
+    pub persistence_engine: Option<String>,
     /// Whether the kernel has it.
     pub in_kernel: bool,
+    /// Whether it is kept out of the kernel because this host is one of its real
+    /// servers and does not hold the VIP.
+    pub held_back: bool,
     /// What the kernel counted.
     pub traffic: Traffic,
     /// The pool.
@@ -134,8 +142,12 @@ pub struct VirtualServer {
 pub struct RealServer {
     /// RIP and port.
     pub address: SocketAddr,
-    /// Forwarding method.
+    /// Forwarding method, with the kind of its tunnel.
     pub forwarding: String,
+    /// No new connections above this many; 0: no limit.
+    pub upper_threshold: u32,
+    /// New connections again below this many; 0: three quarters of the upper.
+    pub lower_threshold: u32,
     /// The weight in the file.
     pub configured_weight: u32,
     /// The weight in the kernel; none: it is not in the table.
@@ -195,7 +207,7 @@ impl fmt::Display for Director {
         let up = elapsed(self.started, self.now);
         writeln!(
             f,
-            "lvsd director {router_id}, version {version}, pid {pid}, up {up}"
+            "lvsd {version}, director {router_id}, pid {pid}, up {up}"
         )?;
         let read = elapsed(self.config.loaded, self.now);
         writeln!(f, "configuration {}, read {read} ago", self.config.path)?;
@@ -206,12 +218,7 @@ impl fmt::Display for Director {
             )?;
         }
         if !self.vrrp.is_empty() {
-            write!(f, "\n{}", self.vrrp_table())?;
-            for router in &self.vrrp {
-                for problem in &router.problems {
-                    writeln!(f, "{}: {problem}", router.name)?;
-                }
-            }
+            write!(f, "\n{}{}", self.vrrp_table(), self.vrrp_troubles())?;
         }
         if !self.virtual_servers.is_empty() {
             write!(f, "\n{}\n{}", self.ipvs, self.server_table())?;
@@ -221,44 +228,6 @@ impl fmt::Display for Director {
 }
 
 impl Director {
-    fn vrrp_table(&self) -> String {
-        let head = [
-            "VRRP",
-            "STATE",
-            "FOR",
-            "PRIO",
-            "INTERFACE",
-            "VRID",
-            "ADDRESSES",
-            "MASTER",
-            "BECAUSE",
-        ];
-        let mut rows = vec![head.map(str::to_owned).to_vec()];
-        rows.extend(self.vrrp.iter().map(|router| {
-            let master = match &router.master {
-                _ if router.state == "master" => "this host".to_owned(),
-                Some(Peer { address, priority }) => format!("{address} (prio {priority})"),
-                None => "-".to_owned(),
-            };
-            vec![
-                router.name.clone(),
-                router.state.clone(),
-                elapsed(router.since, self.now),
-                router.priority.to_string(),
-                router.interface.clone(),
-                router.vrid.to_string(),
-                router.addresses.join(" "),
-                master,
-                router.cause.clone(),
-            ]
-        }));
-        use Align::{Left, Right};
-        text::table(
-            &[Left, Left, Left, Right, Left, Right, Left, Left, Left],
-            &rows,
-        )
-    }
-
     fn server_table(&self) -> String {
         let head = [
             "SERVER", "FORWARD", "WEIGHT", "HEALTH", "FOR", "ACTIVE", "INACTIVE", "CONN/S",
@@ -283,10 +252,29 @@ impl Director {
 }
 
 impl VirtualServer {
+    /// `wrr`, `mh port persistent 60s mask 24`: as ops are logged.
+    fn settings(&self) -> String {
+        let mut words = vec![self.scheduler.clone()];
+        words.extend(self.scheduler_flags.iter().cloned());
+        if self.one_packet {
+            words.push("one-packet".to_owned());
+        }
+        if let Some(seconds) = self.persistence_s {
+            words.push(format!("persistent {seconds}s"));
+        }
+        if let Some(prefix_len) = self
+            .persistence_prefix
+            .filter(|len| !matches!(len, 32 | 128))
+        {
+            words.push(format!("mask {prefix_len}"));
+        }
+        if let Some(engine) = &self.persistence_engine {
+            words.push(format!("engine {engine}"));
+        }
+        words.join(" ")
+    }
+
     fn row(&self) -> Vec<String> {
-        let persistence = self
-            .persistence_s
-            .map(|seconds| format!(" persistent {seconds}s"));
         let sum = |count: fn(&RealServer) -> u32| {
             self.real_servers
                 .iter()
@@ -296,16 +284,13 @@ impl VirtualServer {
         };
         let because = if self.in_kernel {
             ""
+        } else if self.held_back {
+            "held back: this host is a real server and not master"
         } else {
             "not in the kernel's table"
         };
         vec![
-            format!(
-                "{} {}{}",
-                self.id,
-                self.scheduler,
-                persistence.unwrap_or_default()
-            ),
+            format!("{} {}", self.id, self.settings()),
             String::new(),
             String::new(),
             String::new(),
@@ -335,7 +320,24 @@ impl RealServer {
     }
 }
 
-/// One line, and one for each thing that is wrong.
+/// One line.
+impl fmt::Display for SyncDaemon {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            role,
+            interface,
+            id,
+            group,
+            ..
+        } = self;
+        write!(
+            f,
+            "connection sync {role} on {interface}, id {id}, group {group}"
+        )
+    }
+}
+
+/// One line, one for each sync daemon, and one for each thing that is wrong.
 impl fmt::Display for Ipvs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
@@ -352,7 +354,10 @@ impl fmt::Display for Ipvs {
             )?,
             None => writeln!(f, "IPVS: not connected")?,
         }
-        for error in self.error.iter().chain(&self.refused) {
+        for daemon in &self.sync {
+            writeln!(f, "{daemon}")?;
+        }
+        for error in self.error.iter().chain(&self.refused).chain(&self.problems) {
             writeln!(f, "IPVS: {error}")?;
         }
         Ok(())

@@ -2,7 +2,7 @@
 
 use std::fmt::{Display, Write};
 
-use super::director::{Director, RealServer, Traffic, VirtualRouter, VirtualServer};
+use super::director::{Director, Ipvs, RealServer, Traffic, VirtualRouter, VirtualServer};
 
 /// A metric of each `T`: name, help and value.
 type Metric<T> = (&'static str, &'static str, fn(&T) -> u64);
@@ -62,7 +62,7 @@ fn vrrp(text: &mut Exposition, status: &Director) {
             text.sample("lvsd_vrrp_state", &labels, u64::from(router.state == state));
         }
     }
-    let counters: [Metric<VirtualRouter>; 3] = [
+    let counters: [Metric<VirtualRouter>; 7] = [
         ("lvsd_vrrp_adverts_sent_total", "Adverts sent", |r| {
             r.adverts_sent
         }),
@@ -76,6 +76,24 @@ fn vrrp(text: &mut Exposition, status: &Director) {
             "Times it became master",
             |r| r.became_master,
         ),
+        ("lvsd_vrrp_transitions_total", "State changes", |r| {
+            r.transitions
+        }),
+        (
+            "lvsd_vrrp_rivals_heard_total",
+            "Times another master was heard while this was one",
+            |r| r.rivals_heard,
+        ),
+        (
+            "lvsd_vrrp_send_errors_total",
+            "Adverts that could not be sent",
+            |r| r.send_errors,
+        ),
+        (
+            "lvsd_vrrp_late_wakeups_total",
+            "Deadlines handled more than half an advert interval late",
+            |r| r.late_wakeups,
+        ),
     ];
     for (name, help, value) in counters {
         text.family(name, "counter", help);
@@ -83,11 +101,56 @@ fn vrrp(text: &mut Exposition, status: &Director) {
             text.sample(name, &[("name", &router.name)], value(router));
         }
     }
+    vrrp_troubles(text, status);
+    vrrp_discarded(text, status);
+}
+
+fn vrrp_troubles(text: &mut Exposition, status: &Director) {
+    let gauges: [Metric<VirtualRouter>; 2] = [
+        (
+            "lvsd_vrrp_rival",
+            "1 while another master is heard while this is one",
+            |r| u64::from(r.rival.is_some()),
+        ),
+        (
+            "lvsd_vrrp_vip_conflicts",
+            "Stations on the LAN that answer for addresses held here",
+            |r| u64::try_from(r.conflicts.len()).unwrap_or(u64::MAX),
+        ),
+    ];
+    for (name, help, value) in gauges {
+        text.family(name, "gauge", help);
+        for router in &status.vrrp {
+            text.sample(name, &[("name", &router.name)], value(router));
+        }
+    }
+    let name = "lvsd_vrrp_worst_lateness_seconds";
+    text.family(name, "gauge", "The latest that a deadline was ever handled");
+    for router in &status.vrrp {
+        let late = router.worst_lateness_us;
+        let seconds = format!("{}.{:06}", late / 1_000_000, late % 1_000_000);
+        text.sample(name, &[("name", &router.name)], seconds);
+    }
+}
+
+fn vrrp_discarded(text: &mut Exposition, status: &Director) {
     let name = "lvsd_vrrp_discarded_total";
     text.family(name, "counter", "Packets discarded, by reason");
     for router in &status.vrrp {
         for (reason, count) in &router.discarded {
             text.sample(name, &[("name", &router.name), ("reason", reason)], *count);
+        }
+    }
+    let name = "lvsd_vrrp_interface_discarded_total";
+    text.family(
+        name,
+        "counter",
+        "Packets discarded that are no virtual router's of this host, by reason",
+    );
+    for interface in &status.vrrp_interfaces {
+        for (reason, count) in &interface.discarded {
+            let labels = [("interface", interface.name.as_str()), ("reason", reason)];
+            text.sample(name, &labels, *count);
         }
     }
 }
@@ -122,6 +185,51 @@ fn ipvs(text: &mut Exposition, status: &Director) {
         "Operations that the kernel refuses now",
     );
     text.sample("lvsd_ipvs_refused", &[], ipvs.refused.len());
+    ipvs_settings(text, ipvs);
+}
+
+fn ipvs_settings(text: &mut Exposition, ipvs: &Ipvs) {
+    let numbers: [Metric<Ipvs>; 2] = [
+        (
+            "lvsd_ipvs_connection_table_buckets",
+            "Buckets of the connection table",
+            |ipvs| ipvs.connection_table_size.into(),
+        ),
+        (
+            "lvsd_ipvs_problems",
+            "Settings of IPVS that are not as configured",
+            |ipvs| ipvs.problems.len() as u64,
+        ),
+    ];
+    for (name, help, value) in numbers {
+        text.family(name, "gauge", help);
+        text.sample(name, &[], value(ipvs));
+    }
+    let name = "lvsd_ipvs_settings_repaired_total";
+    text.family(
+        name,
+        "counter",
+        "Settings put right after somebody changed them",
+    );
+    text.sample(name, &[], ipvs.settings_repaired);
+    let name = "lvsd_ipvs_timeout_seconds";
+    text.family(name, "gauge", "How long a connection is remembered");
+    if let Some(timeouts) = &ipvs.timeouts {
+        let kinds = [
+            ("tcp", timeouts.tcp_s),
+            ("tcp_fin", timeouts.tcp_fin_s),
+            ("udp", timeouts.udp_s),
+        ];
+        for (kind, seconds) in kinds {
+            text.sample(name, &[("kind", kind)], seconds);
+        }
+    }
+    let name = "lvsd_ipvs_sync_daemon";
+    text.family(name, "gauge", "1 while the connection sync daemon runs");
+    for role in ["master", "backup"] {
+        let runs = ipvs.sync.iter().any(|daemon| daemon.role == role);
+        text.sample(name, &[("role", role)], u64::from(runs));
+    }
 }
 
 fn virtual_servers(text: &mut Exposition, status: &Director) {

@@ -6,6 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::text::{self, Align, elapsed};
+
 /// What the agent makes of this host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -142,87 +144,81 @@ pub fn render(status: &Status, now: Timestamp) -> String {
 }
 
 fn write_all(out: &mut String, status: &Status, now: Timestamp) -> fmt::Result {
+    let Status { version, pid, .. } = status;
+    let up = elapsed(status.started, now);
     writeln!(
         out,
-        "real server  {}   lvsd {}, pid {}, up {}",
-        status.state.to_string().to_uppercase(),
-        status.version,
-        status.pid,
-        age(status.started, now),
+        "lvsd realserver, version {version}, pid {pid}, up {up}"
     )?;
     writeln!(
         out,
-        "readiness    http://{}/ready   forwarding {}",
-        status.listen, status.forwarding
+        "state      {}",
+        status.state.to_string().to_uppercase()
     )?;
-    if let Some(until) = status.draining_until {
-        writeln!(out, "draining     stops in {}", age(now, until))?;
-    }
     for (nth, reason) in status.reasons.iter().enumerate() {
         let title = if nth == 0 { "because" } else { "" };
-        writeln!(out, "{title:<12} {reason}")?;
+        writeln!(out, "{title:<10} {reason}")?;
     }
-    write_vips(out, status, now)?;
-    write_sysctls(out, status)?;
-    write_services(out, status, now)
+    if let Some(until) = status.draining_until {
+        let left = elapsed(now, until);
+        writeln!(
+            out,
+            "stops      in {left}; what is connected is served until then"
+        )?;
+    }
+    writeln!(out, "readiness  http://{}/ready", status.listen)?;
+    writeln!(out, "forwarding {}", status.forwarding)?;
+    out.push_str(&vips(status, now));
+    out.push_str(&sysctls(status));
+    out.push_str(&services(status, now));
+    Ok(())
 }
 
-fn write_vips(out: &mut String, status: &Status, now: Timestamp) -> fmt::Result {
+fn vips(status: &Status, now: Timestamp) -> String {
     let rows = status.vips.iter().map(|vip| {
-        let mut notes = vec![format!("for {}", age(vip.since, now))];
-        notes.extend(vip.stays.then(|| "was here before lvsd".to_owned()));
-        notes.extend(times_repaired(vip.repaired));
-        [
+        let stays = vip
+            .stays
+            .then(|| "was here before lvsd, and stays".to_owned());
+        let notes = stays.into_iter().chain(times_repaired(vip.repaired));
+        vec![
             vip.address.to_string(),
             vip.label.clone().unwrap_or_default(),
             if vip.present { "on lo" } else { "MISSING" }.to_owned(),
-            notes.join(", "),
+            elapsed(vip.since, now),
+            notes.collect::<Vec<_>>().join(", "),
         ]
     });
-    table(
-        out,
-        ["VIP", "LABEL", "STATE", ""],
-        &rows.collect::<Vec<_>>(),
-    )
+    table(&["VIP", "LABEL", "STATE", "FOR", "NOTE"], &[], rows)
 }
 
-fn write_sysctls(out: &mut String, status: &Status) -> fmt::Result {
+fn sysctls(status: &Status) -> String {
     let rows = status.sysctls.iter().map(|sysctl| {
-        let mut notes = Vec::new();
-        notes.extend((!sysctl.ok).then(|| format!("WRONG: must be {}", sysctl.wanted)));
-        notes.extend(times_repaired(sysctl.repaired));
+        let wrong = (!sysctl.ok).then(|| format!("WRONG: must be {}", sysctl.wanted));
+        let notes = wrong.into_iter().chain(times_repaired(sysctl.repaired));
         let number = |value: Option<i32>| value.map_or("-".to_owned(), |v| v.to_string());
-        [
+        vec![
             sysctl.key.clone(),
             number(sysctl.value),
             number(sysctl.original),
-            notes.join(", "),
+            notes.collect::<Vec<_>>().join(", "),
         ]
     });
-    table(
-        out,
-        ["SYSCTL", "VALUE", "BEFORE", ""],
-        &rows.collect::<Vec<_>>(),
-    )
+    table(&["SYSCTL", "VALUE", "BEFORE", "NOTE"], &[1, 2], rows)
 }
 
-fn write_services(out: &mut String, status: &Status, now: Timestamp) -> fmt::Result {
+fn services(status: &Status, now: Timestamp) -> String {
     let rows = status.services.iter().map(|service| {
-        [
+        vec![
             service.name.clone(),
             match service.health {
                 Health::Down => "DOWN".to_owned(),
                 other => other.to_string(),
             },
-            format!("for {}", age(service.since, now)),
+            elapsed(service.since, now),
             service.reason.clone().unwrap_or_default(),
         ]
     });
-    table(
-        out,
-        ["SERVICE", "HEALTH", "", ""],
-        &rows.collect::<Vec<_>>(),
-    )
+    table(&["SERVICE", "HEALTH", "FOR", "BECAUSE"], &[], rows)
 }
 
 fn times_repaired(count: u32) -> Option<String> {
@@ -233,37 +229,19 @@ fn times_repaired(count: u32) -> Option<String> {
     }
 }
 
-/// A blank line, a header and the rows, in columns; nothing without rows.
-fn table<const N: usize>(out: &mut String, header: [&str; N], rows: &[[String; N]]) -> fmt::Result {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let header = header.map(str::to_owned);
-    let width = |column: usize| {
-        let cells = rows.iter().chain([&header]).map(|row| row[column].len());
-        cells.max().unwrap_or(0)
+/// A blank line, the head and the rows, in columns of which some hold numbers;
+/// nothing without rows.
+fn table(head: &[&str], numbers: &[usize], rows: impl Iterator<Item = Vec<String>>) -> String {
+    let head: Vec<_> = head.iter().map(|&title| title.to_owned()).collect();
+    let align = |column: usize| match numbers.contains(&column) {
+        true => Align::Right,
+        false => Align::Left,
     };
-    let widths: [usize; N] = std::array::from_fn(width);
-    writeln!(out)?;
-    for row in std::iter::once(&header).chain(rows) {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(widths) {
-            write!(line, "{cell:<width$}  ")?;
-        }
-        writeln!(out, "{}", line.trim_end())?;
-    }
-    Ok(())
-}
-
-/// `4s`, `3m 20s`, `2h 5m`, `12d 3h`: the two largest units.
-fn age(from: Timestamp, to: Timestamp) -> String {
-    let seconds = (to.as_second() - from.as_second()).max(0);
-    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
-    match (days, hours, minutes) {
-        (0, 0, 0) => format!("{seconds}s"),
-        (0, 0, _) => format!("{minutes}m {}s", seconds % 60),
-        (0, _, _) => format!("{hours}h {}m", minutes % 60),
-        _ => format!("{days}d {}h", hours % 24),
+    let columns: Vec<_> = (0..head.len()).map(align).collect();
+    let rows: Vec<_> = std::iter::once(head).chain(rows).collect();
+    match rows.len() {
+        1 => String::new(),
+        _ => format!("\n{}", text::table(&columns, &rows)),
     }
 }
 

@@ -1,8 +1,11 @@
 //! Plain text for people: aligned columns, lengths of time, chains of causes.
 
 use std::error::Error;
+use std::io;
 
 use jiff::Timestamp;
+
+use crate::sys::errno;
 
 /// Which side of its column a cell keeps to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +59,9 @@ pub fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(source) = next {
-        let cause = source.to_string();
+        let cause = source
+            .downcast_ref::<io::Error>()
+            .map_or_else(|| source.to_string(), errno::text);
         if !text.contains(&cause) {
             text = format!("{text}: {cause}");
         }

@@ -1,5 +1,7 @@
 //! The addresses of network interfaces: list, add, delete.
 
+use std::collections::BTreeSet;
+use std::io;
 use std::net::IpAddr;
 
 use futures_util::TryStreamExt;
@@ -78,6 +80,16 @@ impl NewAddress {
             deprecated: false,
         }
     }
+}
+
+/// The addresses of this host, whatever their interface.
+pub fn of_this_host() -> io::Result<BTreeSet<IpAddr>> {
+    let ip = |interface: nix::ifaddrs::InterfaceAddress| {
+        let address = interface.address?;
+        let v4 = address.as_sockaddr_in().map(|v4| IpAddr::from(v4.ip()));
+        v4.or_else(|| address.as_sockaddr_in6().map(|v6| IpAddr::from(v6.ip())))
+    };
+    Ok(nix::ifaddrs::getifaddrs()?.filter_map(ip).collect())
 }
 
 impl Rtnetlink {

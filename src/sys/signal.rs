@@ -1,8 +1,12 @@
 //! The signals that administrators and systemd send.
 
 use std::io;
+use std::os::unix::net::UnixStream as Pipe;
 
-use tokio::signal::unix::{self, SignalKind};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::low_level::pipe;
+use tokio::io::AsyncReadExt;
+use tokio::net::UnixStream;
 
 /// A signal, by what it asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,28 +21,57 @@ pub enum Signal {
 /// by itself.
 #[derive(Debug)]
 pub struct Signals {
-    terminate: unix::Signal,
-    interrupt: unix::Signal,
-    hangup: unix::Signal,
+    terminate: UnixStream,
+    reload: UnixStream,
 }
 
 impl Signals {
     /// Takes over SIGTERM, SIGINT and SIGHUP, on a tokio runtime.
     pub fn listen() -> io::Result<Self> {
         Ok(Self {
-            terminate: unix::signal(SignalKind::terminate())?,
-            interrupt: unix::signal(SignalKind::interrupt())?,
-            hangup: unix::signal(SignalKind::hangup())?,
+            terminate: bytes_of(&[SIGTERM, SIGINT])?,
+            reload: bytes_of(&[SIGHUP])?,
         })
     }
 
-    /// Waits for the next one. Cancel-safe; equal signals that arrive together
-    /// may come out as one.
+    /// Waits for the next one. Cancel-safe.
     pub async fn next(&mut self) -> Signal {
+        let (mut terminate, mut reload) = ([0], [0]);
+        // The other ends stay open as long as the process lives, so that a read
+        // ends with a byte.
         tokio::select! {
-            _ = self.terminate.recv() => Signal::Terminate,
-            _ = self.interrupt.recv() => Signal::Terminate,
-            _ = self.hangup.recv() => Signal::Reload,
+            _ = self.terminate.read(&mut terminate) => Signal::Terminate,
+            _ = self.reload.read(&mut reload) => Signal::Reload,
+        }
+    }
+}
+
+/// A stream that gets a byte whenever one of the signals arrives.
+fn bytes_of(signals: &[i32]) -> io::Result<UnixStream> {
+    let (read, write) = Pipe::pair()?;
+    for signal in signals {
+        pipe::register(*signal, write.try_clone()?)?;
+    }
+    read.set_nonblocking(true)?;
+    UnixStream::from_std(read)
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::sys::signal::{self, raise};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn each_signal_is_told_by_what_it_asks_for() {
+        let mut signals = Signals::listen().unwrap();
+        for (sent, told) in [
+            (signal::SIGHUP, Signal::Reload),
+            (signal::SIGTERM, Signal::Terminate),
+            (signal::SIGINT, Signal::Terminate),
+        ] {
+            raise(sent).unwrap();
+            assert_eq!(signals.next().await, told);
         }
     }
 }

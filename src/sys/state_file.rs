@@ -169,12 +169,17 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_another_boot_is_not_believed() {
+    fn a_file_of_another_boot_or_namespace_is_not_believed() {
         let dir = tempfile::tempdir().unwrap();
-        let mut earlier = file(&dir);
-        earlier.place.boot = "another boot".to_owned();
-        earlier.save(&vec!["something".to_owned()]).unwrap();
-        assert_eq!(file(&dir).load().unwrap(), Vec::<String>::new());
+        file(&dir).save(&vec!["something".to_owned()]).unwrap();
+        for change in [
+            |place: &mut Place| place.boot = "earlier".to_owned(),
+            |place: &mut Place| place.namespace = "net:[1]".to_owned(),
+        ] {
+            let mut other = file(&dir);
+            change(&mut other.place);
+            assert_eq!(other.load().unwrap(), Vec::<String>::new());
+        }
     }
 
     #[test]

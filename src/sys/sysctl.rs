@@ -33,6 +33,13 @@ impl Key {
         }
     }
 
+    /// `net.ipv4.vs.NAME`, which is there once IPVS is loaded.
+    pub fn ipvs(name: &str) -> Self {
+        Self {
+            path: format!("net/ipv4/vs/{name}"),
+        }
+    }
+
     /// Where it is.
     pub fn file(&self) -> PathBuf {
         PathBuf::from("/proc/sys").join(&self.path)
@@ -43,6 +50,18 @@ impl Key {
     pub fn read(&self) -> io::Result<i32> {
         let text = fs::read_to_string(self.file())?;
         text.trim().parse().map_err(io::Error::other)
+    }
+
+    /// Reads it as text, a space between its parts if it has several.
+    pub fn read_text(&self) -> io::Result<String> {
+        let text = fs::read_to_string(self.file())?;
+        let parts: Vec<_> = text.split_whitespace().collect();
+        Ok(parts.join(" "))
+    }
+
+    /// Writes text.
+    pub fn write_text(&self, text: &str) -> io::Result<()> {
+        fs::write(self.file(), text)
     }
 
     /// Writes a number.

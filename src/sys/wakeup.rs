@@ -54,7 +54,8 @@ mod tests {
     fn a_signal_stays_until_it_is_taken_and_several_are_one() {
         let wakeup = Wakeup::new().unwrap();
         assert!(!is_readable(&wakeup));
-        wakeup.clone().signal();
+        let other = wakeup.clone();
+        other.signal();
         wakeup.signal();
         assert!(is_readable(&wakeup));
         wakeup.take();

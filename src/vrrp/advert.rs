@@ -59,13 +59,24 @@ pub enum Checksum {
     PseudoHeader,
 }
 
-impl Checksum {
-    /// The form to send while no peer has shown its own.
-    pub fn standard(family: Family) -> Self {
-        match family {
-            Family::Ipv4 => Self::MessageOnly,
-            Family::Ipv6 => Self::PseudoHeader,
-        }
+/// In which forms of checksum an advert is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Forms {
+    /// As one packet.
+    One(Checksum),
+    /// As two packets, because nobody knows which form the peers take.
+    Both,
+}
+
+impl Forms {
+    /// The packets. The standard form comes last, and so it is what an lvsd that
+    /// takes either form remembers.
+    pub fn each(self) -> impl Iterator<Item = Checksum> {
+        let (first, second) = match self {
+            Self::One(form) => (form, None),
+            Self::Both => (Checksum::PseudoHeader, Some(Checksum::MessageOnly)),
+        };
+        [Some(first), second].into_iter().flatten()
     }
 }
 

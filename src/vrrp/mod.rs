@@ -18,12 +18,14 @@
 //! | RFC 9568 §6.1: accept mode defaults to off | always on | IPVS takes packets only in the input path |
 //! | RFC 3768 §5.3.6: authentication types 1 and 2 are gone | the password (type 1) is spoken | most installations of today send one |
 //! | RFC 3768 §7.1: an address list unlike ours is dropped, unless the owner sent it | accepted and reported | dropping makes two masters of a typing error; keepalived stopped dropping in 2.3.3 |
-//! | RFC 9568 §5.2.8: the IPv4 checksum covers the message only | sent so, until a peer is heard that includes a pseudo-header: then sent as that peer does | keepalived and FRR include one by default |
+//! | RFC 9568 §5.2.8: the IPv4 checksum covers the message only | sent so, and now and then in both forms, until a peer is heard: then sent as that peer does | keepalived and FRR include one by default |
 //! | RFC 9568 §7.1, 3768 §7.1: a message may be longer than its count says | discarded | what follows is not VRRP: keepalived's HMAC trailer, which nobody here can check |
 //! | RFC 9568 §6.4.3: a lesser advert, or one of priority 0, is answered at once | not sooner than a centisecond after the previous advert | a flood must not be answered packet for packet |
 //! | RFC 9568 §6.4.2: the master down timer fires, the router is master | a timer handled more than one advert interval late starts one further, shorter wait, once | the host slept: the master's adverts may not have been read |
 
 pub mod advert;
+#[cfg(test)]
+mod dice;
 pub mod discard;
 pub mod ipv4;
 pub mod receive;

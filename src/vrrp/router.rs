@@ -15,17 +15,23 @@ mod text;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use super::advert::Checksum;
+use super::advert::{Checksum, Forms};
 use super::receive::Heard;
 use super::timers::master_down_interval;
 use super::{Priority, Settings, Version};
-use crate::lvs::Family;
 use role::{Backup, Master, Role, Sighted};
 pub use text::{Cause, LinkFault, Notice, Transition};
 
 /// Two adverts of one router are never closer than this, the unit of the wire,
 /// so that a flood is not answered packet for packet.
 const ADVERT_SPACING: Duration = Duration::from_millis(10);
+
+/// Of the adverts that a master of version 3 over IPv4 sends before it has heard
+/// any peer, one in so many goes out with both forms of checksum, the first and
+/// the resignation among them. A keepalived that is master too discards the
+/// standard form, yet sends nothing itself while packets keep coming, so that its
+/// own form would never be heard.
+const BOTH_FORMS_EVERY: u64 = 10;
 
 /// What happens to a router.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +57,7 @@ pub enum Event {
 }
 
 /// What the driver must do.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     /// Send an advert.
     SendAdvert {
@@ -59,8 +65,8 @@ pub enum Action {
         source: IpAddr,
         /// With this priority: the configured one, or 0.
         priority: u8,
-        /// With this form of checksum.
-        checksum: Checksum,
+        /// With these forms of checksum.
+        forms: Forms,
     },
     /// Put the configured addresses on the interface, and announce them.
     ClaimVips,
@@ -116,7 +122,9 @@ pub struct Router {
     link_fault: LinkFault,
     role: Role,
     /// The form of checksum that the peer last heard uses.
-    checksum: Checksum,
+    peer_checksum: Option<Checksum>,
+    /// Adverts sent while no peer was ever heard.
+    unheard: u64,
     since: Instant,
     cause: Cause,
     transitions: u64,
@@ -126,17 +134,13 @@ impl Router {
     /// A router that does not take part yet, on an interface that is not known
     /// to work.
     pub fn new(settings: Settings, now: Instant) -> Self {
-        let family = settings
-            .addresses
-            .first()
-            .copied()
-            .map_or(Family::Ipv4, Family::of);
         Self {
             settings,
             address: None,
             link_fault: LinkFault::Missing,
             role: Role::Initialize,
-            checksum: Checksum::standard(family),
+            peer_checksum: None,
+            unheard: 0,
             since: now,
             cause: Cause::NotStarted,
             transitions: 0,
@@ -150,7 +154,7 @@ impl Router {
     /// because nobody looked.
     pub fn handle(&mut self, now: Instant, event: Event) -> impl Iterator<Item = Action> + use<> {
         if let Event::Heard(heard) = &event {
-            self.checksum = heard.checksum;
+            self.peer_checksum = Some(heard.checksum);
         }
         let actions = match (self.role, event) {
             (Role::Initialize, Event::Startup) => self.start(now, Cause::Started),
@@ -314,3 +318,6 @@ impl Router {
         actions
     }
 }
+
+#[cfg(test)]
+mod tests;

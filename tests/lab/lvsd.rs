@@ -1,10 +1,19 @@
 //! lvsd on the hosts of a site: its files, its daemons, its answers.
 
+use std::io::{Read as _, Write as _};
+use std::net::{IpAddr, UdpSocket};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use super::host::Host;
+use super::lan::Lan;
 use super::program::Program;
+use super::scenario::Lab;
 use super::site::{Site, VIP};
+use super::wait::{eventually, secs, within};
 
 /// Where a director's file is.
 pub(crate) const DIRECTOR_FILE: &str = "/etc/lvsd/director.toml";
@@ -12,9 +21,11 @@ pub(crate) const DIRECTOR_FILE: &str = "/etc/lvsd/director.toml";
 /// A director's file of the seed's site, but for what a scenario changes.
 #[derive(Debug, Clone)]
 pub(crate) struct DirectorFile {
+    /// Tables that stand before all others: `[ipvs]` and those below it.
+    pub(crate) ipvs: String,
     /// Keys of the `[[vrrp]]` table; empty: no such table.
     pub(crate) vrrp: String,
-    /// Keys of the `[[virtual_server]]` table before its check and pool.
+    /// Keys of the `[[virtual_server]]` table before its check and pool; empty: no such table.
     pub(crate) server: String,
     /// Keys of the check.
     pub(crate) check: String,
@@ -27,6 +38,7 @@ impl DirectorFile {
     /// with its intervals.
     pub(crate) fn seed(priority: u8) -> Self {
         Self {
+            ipvs: String::new(),
             vrrp: format!(
                 "name = 'VI_1'\ninterface = 'ens192'\nvirtual_router_id = 51\n\
                  priority = {priority}\nversion = 2\nauth_pass = '1111'\n\
@@ -64,6 +76,14 @@ impl DirectorFile {
         }
     }
 
+    /// Without virtual servers: a director that only moves the VIP.
+    pub(crate) fn vrrp_only(priority: u8) -> Self {
+        Self {
+            server: String::new(),
+            ..Self::quick(priority)
+        }
+    }
+
     /// The same with `key = …` of the VRRP table replaced or added.
     pub(crate) fn vrrp_key(mut self, key: &str, value: &str) -> Self {
         self.vrrp = with_key(&self.vrrp, key, value);
@@ -82,6 +102,12 @@ impl DirectorFile {
         self
     }
 
+    /// The same with these tables before all others.
+    pub(crate) fn ipvs(mut self, tables: &str) -> Self {
+        tables.clone_into(&mut self.ipvs);
+        self
+    }
+
     /// The same with another pool, a TOML array.
     pub(crate) fn pool(mut self, pool: &str) -> Self {
         pool.clone_into(&mut self.pool);
@@ -91,6 +117,7 @@ impl DirectorFile {
     /// The file.
     pub(crate) fn text(&self) -> String {
         let Self {
+            ipvs,
             vrrp,
             server,
             check,
@@ -101,8 +128,11 @@ impl DirectorFile {
         } else {
             format!("[[vrrp]]\n{vrrp}\n")
         };
+        if server.is_empty() {
+            return vrrp;
+        }
         format!(
-            "{vrrp}[[virtual_server]]\n{server}\nreal_servers = {pool}\n\
+            "{ipvs}\n{vrrp}[[virtual_server]]\n{server}\nreal_servers = {pool}\n\
              [virtual_server.check]\n{check}\n"
         )
     }
@@ -126,15 +156,48 @@ impl Host {
         self.spawn("lvsd director")
     }
 
+    /// Writes another file and has the director read it; returns when it has, and has accepted
+    /// or refused it.
+    pub(crate) fn reload(&self, director: &Program, file: &str) {
+        let before = self.status()["config"].clone();
+        self.write(DIRECTOR_FILE, file);
+        director.signal(Signal::SIGHUP);
+        eventually("the file is read again", within(secs(5)), || {
+            let config = &self.status()["config"];
+            !config.is_null()
+                && (config["loaded"] != before["loaded"] || config["refused"] != before["refused"])
+        });
+    }
+
+    /// Whether an interface of the host has this address, found out without starting a program.
+    pub(crate) fn holds(&self, address: &str) -> bool {
+        let address: IpAddr = address.parse().unwrap();
+        self.within(move || UdpSocket::bind((address, 0)).is_ok())
+    }
+
+    /// How often the first virtual router discarded a packet for this reason.
+    pub(crate) fn discarded(&self, reason: &str) -> u64 {
+        number(&self.status()["vrrp"][0]["discarded"][reason])
+    }
+
     /// Starts an agent for the site's VIP.
     pub(crate) fn agent(&self) -> Program {
         self.spawn(&format!("lvsd realserver --vip {VIP}"))
     }
 
-    /// `lvsd status --json`, or null while nothing answers.
+    /// What `lvsd status --json` of a director prints, asked for over its socket without starting
+    /// a program; null while nothing answers.
     pub(crate) fn status(&self) -> Value {
-        let output = self.run("lvsd status --json");
-        serde_json::from_str(&output.stdout).unwrap_or(Value::Null)
+        let answer = self.within(|| {
+            let mut socket = UnixStream::connect("/run/lvsd/director.sock")?;
+            socket.set_read_timeout(Some(secs(5)))?;
+            socket.write_all(b"GET /v1/status HTTP/1.0\r\nHost: lvsd\r\n\r\n")?;
+            let mut answer = String::new();
+            socket.read_to_string(&mut answer).map(|_| answer)
+        });
+        let answer: String = answer.unwrap_or_default();
+        let body = answer.split_once("\r\n\r\n").map(|(_, body)| body);
+        serde_json::from_str(body.unwrap_or_default()).unwrap_or(Value::Null)
     }
 
     /// The state of the first virtual router, such as `master`.
@@ -158,6 +221,11 @@ impl Host {
         self.run("ipvsadm -Sn").ok()
     }
 
+    /// `ipvsadm --list --daemon`: the sync daemons that run.
+    pub(crate) fn sync_daemons(&self) -> String {
+        self.run("ipvsadm --list --daemon").ok()
+    }
+
     /// Whether the kernel's table has that real server at a weight above 0.
     pub(crate) fn balances_onto(&self, real_server: &str) -> bool {
         let table = self.ipvsadm();
@@ -166,6 +234,11 @@ impl Host {
             .filter(|line| line.contains(&format!("-r {real_server} ")));
         lines.any(|line| !line.contains("-w 0"))
     }
+}
+
+/// A JSON number; 0 where there is none.
+pub(crate) fn number(value: &Value) -> u64 {
+    value.as_u64().unwrap_or_default()
 }
 
 /// A JSON text without its quotes; empty where there is none.
@@ -192,5 +265,43 @@ impl Site {
             directors,
             agents,
         }
+    }
+}
+
+/// Two directors on a LAN with nobody else but a client: for what is VRRP's alone.
+#[derive(Debug)]
+pub(crate) struct Pair {
+    pub(crate) lan: Lan,
+    pub(crate) lvs51: Host,
+    pub(crate) lvs52: Host,
+    pub(crate) client: Host,
+}
+
+impl Pair {
+    pub(crate) fn build(lab: &Lab) -> Self {
+        let lan = lab.lan();
+        let host = |name: &str, last: u8| {
+            lan.host_with_nic(name, "ens192", &format!("192.168.1.{last}/24"))
+        };
+        Self {
+            lvs51: host("lvs51", 51),
+            lvs52: host("lvs52", 52),
+            client: host("client", 10),
+            lan,
+        }
+    }
+
+    /// Waits until both are in these states, the VIP where it belongs, and returns how long
+    /// that took.
+    #[track_caller]
+    pub(crate) fn become_states(&self, first: &str, second: &str) -> Duration {
+        let what = format!("lvs51 is {first} and lvs52 {second}");
+        eventually(&what, within(secs(10)), || {
+            [(&self.lvs51, first), (&self.lvs52, second)]
+                .iter()
+                .all(|(host, state)| {
+                    host.vrrp_state() == *state && host.holds(VIP) == (*state == "master")
+                })
+        })
     }
 }

@@ -12,6 +12,7 @@ mod asker;
 mod bench;
 mod boot;
 mod client;
+mod echo;
 mod host;
 pub(crate) mod inside;
 mod journal;

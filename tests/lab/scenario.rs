@@ -26,9 +26,10 @@ pub(crate) enum Needs {
     Ipvs,
     /// Nothing that any Linux lacks.
     AnyLinux,
-    /// A boot of its own under systemd, with these files (name, text) installed: units, of
+    /// A boot of its own under systemd, without IPVS until somebody asks the kernel for it, and
+    /// with lvsd as `make install` puts it there. These files (name, text) join it: units, of
     /// which those with an `[Install]` section are enabled, and, with a name that is a whole
-    /// path, any other file.
+    /// path, any other file. A unit without a text is lvsd's own, to be enabled.
     Systemd(&'static [(&'static str, &'static str)]),
 }
 

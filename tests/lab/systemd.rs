@@ -62,12 +62,15 @@ pub(crate) fn install_units() -> ExitCode {
     for unit in MASKED {
         write(&format!("{UNITS}/{unit}"), "");
     }
+    unload_ipvs();
     install_lvsd();
     write(&format!("{UNITS}/lab.service"), &runner());
     enable("lab.service");
     for (name, text) in files {
         if name.starts_with('/') {
             write(name, text);
+        } else if text.is_empty() {
+            enable(name);
         } else {
             write(&format!("{UNITS}/{name}"), text);
             if text.contains("[Install]") {
@@ -85,18 +88,32 @@ pub(super) fn journal() -> String {
     format!("--- systemd\n{}", String::from_utf8_lossy(&shown.stdout))
 }
 
-/// Copies the program to where packages put it: a unit with `ProtectHome=` could not follow a
-/// link to where it was built.
+/// `make install`, so that it is the units as they are shipped that scenarios meet.
 fn install_lvsd() {
-    fs::copy(env!("CARGO_BIN_EXE_lvsd"), "/usr/sbin/lvsd").unwrap();
-    for link in [
-        "/usr/bin/lvsd",
-        "/usr/local/sbin/lvsd",
-        "/usr/local/bin/lvsd",
-    ] {
-        let _ = fs::remove_file(link);
-        std::os::unix::fs::symlink("/usr/sbin/lvsd", link).unwrap();
-    }
+    let output = Command::new("make")
+        .args(["-C", env!("CARGO_MANIFEST_DIR"), "install"])
+        .arg(concat!("LVSD=", env!("CARGO_BIN_EXE_lvsd")))
+        .output()
+        .unwrap();
+    let why = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "make install: {why}");
+}
+
+/// Takes IPVS out of the kernel: after a boot it is there only if somebody asked for it.
+fn unload_ipvs() {
+    let loaded = fs::read_to_string("/proc/modules").unwrap();
+    let modules = loaded
+        .lines()
+        .filter_map(|line| line.split(' ').next())
+        .filter(|module| module.starts_with("ip_vs_"));
+    let output = Command::new("modprobe")
+        .arg("-r")
+        .args(modules)
+        .arg("ip_vs")
+        .output()
+        .unwrap();
+    let why = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "modprobe -r: {why}");
 }
 
 /// The unit that runs the scenario.

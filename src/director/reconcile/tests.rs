@@ -21,11 +21,14 @@ struct Model {
 }
 
 impl Kernel for Model {
-    fn dump(&mut self, wanted: &Table) -> Result<KernelTable, crate::ipvs::client::Error> {
+    fn dump(
+        &mut self,
+        picks: impl Fn(&VirtualServerId) -> bool,
+    ) -> Result<KernelTable, crate::ipvs::client::Error> {
         self.dumps += 1;
         let mut dump = kernel_table(&self.table);
         for (id, server) in &mut dump.virtual_servers {
-            if !wanted.contains_key(id) {
+            if !picks(id) {
                 server.real_servers.clear();
             }
         }
@@ -83,10 +86,7 @@ fn entry(last: u8) -> (VirtualServerId, VirtualServer) {
         lower_threshold: 0,
     };
     let pool = ["10.1.0.1:80", "10.1.0.2:80"].map(|rip| (rip.parse().unwrap(), real_server));
-    let settings = Settings {
-        scheduler: Scheduler::RoundRobin,
-        persistence: None,
-    };
+    let settings = Settings::of(Scheduler::RoundRobin);
     let server = VirtualServer {
         settings,
         real_servers: BTreeMap::from(pool),
@@ -220,4 +220,23 @@ fn a_table_that_changes_between_dump_and_ops_is_read_again() {
     site.pass(&table(&[1]), 1);
     assert_eq!(site.kernel.table, table(&[1]));
     assert_eq!(site.reconciler.report.refused, Vec::<String>::new());
+}
+
+#[test]
+fn trying_again_what_is_refused_is_no_repair_and_hides_none() {
+    let mut site = Site::new(Table::new());
+    let (refused, _) = entry(1);
+    site.kernel.refuse.insert(refused, Errno::EINVAL);
+    site.pass(&table(&[1, 2]), 1);
+    assert_eq!(site.reconciler.report.operations, 6);
+    site.pass(&table(&[1, 2]), 1);
+    assert_eq!(site.reconciler.report.operations, 6, "the same again");
+    assert_eq!(site.reconciler.report.repaired, 0);
+    site.kernel.table.clear();
+    site.pass(&table(&[1, 2]), 1);
+    assert_eq!(
+        site.reconciler.report.repaired, 3,
+        "somebody removed the other"
+    );
+    assert_eq!(site.reconciler.report.operations, 9);
 }

@@ -1,5 +1,7 @@
 //! The loop of the VIP keeper.
 
+mod apply;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::pending;
 use std::net::IpAddr;
@@ -9,19 +11,20 @@ use std::time::{Duration, Instant};
 
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::{Notify, watch};
-use tracing::{info, warn};
 
 use super::announce::Schedule;
 use super::link::{link_of, virtual_addresses};
-use super::plan::{Kernel, Op, Place, Plan, Wanted, plan};
-use super::store::Store;
+use super::log::{self, Line};
+use super::plan::{Kernel, Place, Wanted, plan};
+use super::sentry::Sentry;
 use super::{Error, VipsStatus};
+use crate::director::vrrp::log::{self as deferred, Log};
 use crate::director::vrrp::{Command, Commands, VrrpStatus};
-use crate::lvs::Prefixed;
-use crate::sys::address::NewAddress;
+use crate::status::text::chain;
 use crate::sys::clock;
 use crate::sys::neighbour::Announcer;
 use crate::sys::rtnetlink::{self, Changes, Rtnetlink};
+use crate::sys::state_file::StateFile;
 
 /// How long until everything is looked at again although nothing was reported.
 const RECHECK: Duration = Duration::from_secs(30);
@@ -35,7 +38,7 @@ const SPACING: Duration = Duration::from_millis(20);
 
 /// What a keeper is made of.
 pub(super) struct Config {
-    pub(super) store: Store,
+    pub(super) store: StateFile<BTreeSet<Place>>,
     pub(super) vrrp: watch::Receiver<Arc<VrrpStatus>>,
     pub(super) commands: Commands,
     pub(super) publisher: watch::Sender<Arc<VipsStatus>>,
@@ -44,24 +47,20 @@ pub(super) struct Config {
 
 struct Keeper {
     config: Config,
+    log: Log<Line>,
     netlink: Rtnetlink,
     announcer: Announcer,
     owned: BTreeSet<Place>,
+    /// What the file says is owned.
+    saved: BTreeSet<Place>,
     schedule: Schedule,
+    sentry: Sentry,
     kernel: Kernel,
     /// What was announced last, by virtual router: since when it is master, and
     /// how often it asked.
     announced: BTreeMap<String, (Instant, u64)>,
     reconciled_at: Instant,
     recheck_at: Instant,
-}
-
-/// What performing a plan came to.
-struct Applied {
-    added: BTreeSet<Place>,
-    /// Something must be tried again.
-    failed: bool,
-    status: VipsStatus,
 }
 
 /// Why the loop woke.
@@ -92,11 +91,14 @@ fn start(config: Config) -> Result<(Keeper, Changes), Error> {
     let now = clock::now();
     let changes = Changes::subscribe().map_err(Error::Netlink)?;
     let keeper = Keeper {
+        log: deferred::spawn("lvsd-vips-log", log::write_line).map_err(Error::Start)?,
         netlink: Rtnetlink::open().map_err(Error::Netlink)?,
         announcer: Announcer::open().map_err(Error::Announce)?,
         config,
+        saved: owned.clone(),
         owned,
         schedule: Schedule::default(),
+        sentry: Sentry::default(),
         kernel: Kernel::default(),
         announced: BTreeMap::new(),
         reconciled_at: now,
@@ -127,8 +129,7 @@ impl Keeper {
                         self.recheck_at = clock::now();
                     }
                     Err(error) => {
-                        let error = chain(&error);
-                        warn!(error, "changes go unnoticed until the next look");
+                        self.log.write(Line::Deaf(chain(&error)));
                         kernel_reports = false;
                     }
                 },
@@ -138,13 +139,15 @@ impl Keeper {
                 self.reconcile().await;
             }
             self.announce();
+            self.look_out();
         }
         self.release_all().await;
     }
 
     async fn wake(&mut self, changes: &mut Changes, vrrp: bool, kernel: bool) -> Wake {
-        let deadline = self.schedule.deadline();
-        let at = deadline.map_or(self.recheck_at, |at| at.min(self.recheck_at));
+        let deadlines = [self.schedule.deadline(), self.sentry.deadline()];
+        let at = deadlines.into_iter().flatten();
+        let at = at.fold(self.recheck_at, Instant::min);
         let changed = async {
             match vrrp {
                 true => self.config.vrrp.changed().await,
@@ -176,10 +179,9 @@ impl Keeper {
             Ok(kernel) => self.kernel = kernel,
             Err(error) => {
                 self.recheck_at = now + RETRY;
-                self.publish(VipsStatus {
-                    error: Some(chain(&error)),
-                    ..VipsStatus::clone(&self.config.publisher.borrow())
-                });
+                let mut status = VipsStatus::clone(&self.config.publisher.borrow());
+                status.error = Some(chain(&error));
+                self.publish(status);
                 return;
             }
         }
@@ -192,8 +194,13 @@ impl Keeper {
         }
         let held = &applied.status.held;
         self.schedule.retain(|place| held.contains(place));
+        self.sentry.watch(now, held, &self.kernel);
         self.schedule_announcements(&vrrp, &applied.added, held);
-        self.publish(applied.status);
+        let conflicts = self.sentry.found();
+        self.publish(VipsStatus {
+            conflicts,
+            ..applied.status
+        });
     }
 
     async fn look(&self) -> Result<Kernel, rtnetlink::Error> {
@@ -214,88 +221,6 @@ impl Keeper {
                     .commands
                     .send(Command::LinkChanged { interface, link });
             }
-        }
-    }
-
-    /// Performs a plan: the file first, then what it speaks of.
-    async fn apply(&mut self, plan: Plan) -> Applied {
-        let mut applied = Applied {
-            added: BTreeSet::new(),
-            failed: false,
-            status: VipsStatus {
-                held: plan.present,
-                problems: plan.problems,
-                ..VipsStatus::default()
-            },
-        };
-        let before = self.owned.clone();
-        self.owned.extend(plan.ops.iter().filter_map(|op| match op {
-            Op::Add(_, place) => Some(place.clone()),
-            Op::Remove(..) | Op::Forget(_) => None,
-        }));
-        self.save_unless(&before, &mut applied);
-        let recorded = self.owned.clone();
-        for op in &plan.ops {
-            match (self.perform(op).await, op) {
-                (Ok(()), Op::Add(_, place)) => {
-                    applied.added.insert(place.clone());
-                    applied.status.held.insert(place.clone());
-                }
-                (Ok(()), Op::Remove(..) | Op::Forget(_)) => {}
-                (Err(error), Op::Add(_, place) | Op::Remove(_, place) | Op::Forget(place)) => {
-                    applied.failed = true;
-                    let problem = chain(&error);
-                    applied.status.problems.insert(place.clone(), problem);
-                }
-            }
-        }
-        self.save_unless(&recorded, &mut applied);
-        applied
-    }
-
-    async fn perform(&mut self, op: &Op) -> Result<(), rtnetlink::Error> {
-        match op {
-            Op::Add(link, place) => {
-                if let Err(error) = self.add(*link, place.address).await {
-                    if error.is_exists() {
-                        // Somebody else was faster, so it is not ours.
-                        self.owned.remove(place);
-                    }
-                    return Err(error);
-                }
-                info!(%place, "address added");
-            }
-            Op::Remove(link, place) => {
-                match self.netlink.delete_address(*link, place.address).await {
-                    Err(error) if !error.is_not_found() => return Err(error),
-                    Ok(()) | Err(_) => info!(%place, "address removed"),
-                }
-                self.owned.remove(place);
-            }
-            Op::Forget(place) => {
-                self.owned.remove(place);
-            }
-        }
-        Ok(())
-    }
-
-    async fn add(&self, link: u32, address: Prefixed) -> Result<(), rtnetlink::Error> {
-        let new = NewAddress {
-            address,
-            ..NewAddress::host(address.address)
-        };
-        self.netlink.add_address(link, &new).await
-    }
-
-    /// Writes down what lvsd owns, unless the file says so already. An address
-    /// that cannot be written down is added all the same: clients come first.
-    fn save_unless(&self, saved: &BTreeSet<Place>, applied: &mut Applied) {
-        if self.owned == *saved {
-            return;
-        }
-        if let Err(error) = self.config.store.save(&self.owned) {
-            applied.failed = true;
-            applied.status.error = Some(chain(&error));
         }
     }
 
@@ -344,8 +269,24 @@ impl Keeper {
                 continue;
             };
             if let Err(error) = self.announcer.announce(index, mac, address) {
-                warn!(%place, %error, "cannot announce the address");
+                self.log.write(Line::NotAnnounced(place, error));
             }
+        }
+    }
+
+    /// Asks who else has the addresses, if it is time, after all that clients
+    /// wait for.
+    fn look_out(&mut self) {
+        for (interface, error) in self.sentry.tend(clock::now(), &self.kernel) {
+            self.log.write(Line::NotWatched(interface, error));
+        }
+        let conflicts = self.sentry.found();
+        let published = self.config.publisher.borrow().clone();
+        if published.conflicts != conflicts {
+            self.publish(VipsStatus {
+                conflicts,
+                ..VipsStatus::clone(&published)
+            });
         }
     }
 
@@ -366,32 +307,14 @@ impl Keeper {
     }
 
     /// Publishes a status that is news, and says what is newly wrong.
-    fn publish(&self, status: VipsStatus) {
+    fn publish(&mut self, status: VipsStatus) {
         let published = self.config.publisher.borrow().clone();
         if *published == status {
             return;
         }
-        for (place, problem) in &status.problems {
-            if published.problems.get(place) != Some(problem) {
-                warn!(%place, problem, "address not as wanted");
-            }
-        }
-        if let Some(error) = &status.error
-            && published.error != status.error
-        {
-            warn!(error, "the VIP keeper has trouble, trying on");
+        for line in log::news(&published, &status) {
+            self.log.write(line);
         }
         self.config.publisher.send_replace(Arc::new(status));
     }
-}
-
-/// An error and its causes, on one line.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

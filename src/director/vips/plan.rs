@@ -13,7 +13,7 @@ use crate::vrrp::Priority;
 use crate::vrrp::router::Claim;
 
 /// An address on an interface.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Place {
     /// The interface's name: it keeps it when it comes back with another index.
     pub interface: String,
@@ -25,33 +25,6 @@ pub struct Place {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} on {}", self.address, self.interface)
-    }
-}
-
-/// A place in the file.
-#[derive(Serialize, Deserialize)]
-pub(super) struct StoredPlace {
-    interface: String,
-    address: String,
-}
-
-impl From<&Place> for StoredPlace {
-    fn from(place: &Place) -> Self {
-        Self {
-            interface: place.interface.clone(),
-            address: place.address.to_string(),
-        }
-    }
-}
-
-impl TryFrom<StoredPlace> for Place {
-    type Error = &'static str;
-
-    fn try_from(stored: StoredPlace) -> Result<Self, Self::Error> {
-        Ok(Self {
-            address: stored.address.parse()?,
-            interface: stored.interface,
-        })
     }
 }
 
@@ -168,6 +141,22 @@ pub(super) fn plan(wanted: &Wanted, owned: &BTreeSet<Place>, kernel: &Kernel) ->
         }
     }
     plan
+}
+
+/// Where this host holds a wanted address already, on another interface than the
+/// wanted one: the wanted place, and where it is.
+pub(super) fn held_elsewhere(
+    places: impl IntoIterator<Item = Place>,
+    owned: &BTreeSet<Place>,
+    kernel: &Kernel,
+) -> Option<(Place, Place)> {
+    let wanted = Wanted::default();
+    places
+        .into_iter()
+        .find_map(|place| match find(&place, &wanted, owned, kernel) {
+            Found::Elsewhere(there) => Some((place, there)),
+            Found::NoInterface | Found::Ours | Found::Foreign(_) | Found::Nowhere(_) => None,
+        })
 }
 
 enum Found {

@@ -82,7 +82,7 @@ impl Instance {
         now: Instant,
         config: VrrpInstance,
         interface: &Interface,
-        log: &mut Log,
+        log: &mut Log<Line>,
     ) {
         if self.config == config {
             return;
@@ -101,7 +101,7 @@ impl Instance {
         now: Instant,
         datagram: &Datagram<'_>,
         interface: &Interface,
-        log: &mut Log,
+        log: &mut Log<Line>,
     ) {
         let Some(own) = self.router.address() else {
             return;
@@ -122,6 +122,8 @@ impl Instance {
             }
             Err(discard) => {
                 self.counters.count_discard(&discard);
+                let rejections = &self.counters.rejections;
+                rejections.note(clock::wall(), datagram.source, discard);
                 if let Some(kept_quiet) = self.quieter.admit(now, discard.counter()) {
                     log.write(Line::Discarded {
                         place: self.name.clone(),
@@ -135,7 +137,7 @@ impl Instance {
     }
 
     /// Feeds the deadline if it has come.
-    pub(super) fn fire(&mut self, now: Instant, interface: &Interface, log: &mut Log) {
+    pub(super) fn fire(&mut self, now: Instant, interface: &Interface, log: &mut Log<Line>) {
         if let Some(deadline) = self.deadline()
             && deadline <= now
         {
@@ -151,15 +153,19 @@ impl Instance {
         now: Instant,
         event: Event,
         interface: &Interface,
-        log: &mut Log,
+        log: &mut Log<Line>,
     ) {
         for action in self.router.handle(now, event) {
             match action {
                 Action::SendAdvert {
                     source,
                     priority,
-                    checksum,
-                } => self.send(now, (source, priority, checksum), interface, log),
+                    forms,
+                } => {
+                    for form in forms.each() {
+                        self.send(now, (source, priority, form), interface, log);
+                    }
+                }
                 Action::ClaimVips | Action::AnnounceVips => self.announcements += 1,
                 // Claim and state tell it: see `Face`.
                 Action::ReleaseVips => {}
@@ -173,7 +179,7 @@ impl Instance {
         now: Instant,
         (source, priority, checksum): (IpAddr, u8, Checksum),
         interface: &Interface,
-        log: &mut Log,
+        log: &mut Log<Line>,
     ) {
         let IpAddr::V4(source_v4) = source else {
             return;
@@ -197,12 +203,15 @@ impl Instance {
         }
     }
 
-    fn report(&mut self, notice: Notice, log: &mut Log) {
+    fn report(&mut self, notice: Notice, log: &mut Log<Line>) {
         if let Notice::Changed(change) = &notice {
             self.since_wall = clock::wall();
             if change.to == State::Master {
                 InstanceCounters::add(&self.counters.became_master);
             }
+        }
+        if let Notice::RivalHeard(_) = &notice {
+            InstanceCounters::add(&self.counters.rivals_heard);
         }
         log.write(Line::Notice {
             instance: self.name.clone(),

@@ -1,4 +1,7 @@
-//! Log lines of the VRRP thread, written by another thread.
+//! Log lines that another thread writes, so that a log that blocks – a terminal
+//! that was stopped, a full pipe, a disk – holds up nobody who has work to do.
+//!
+//! Below, the lines of the VRRP thread.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -53,25 +56,29 @@ pub(super) enum Line {
     },
 }
 
-/// Where the VRRP thread leaves its lines.
+/// Where a thread leaves its lines.
 #[derive(Debug)]
-pub(super) struct Log {
-    sender: SyncSender<(Line, u64)>,
+pub(in crate::director) struct Log<L> {
+    sender: SyncSender<(L, u64)>,
     lost: u64,
 }
 
-/// Starts the thread that writes. It ends when the [`Log`] is dropped.
-pub(super) fn spawn() -> io::Result<Log> {
+/// Starts the thread `name`, which does `write` with each line. It ends when the
+/// [`Log`] is dropped.
+pub(in crate::director) fn spawn<L: Send + 'static>(
+    name: &str,
+    write: fn(L),
+) -> io::Result<Log<L>> {
     let (sender, receiver) = sync_channel(LINES);
     std::thread::Builder::new()
-        .name("lvsd-vrrp-log".into())
-        .spawn(move || write_all(&receiver))?;
+        .name(name.into())
+        .spawn(move || write_all(&receiver, write))?;
     Ok(Log { sender, lost: 0 })
 }
 
-impl Log {
+impl<L> Log<L> {
     /// Leaves a line, or counts it as lost. Never blocks.
-    pub(super) fn write(&mut self, line: Line) {
+    pub(in crate::director) fn write(&mut self, line: L) {
         match self.sender.try_send((line, self.lost)) {
             Ok(()) => self.lost = 0,
             Err(_) => self.lost += 1,
@@ -79,16 +86,16 @@ impl Log {
     }
 }
 
-fn write_all(lines: &Receiver<(Line, u64)>) {
+fn write_all<L>(lines: &Receiver<(L, u64)>, write: fn(L)) {
     for (line, lost) in lines {
         if lost > 0 {
             warn!(lost, "log lines were lost, the log was blocked");
         }
-        write_line(line);
+        write(line);
     }
 }
 
-fn write_line(line: Line) {
+pub(super) fn write_line(line: Line) {
     match line {
         Line::Notice {
             instance,
@@ -152,7 +159,10 @@ fn write_notice(instance: &str, interface: &str, notice: Notice) {
             instance,
             interface, "another master: heard {peer} while master"
         ),
-        Notice::RivalGone(peer) => info!(instance, interface, "the other master, {peer}, is gone"),
+        Notice::RivalGone(peer) => info!(
+            instance,
+            interface, "the other master is no longer heard: {peer}"
+        ),
         Notice::ListensAgain { late } => warn!(
             instance,
             interface,
@@ -192,6 +202,29 @@ impl Quieter {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    type Work = Box<dyn FnOnce() + Send>;
+
+    #[test]
+    fn a_blocked_log_holds_nobody_up_and_tells_how_much_was_lost() {
+        let mut log = spawn("test-log", |work: Work| work()).unwrap();
+        let (blocks, blocked) = sync_channel(0);
+        let (open, gate) = sync_channel(1);
+        log.write(Box::new(move || {
+            blocks.send(()).unwrap();
+            gate.recv().unwrap();
+        }));
+        blocked.recv().unwrap();
+        for _ in 0..10_000 {
+            log.write(Box::new(|| ()));
+        }
+        assert_eq!(log.lost, 10_000 - u64::try_from(LINES).unwrap());
+        open.send(()).unwrap();
+        while log.lost > 0 {
+            std::thread::yield_now();
+            log.write(Box::new(|| ()));
+        }
+    }
 
     #[test]
     fn the_second_complaint_of_a_kind_is_counted_and_told_with_the_next_after_a_minute() {

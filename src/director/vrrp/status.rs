@@ -8,8 +8,11 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::Link;
+use super::rejected::Rejections;
 use crate::lvs::Prefixed;
-use crate::status::director::{Peer as PeerStatus, VirtualRouter};
+use crate::status::director::{
+    Peer as PeerStatus, Rival, VipConflict, VirtualRouter, VrrpInterface,
+};
 use crate::vrrp::discard::Discard;
 use crate::vrrp::router::{Claim, Peer, State};
 use crate::vrrp::{Settings, Version};
@@ -71,6 +74,8 @@ pub struct InterfaceStatus {
 #[derive(Debug, Default)]
 pub struct InterfaceCounters {
     discarded: Discards,
+    /// Whose packets were discarded lately.
+    pub rejections: Rejections,
 }
 
 /// The counters of a virtual router.
@@ -81,8 +86,11 @@ pub struct InstanceCounters {
     pub(super) adverts_received: AtomicU64,
     pub(super) became_master: AtomicU64,
     pub(super) late_wakeups: AtomicU64,
+    pub(super) rivals_heard: AtomicU64,
     worst_lateness_us: AtomicU64,
     discarded: Discards,
+    /// Whose packets were discarded lately.
+    pub rejections: Rejections,
 }
 
 /// One counter for each of [`Discard::COUNTERS`].
@@ -161,6 +169,11 @@ impl InstanceCounters {
         self.late_wakeups.load(Ordering::Relaxed)
     }
 
+    /// How often another master was heard while this was one.
+    pub fn rivals_heard(&self) -> u64 {
+        self.rivals_heard.load(Ordering::Relaxed)
+    }
+
     /// The latest that a deadline was ever handled.
     pub fn worst_lateness(&self) -> Duration {
         Duration::from_micros(self.worst_lateness_us.load(Ordering::Relaxed))
@@ -172,18 +185,36 @@ impl InstanceCounters {
     }
 }
 
+impl InterfaceStatus {
+    /// The same for people and programs outside.
+    pub fn describe(&self, name: &str) -> VrrpInterface {
+        let discarded = self.counters.discarded();
+        VrrpInterface {
+            name: name.to_owned(),
+            discarded: discarded
+                .map(|(reason, count)| (reason.to_owned(), count))
+                .collect(),
+            rejected: self.counters.rejections.describe(None),
+        }
+    }
+}
+
 impl InstanceStatus {
-    /// The same for people and programs outside; `problems` are what others
-    /// know of it.
-    pub fn describe(&self, name: &str, problems: Vec<String>) -> VirtualRouter {
+    /// The same for people and programs outside; `problems` and `conflicts` are
+    /// what others know of it.
+    pub fn describe(
+        &self,
+        name: &str,
+        problems: Vec<String>,
+        conflicts: Vec<VipConflict>,
+    ) -> VirtualRouter {
+        let version = self.version();
+        let counters = &self.counters;
         VirtualRouter {
             name: name.to_owned(),
             interface: self.interface.clone(),
             vrid: self.settings.vrid.get(),
-            version: match self.settings.version {
-                Version::V2 { .. } => 2,
-                Version::V3 => 3,
-            },
+            version,
             state: self.state.to_string(),
             since: self.since_wall,
             cause: self.cause.clone(),
@@ -196,15 +227,35 @@ impl InstanceStatus {
                 address: peer.address,
                 priority: peer.priority,
             }),
-            adverts_sent: self.counters.adverts_sent(),
-            adverts_received: self.counters.adverts_received(),
-            discarded: self
-                .counters
+            adverts_sent: counters.adverts_sent(),
+            adverts_received: counters.adverts_received(),
+            discarded: counters
                 .discarded()
                 .map(|(reason, count)| (reason.to_owned(), count))
                 .collect(),
-            became_master: self.counters.became_master(),
+            became_master: counters.became_master(),
+            // An advert of another version is discarded, and makes no rival.
+            rival: self.rival.map(|peer| Rival {
+                address: peer.address,
+                priority: peer.priority,
+                version,
+            }),
+            rivals_heard: counters.rivals_heard(),
+            conflicts,
+            rejected: counters.rejections.describe(Some(version)),
+            transitions: self.transitions,
+            send_errors: counters.send_errors(),
+            late_wakeups: counters.late_wakeups(),
+            worst_lateness_us: u64::try_from(counters.worst_lateness().as_micros())
+                .unwrap_or(u64::MAX),
             problems,
+        }
+    }
+
+    fn version(&self) -> u8 {
+        match self.settings.version {
+            Version::V2 { .. } => 2,
+            Version::V3 => 3,
         }
     }
 }

@@ -37,7 +37,7 @@ pub(super) struct VrrpThread {
     commands: mpsc::Receiver<Command>,
     wakeup: Wakeup,
     publisher: watch::Sender<Arc<VrrpStatus>>,
-    log: Log,
+    log: Log<Line>,
     quieter: Quieter,
     interfaces: BTreeMap<String, Interface>,
     instances: BTreeMap<String, Instance>,
@@ -50,7 +50,7 @@ impl VrrpThread {
         commands: mpsc::Receiver<Command>,
         wakeup: Wakeup,
         publisher: watch::Sender<Arc<VrrpStatus>>,
-        log: Log,
+        log: Log<Line>,
     ) -> Self {
         Self {
             commands,
@@ -303,6 +303,10 @@ impl VrrpThread {
             }
         };
         interface.counters.count_discard(&discard);
+        if let Some(source) = source {
+            let rejections = &interface.counters.rejections;
+            rejections.note(clock::wall(), source, discard);
+        }
         if let Some(kept_quiet) = self.quieter.admit(now, discard.counter()) {
             self.log.write(Line::Discarded {
                 place: name.to_owned(),

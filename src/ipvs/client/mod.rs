@@ -29,11 +29,14 @@ use super::plan::Op;
 use super::wire::{Command, Message};
 use crate::lvs::{RealServerId, VirtualServerId};
 
+mod daemon;
 mod error;
 mod link;
+mod missing;
 mod refusal;
 mod report;
 mod request;
+mod whole;
 
 pub use error::{Error, KernelError};
 pub use refusal::Refusal;
@@ -82,17 +85,10 @@ impl Client {
     /// Sets the timeouts of connections, in whole seconds. One below a second
     /// stays as it is.
     pub fn set_timeouts(&mut self, timeouts: &Timeouts) -> Result<(), Error> {
-        let refused = self
-            .link
-            .perform([request::set_timeouts(timeouts)])
-            .map_err(|error| Error::from_link("set the connection timeouts", error))?;
-        match refused.into_iter().next() {
-            None => Ok(()),
-            Some((_, source)) => Err(Error::Refused {
-                doing: "set the connection timeouts",
-                source,
-            }),
-        }
+        self.order(
+            "set the connection timeouts",
+            request::set_timeouts(timeouts),
+        )
     }
 
     /// Reads every virtual and real server of this network namespace.
@@ -167,6 +163,18 @@ impl Client {
             .filter_map(|(index, source)| Some(Refusal::new(*ops.get(index)?, source)))
             .collect();
         Ok(refusal::causes_only(refusals))
+    }
+
+    /// Sends one request that is answered by success or failure.
+    fn order(&mut self, doing: &'static str, request: Message) -> Result<(), Error> {
+        let refused = self
+            .link
+            .perform([request])
+            .map_err(|error| Error::from_link(doing, error))?;
+        match refused.into_iter().next() {
+            None => Ok(()),
+            Some((_, source)) => Err(Error::Refused { doing, source }),
+        }
     }
 
     /// Sends one request that is answered by one message.

@@ -6,7 +6,8 @@ use std::fmt;
 use nix::errno::Errno;
 
 use crate::ipvs::plan::Op;
-use crate::lvs::{Family, Forwarding, RealServerId, Scheduler, VirtualServerId};
+use crate::ipvs::table::Settings;
+use crate::lvs::{Family, Forwarding, RealServerId, VirtualServerId};
 
 use super::error::KernelError;
 
@@ -31,18 +32,19 @@ impl Refusal {
     pub fn is_stale(&self) -> bool {
         match self.cause.errno() {
             Errno::EEXIST | Errno::ESRCH => true,
-            Errno::ENOENT => self.missing_scheduler().is_none(),
+            Errno::ENOENT => self.missing_module().is_none(),
             _ => false,
         }
     }
 
-    /// The scheduler that the kernel has not got, if that is the reason.
-    pub fn missing_scheduler(&self) -> Option<Scheduler> {
+    /// The settings for which the kernel has not got the module, if that is the
+    /// reason: its scheduler, or its persistence engine.
+    fn missing_module(&self) -> Option<&Settings> {
         match (&self.op, self.cause.errno()) {
             (
                 Op::AddVirtualServer(_, settings) | Op::SetVirtualServer(_, settings),
                 Errno::ENOENT,
-            ) => Some(settings.scheduler),
+            ) => Some(settings),
             _ => None,
         }
     }
@@ -83,11 +85,12 @@ impl Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "cannot {}: ", self.op)?;
-        if let Some(scheduler) = self.missing_scheduler() {
-            return write!(
-                f,
-                "scheduler \"{scheduler}\" is not available in this kernel"
-            );
+        if let Some(settings) = self.missing_module() {
+            write!(f, "scheduler \"{}\"", settings.scheduler)?;
+            if let Some(engine) = settings.persistence.and_then(|found| found.engine) {
+                write!(f, " or persistence engine \"{engine}\"")?;
+            }
+            return f.write_str(" is not available in this kernel");
         }
         match self.explanation() {
             Some(explanation) => f.write_str(explanation),
@@ -121,7 +124,7 @@ fn invalid_real_server(
 ) -> &'static str {
     if Family::of(rip.ip()) == id.family() {
         "the kernel does not take the RIP for the address of a host (is `lo` up?)"
-    } else if forwarding == Forwarding::Tunnel {
+    } else if matches!(forwarding, Forwarding::Tunnel(_)) {
         "a real server of the other address family and connection sync exclude each other"
     } else {
         "a real server of the other address family needs forwarding \"tun\""

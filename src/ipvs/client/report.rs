@@ -1,7 +1,7 @@
 //! Messages of the kernel as values.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::num::NonZeroU32;
+use std::num::{NonZeroU16, NonZeroU32};
 use std::time::Duration;
 
 use netlink_packet_core::DecodeError;
@@ -12,11 +12,16 @@ use crate::ipvs::kernel::{
 use crate::ipvs::table::{Persistence, RealServer, Settings};
 use crate::ipvs::wire::{
     AF_INET, AF_INET6, Attribute, Counter, DestAttribute, IP_VS_CONN_F_DROUTE,
-    IP_VS_CONN_F_FWD_MASK, IP_VS_CONN_F_LOCALNODE, IP_VS_CONN_F_TUNNEL, IP_VS_SVC_F_ONEPACKET,
-    IP_VS_SVC_F_PERSISTENT, IP_VS_SVC_F_SCHED1, IP_VS_SVC_F_SCHED2, IP_VS_SVC_F_SCHED3,
-    InetAddress, Message, ServiceAttribute, StatsAttribute,
+    IP_VS_CONN_F_FWD_MASK, IP_VS_CONN_F_LOCALNODE, IP_VS_CONN_F_TUNNEL,
+    IP_VS_CONN_F_TUNNEL_TYPE_GRE, IP_VS_CONN_F_TUNNEL_TYPE_GUE, IP_VS_CONN_F_TUNNEL_TYPE_IPIP,
+    IP_VS_SVC_F_ONEPACKET, IP_VS_SVC_F_PERSISTENT, IP_VS_SVC_F_SCHED1, IP_VS_SVC_F_SCHED2,
+    IP_VS_SVC_F_SCHED3, IP_VS_TUNNEL_ENCAP_FLAG_CSUM, IP_VS_TUNNEL_ENCAP_FLAG_REMCSUM, InetAddress,
+    Message, ServiceAttribute, StatsAttribute,
 };
-use crate::lvs::{Family, Forwarding, Protocol, RealServerId, Scheduler, VirtualServerId, Weight};
+use crate::lvs::{
+    Checksum, Family, Forwarding, PersistenceEngine, Protocol, RealServerId, Scheduler,
+    SchedulerFlags, Tunnel, VirtualServerId, Weight,
+};
 
 /// Reads the answer to `GET_INFO`.
 pub(super) fn info(message: &Message) -> Result<Info, DecodeError> {
@@ -68,19 +73,19 @@ pub(super) fn virtual_server(
     let persistence = Persistence {
         timeout: secs(service.timeout),
         prefix_len: prefix_len(id.family(), service.netmask),
+        engine: service.engine.map(PersistenceEngine::reported),
     };
     let reported = KernelVirtualServer {
         settings: Settings {
             scheduler: Scheduler::reported(service.scheduler),
+            scheduler_flags: SchedulerFlags([
+                has(IP_VS_SVC_F_SCHED1),
+                has(IP_VS_SVC_F_SCHED2),
+                has(IP_VS_SVC_F_SCHED3),
+            ]),
+            one_packet: has(IP_VS_SVC_F_ONEPACKET),
             persistence: has(IP_VS_SVC_F_PERSISTENT).then_some(persistence),
         },
-        one_packet: has(IP_VS_SVC_F_ONEPACKET),
-        scheduler_flags: [
-            has(IP_VS_SVC_F_SCHED1),
-            has(IP_VS_SVC_F_SCHED2),
-            has(IP_VS_SVC_F_SCHED3),
-        ],
-        persistence_engine: service.engine.map(str::to_owned),
         counters,
         rates,
         real_servers: Default::default(),
@@ -99,7 +104,7 @@ pub(super) fn real_server(
     let (counters, rates) = counted(dest.stats);
     let reported = KernelRealServer {
         real_server: RealServer {
-            forwarding: forwarding(dest.method),
+            forwarding: dest.forwarding(),
             weight: Weight::reported(dest.weight),
             upper_threshold: dest.upper,
             lower_threshold: dest.lower,
@@ -192,6 +197,9 @@ struct Dest<'m> {
     active: u32,
     inactive: u32,
     persistent: u32,
+    tunnel_type: u8,
+    tunnel_port: u16,
+    tunnel_flags: u16,
     stats: &'m [StatsAttribute],
 }
 
@@ -218,11 +226,10 @@ impl<'m> Dest<'m> {
                 DestAttribute::PersistentConnections(count) => dest.persistent = *count,
                 DestAttribute::Stats(stats) if dest.stats.is_empty() => dest.stats = stats,
                 DestAttribute::Stats64(stats) => dest.stats = stats,
-                DestAttribute::Stats(_)
-                | DestAttribute::TunnelType(_)
-                | DestAttribute::TunnelPort(_)
-                | DestAttribute::TunnelFlags(_)
-                | DestAttribute::Other(_) => {}
+                DestAttribute::TunnelType(number) => dest.tunnel_type = *number,
+                DestAttribute::TunnelPort(port) => dest.tunnel_port = *port,
+                DestAttribute::TunnelFlags(flags) => dest.tunnel_flags = *flags,
+                DestAttribute::Stats(_) | DestAttribute::Other(_) => {}
             }
         }
         dest
@@ -235,16 +242,37 @@ impl<'m> Dest<'m> {
             .ok_or_else(|| format!("IPVS_DEST_ATTR_ADDR_FAMILY is {}", self.family))?;
         Ok(SocketAddr::new(rip, self.port))
     }
-}
 
-/// What is none of the four is not offered by any tool; it counts as NAT, which
-/// is what the kernel's 0 means.
-fn forwarding(method: u32) -> Forwarding {
-    match method & IP_VS_CONN_F_FWD_MASK {
-        IP_VS_CONN_F_LOCALNODE => Forwarding::Local,
-        IP_VS_CONN_F_TUNNEL => Forwarding::Tunnel,
-        IP_VS_CONN_F_DROUTE => Forwarding::DirectRoute,
-        _ => Forwarding::Nat,
+    /// What is none of the four is not offered by any tool; it counts as NAT, which
+    /// is what the kernel's 0 means.
+    fn forwarding(&self) -> Forwarding {
+        match self.method & IP_VS_CONN_F_FWD_MASK {
+            IP_VS_CONN_F_LOCALNODE => Forwarding::Local,
+            IP_VS_CONN_F_TUNNEL => Forwarding::Tunnel(self.tunnel()),
+            IP_VS_CONN_F_DROUTE => Forwarding::DirectRoute,
+            _ => Forwarding::Nat,
+        }
+    }
+
+    /// What a kernel before Linux 5.2 leaves out is 0, as it should be: it has only
+    /// IP in IP. Flags that a tunnel has no use for are the kernel's to ignore.
+    fn tunnel(&self) -> Tunnel {
+        let has = |flag| self.tunnel_flags & flag != 0;
+        let checksum = if has(IP_VS_TUNNEL_ENCAP_FLAG_REMCSUM) {
+            Checksum::Remote
+        } else if has(IP_VS_TUNNEL_ENCAP_FLAG_CSUM) {
+            Checksum::Plain
+        } else {
+            Checksum::None
+        };
+        match (self.tunnel_type, NonZeroU16::new(self.tunnel_port)) {
+            (IP_VS_CONN_F_TUNNEL_TYPE_IPIP, _) => Tunnel::Ipip,
+            (IP_VS_CONN_F_TUNNEL_TYPE_GUE, Some(port)) => Tunnel::Gue { port, checksum },
+            (IP_VS_CONN_F_TUNNEL_TYPE_GRE, _) => Tunnel::Gre {
+                checksum: has(IP_VS_TUNNEL_ENCAP_FLAG_CSUM),
+            },
+            (number, _) => Tunnel::Other(number),
+        }
     }
 }
 

@@ -1,16 +1,19 @@
 //! Ops and questions as messages to the kernel.
 
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use crate::ipvs::kernel::Timeouts;
 use crate::ipvs::plan::Op;
 use crate::ipvs::table::{Persistence, RealServer, Settings};
 use crate::ipvs::wire::{
     AF_INET, AF_INET6, Attribute, Command, DestAttribute, IP_VS_CONN_F_DROUTE,
-    IP_VS_CONN_F_LOCALNODE, IP_VS_CONN_F_MASQ, IP_VS_CONN_F_TUNNEL, IP_VS_SVC_F_PERSISTENT,
-    Message, ServiceAttribute, ServiceFlags,
+    IP_VS_CONN_F_LOCALNODE, IP_VS_CONN_F_MASQ, IP_VS_CONN_F_TUNNEL, IP_VS_CONN_F_TUNNEL_TYPE_GRE,
+    IP_VS_CONN_F_TUNNEL_TYPE_GUE, IP_VS_SVC_F_ONEPACKET, IP_VS_SVC_F_PERSISTENT,
+    IP_VS_SVC_F_SCHED1, IP_VS_SVC_F_SCHED2, IP_VS_SVC_F_SCHED3, IP_VS_TUNNEL_ENCAP_FLAG_CSUM,
+    IP_VS_TUNNEL_ENCAP_FLAG_REMCSUM, Message, ServiceAttribute, ServiceFlags,
 };
-use crate::lvs::{Family, Forwarding, Protocol, RealServerId, VirtualServerId};
+use crate::lvs::{Checksum, Family, Forwarding, Protocol, RealServerId, Tunnel, VirtualServerId};
 
 /// A message of nothing but its command.
 pub(super) fn plain(command: Command) -> Message {
@@ -23,6 +26,11 @@ pub(super) fn plain(command: Command) -> Message {
 /// Asks for the real servers of a virtual server.
 pub(super) fn real_servers(id: &VirtualServerId) -> Message {
     of_service(Command::GetDest, identity(id))
+}
+
+/// A message that is about a virtual server and says no more of it.
+pub(super) fn virtual_server(command: Command, id: &VirtualServerId) -> Message {
+    of_service(command, identity(id))
 }
 
 /// Asks to set the timeouts.
@@ -87,27 +95,38 @@ fn identity(id: &VirtualServerId) -> Vec<ServiceAttribute> {
 }
 
 fn whole_service(id: &VirtualServerId, settings: &Settings) -> Vec<ServiceAttribute> {
-    let flags = match settings.persistence {
-        Some(_) => IP_VS_SVC_F_PERSISTENT,
-        None => 0,
-    };
     // Without persistence the kernel still wants a netmask, and for IPv6 a legal one.
-    let persistence = settings.persistence.unwrap_or(Persistence {
-        timeout: std::time::Duration::ZERO,
-        prefix_len: id.family().host_prefix_len(),
-    });
+    let persistence = settings
+        .persistence
+        .unwrap_or_else(|| Persistence::of_clients(Duration::ZERO, id.family()));
     let mut service = identity(id);
     service.extend([
         ServiceAttribute::SchedulerName(settings.scheduler.name().to_owned()),
         // Every flag is lvsd's to set, so none that somebody else set stays.
         ServiceAttribute::Flags(ServiceFlags {
-            flags,
+            flags: service_flags(settings),
             mask: u32::MAX,
         }),
         ServiceAttribute::Timeout(seconds(persistence.timeout)),
         ServiceAttribute::Netmask(netmask(id.family(), persistence.prefix_len)),
     ]);
+    // An engine that is not named is taken away.
+    let engine = persistence.engine.map(|engine| engine.name().to_owned());
+    service.extend(engine.map(ServiceAttribute::PersistenceEngine));
     service
+}
+
+fn service_flags(settings: &Settings) -> u32 {
+    let [first, second, third] = settings.scheduler_flags.0;
+    let flags = [
+        (settings.persistence.is_some(), IP_VS_SVC_F_PERSISTENT),
+        (settings.one_packet, IP_VS_SVC_F_ONEPACKET),
+        (first, IP_VS_SVC_F_SCHED1),
+        (second, IP_VS_SVC_F_SCHED2),
+        (third, IP_VS_SVC_F_SCHED3),
+    ];
+    let set = flags.into_iter().filter(|(set, _)| *set);
+    set.fold(0, |flags, (_, flag)| flags | flag)
 }
 
 fn dest_identity(rip: &RealServerId) -> Vec<DestAttribute> {
@@ -126,7 +145,34 @@ fn whole_dest(rip: &RealServerId, real_server: &RealServer) -> Vec<DestAttribute
         DestAttribute::UpperThreshold(real_server.upper_threshold),
         DestAttribute::LowerThreshold(real_server.lower_threshold),
     ]);
+    // What is left out becomes 0 in the kernel: IP in IP without flags.
+    if let Forwarding::Tunnel(tunnel) = real_server.forwarding {
+        dest.extend(tunnel_attributes(tunnel));
+    }
     dest
+}
+
+fn tunnel_attributes(tunnel: Tunnel) -> Vec<DestAttribute> {
+    match tunnel {
+        Tunnel::Ipip => vec![],
+        Tunnel::Gue { port, checksum } => vec![
+            DestAttribute::TunnelType(IP_VS_CONN_F_TUNNEL_TYPE_GUE),
+            DestAttribute::TunnelPort(port.get()),
+            DestAttribute::TunnelFlags(match checksum {
+                Checksum::None => 0,
+                Checksum::Plain => IP_VS_TUNNEL_ENCAP_FLAG_CSUM,
+                Checksum::Remote => IP_VS_TUNNEL_ENCAP_FLAG_REMCSUM,
+            }),
+        ],
+        Tunnel::Gre { checksum } => vec![
+            DestAttribute::TunnelType(IP_VS_CONN_F_TUNNEL_TYPE_GRE),
+            DestAttribute::TunnelFlags(match checksum {
+                false => 0,
+                true => IP_VS_TUNNEL_ENCAP_FLAG_CSUM,
+            }),
+        ],
+        Tunnel::Other(number) => vec![DestAttribute::TunnelType(number)],
+    }
 }
 
 fn address_family(family: Family) -> u16 {
@@ -149,7 +195,7 @@ fn forwarding_method(forwarding: Forwarding) -> u32 {
     match forwarding {
         Forwarding::Nat => IP_VS_CONN_F_MASQ,
         Forwarding::Local => IP_VS_CONN_F_LOCALNODE,
-        Forwarding::Tunnel => IP_VS_CONN_F_TUNNEL,
+        Forwarding::Tunnel(_) => IP_VS_CONN_F_TUNNEL,
         Forwarding::DirectRoute => IP_VS_CONN_F_DROUTE,
     }
 }
@@ -165,6 +211,6 @@ fn netmask(family: Family, prefix_len: u8) -> [u8; 4] {
     }
 }
 
-fn seconds(duration: std::time::Duration) -> u32 {
+fn seconds(duration: Duration) -> u32 {
     u32::try_from(duration.as_secs()).unwrap_or(u32::MAX)
 }

@@ -1,12 +1,15 @@
 use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroU16;
 use std::time::Duration;
 
 use proptest::collection::btree_map;
 use proptest::prelude::*;
 
-use super::super::table::Persistence;
 use super::*;
-use crate::lvs::{Protocol, Scheduler, Weight};
+use crate::ipvs::arbitrary::{real_server, settings};
+use crate::lvs::{
+    Checksum, Family, PersistenceEngine, Protocol, Scheduler, SchedulerFlags, Tunnel, Weight,
+};
 
 proptest! {
     #[test]
@@ -68,13 +71,9 @@ proptest! {
 fn a_fraction_of_a_second_of_persistence_is_not_fought_over() {
     let id = virtual_server_id(1);
     let with = |timeout| {
-        let persistence = Persistence {
-            timeout,
-            prefix_len: 32,
-        };
         let settings = Settings {
-            scheduler: Scheduler::RoundRobin,
-            persistence: Some(persistence),
+            persistence: Some(Persistence::of_clients(timeout, Family::Ipv4)),
+            ..Settings::of(Scheduler::RoundRobin)
         };
         Table::from([(
             id,
@@ -94,14 +93,20 @@ fn an_op_reads_like_a_log_line() {
     let id = "tcp 192.168.1.200:80".parse().unwrap();
     let rip = "192.168.1.53:80".parse().unwrap();
     let settings = Settings {
-        scheduler: Scheduler::WeightedRoundRobin,
+        scheduler: Scheduler::Maglev,
+        scheduler_flags: SchedulerFlags([true, true, false]),
+        one_packet: true,
         persistence: Some(Persistence {
             timeout: Duration::from_secs(60),
             prefix_len: 24,
+            engine: Some(PersistenceEngine::Sip),
         }),
     };
     let real_server = RealServer {
-        forwarding: Forwarding::DirectRoute,
+        forwarding: Forwarding::Tunnel(Tunnel::Gue {
+            port: NonZeroU16::MIN,
+            checksum: Checksum::Remote,
+        }),
         weight: Weight::ONE,
         upper_threshold: 1000,
         lower_threshold: 800,
@@ -116,8 +121,8 @@ fn an_op_reads_like_a_log_line() {
     assert_eq!(
         lines,
         [
-            "add virtual server tcp 192.168.1.200:80: wrr persistent 60s mask 24",
-            "set real server 192.168.1.53:80 of tcp 192.168.1.200:80: dr weight 1 thresholds 800..1000",
+            "add virtual server tcp 192.168.1.200:80: mh fallback port one-packet persistent 60s mask 24 engine sip",
+            "set real server 192.168.1.53:80 of tcp 192.168.1.200:80: tun gue 1 remote weight 1 thresholds 800..1000",
             "remove real server 192.168.1.53:80 of tcp 192.168.1.200:80",
             "remove virtual server tcp 192.168.1.200:80",
         ]
@@ -148,33 +153,15 @@ fn table() -> impl Strategy<Value = Table> {
 
 fn virtual_server() -> impl Strategy<Value = VirtualServer> {
     let rip = (1u16..6).prop_map(|port| SocketAddr::from((Ipv4Addr::new(10, 1, 0, 1), port)));
-    (settings(), btree_map(rip, real_server(), 0..5)).prop_map(|(settings, real_servers)| {
-        VirtualServer {
+    (settings(Family::Ipv4), btree_map(rip, not_local(), 0..5)).prop_map(
+        |(settings, real_servers)| VirtualServer {
             settings,
             real_servers,
-        }
-    })
+        },
+    )
 }
 
-fn settings() -> impl Strategy<Value = Settings> {
-    let persistence =
-        (1u64..3, prop_oneof![Just(24u8), Just(32)]).prop_map(|(secs, prefix_len)| Persistence {
-            timeout: Duration::from_secs(secs),
-            prefix_len,
-        });
-    let scheduler = prop_oneof![Just(Scheduler::RoundRobin), Just(Scheduler::Maglev)];
-    (scheduler, prop::option::of(persistence)).prop_map(|(scheduler, persistence)| Settings {
-        scheduler,
-        persistence,
-    })
-}
-
-fn real_server() -> impl Strategy<Value = RealServer> {
-    let forwarding = prop_oneof![Just(Forwarding::DirectRoute), Just(Forwarding::Nat)];
-    (forwarding, 0u32..3, 0u32..2).prop_map(|(forwarding, weight, upper_threshold)| RealServer {
-        forwarding,
-        weight: Weight::reported(weight),
-        upper_threshold,
-        lower_threshold: 0,
-    })
+/// What the kernel made local is not a difference, so it is not made undone either.
+fn not_local() -> impl Strategy<Value = RealServer> {
+    real_server().prop_filter("local", |found| found.forwarding != Forwarding::Local)
 }

@@ -38,6 +38,18 @@ pub const IP_VS_CONN_F_TUNNEL: u32 = 2;
 /// Direct routing.
 pub const IP_VS_CONN_F_DROUTE: u32 = 3;
 
+/// IP in IP.
+pub const IP_VS_CONN_F_TUNNEL_TYPE_IPIP: u8 = 0;
+/// Generic UDP encapsulation.
+pub const IP_VS_CONN_F_TUNNEL_TYPE_GUE: u8 = 1;
+/// Generic routing encapsulation.
+pub const IP_VS_CONN_F_TUNNEL_TYPE_GRE: u8 = 2;
+
+/// GUE and GRE carry a checksum.
+pub const IP_VS_TUNNEL_ENCAP_FLAG_CSUM: u16 = 1;
+/// GUE carries a remote checksum offload.
+pub const IP_VS_TUNNEL_ENCAP_FLAG_REMCSUM: u16 = 2;
+
 /// `IPVS_DEST_ATTR_*`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DestAttribute {

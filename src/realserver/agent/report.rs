@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use serde::Serialize;
 
 use super::{Agent, Phase, arp_speakers};
+use crate::health::readiness::{Readiness, ReadinessState};
 use crate::lvs::Forwarding;
 use crate::realserver::journal::Origin;
 use crate::realserver::sysctl::{self, Rule};
@@ -12,26 +13,33 @@ use crate::realserver::vip;
 use crate::status::realserver::{Health, Service, State, Status, Sysctl, Vip};
 use crate::sys::sysctl::Key;
 
-/// The body of `GET /ready`.
+/// The body of `GET /ready`: what directors act upon, and the details.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Answer {
-    /// Whether the status is 200.
-    pub ready: bool,
-    /// Why or why not, in a word.
-    pub state: State,
-    /// Why not, one sentence each.
-    pub reasons: Vec<String>,
+    #[serde(flatten)]
+    readiness: Readiness,
     vips: Vec<Vip>,
     sysctls: Vec<Sysctl>,
     services: Vec<Service>,
 }
 
+impl Answer {
+    /// The HTTP status that goes with it.
+    pub fn status(&self) -> u16 {
+        self.readiness.status()
+    }
+}
+
 impl From<Status> for Answer {
     fn from(status: Status) -> Self {
+        let state = match status.state {
+            State::Ready => ReadinessState::Ready,
+            State::NotReady => ReadinessState::NotReady,
+            State::Draining => ReadinessState::Draining,
+            State::Stopping => ReadinessState::Stopping,
+        };
         Self {
-            ready: status.ready,
-            state: status.state,
-            reasons: status.reasons,
+            readiness: Readiness::new(state, status.reasons),
             vips: status.vips,
             sysctls: status.sysctls,
             services: status.services,
@@ -109,7 +117,7 @@ impl Agent {
     }
 
     fn tunnel_fault(&self) -> Option<String> {
-        if self.forwarding != Forwarding::Tunnel {
+        if self.forwarding != Forwarding::IPIP {
             return None;
         }
         match self.seen.links.iter().find(|link| link.name == "tunl0") {

@@ -95,6 +95,19 @@ fn arp_stays_quiet_while_a_vip_cannot_be_removed() {
 }
 
 #[test]
+fn no_vip_is_added_while_arp_cannot_be_quieted() {
+    let host = Host::fresh();
+    let mut agent = host.start(&config(&[VIP]));
+    for _ in 0..3 {
+        let actions = agent.reconcile(at(1), host.kernel.clone());
+        let adds = |action: &Action| matches!(action, Action::AddVip { .. });
+        assert!(!actions.iter().any(adds), "{actions:?}");
+        agent.failed(&actions[1], "read-only file system");
+    }
+    assert_eq!(agent.status().state, State::NotReady);
+}
+
+#[test]
 fn what_somebody_takes_away_is_put_back_and_counted() {
     let mut host = Host::fresh();
     let mut agent = host.start(&config(&[VIP]));
@@ -113,6 +126,19 @@ fn what_somebody_takes_away_is_put_back_and_counted() {
     let status = agent.status();
     assert_eq!(status.vips[0].repaired, 3);
     assert_eq!(status.state, State::Ready);
+}
+
+#[test]
+fn a_vip_that_is_taken_away_again_before_the_next_look_counts_twice() {
+    let mut host = Host::fresh();
+    let mut agent = host.start(&config(&[VIP]));
+    host.settle(&mut agent);
+    for count in 1..=2 {
+        host.kernel.addresses.clear();
+        let actions = agent.reconcile(at(2), host.kernel.clone());
+        host.perform(&mut agent, actions);
+        assert_eq!(agent.status().vips[0].repaired, count);
+    }
 }
 
 #[test]
@@ -231,7 +257,7 @@ fn readiness_names_everything_that_is_wrong() {
 fn a_tunnelled_server_without_its_tunnel_is_not_ready() {
     let mut host = Host::fresh();
     let mut config = config(&[VIP]);
-    config.forwarding = Forwarding::Tunnel;
+    config.forwarding = Forwarding::IPIP;
     let mut agent = host.start(&config);
     host.settle(&mut agent);
     assert_eq!(
@@ -365,25 +391,23 @@ impl Host {
 
     fn perform(&mut self, agent: &mut Agent, actions: Vec<Action>) {
         for action in actions {
-            match action {
-                Action::Record(journal) => {
-                    self.disk = journal.clone();
-                    agent.recorded(journal);
-                }
+            match &action {
+                Action::Record(journal) => self.disk = journal.clone(),
                 Action::WriteSysctl { write, .. } => {
-                    self.kernel.sysctls.insert(write.key, write.to);
+                    self.kernel.sysctls.insert(write.key.clone(), write.to);
                 }
                 Action::AddVip { lo, address, .. } => {
                     let quiet = ALL_AND_LO
                         .iter()
                         .all(|(wanted, key)| self.get(key) >= *wanted);
                     assert!(quiet || address.address.address.is_ipv6());
-                    self.kernel.addresses.push(vip::as_listed(lo, &address));
+                    self.kernel.addresses.push(vip::as_listed(*lo, address));
                 }
                 Action::RemoveVip { vip, .. } => {
-                    self.kernel.addresses.retain(|a| a.address.address != vip);
+                    self.kernel.addresses.retain(|a| a.address.address != *vip);
                 }
             }
+            agent.done(action, at(1));
         }
     }
 

@@ -65,7 +65,7 @@ fn a_parameter_that_this_kernel_does_not_have_is_not_written() {
     assert!(
         plan(
             &BTreeMap::new(),
-            &wanted(Forwarding::Tunnel),
+            &wanted(Forwarding::IPIP),
             &BTreeMap::new()
         )
         .is_empty()
@@ -75,7 +75,7 @@ fn a_parameter_that_this_kernel_does_not_have_is_not_written() {
 #[test]
 fn a_tunnel_is_made_loose_even_where_all_is_strict() {
     let found = values([("all", "rp_filter", 1), ("tunl0", "rp_filter", 0)]);
-    let writes = plan(&found, &wanted(Forwarding::Tunnel), &BTreeMap::new());
+    let writes = plan(&found, &wanted(Forwarding::IPIP), &BTreeMap::new());
     assert_eq!(text(&writes), ["net.ipv4.conf.tunl0.rp_filter: 0 -> 2"]);
     assert!(
         plan_of(&found, &[]).is_empty(),
@@ -100,7 +100,7 @@ fn applying_a_plan_leaves_nothing_to_plan() {
                 .collect();
             let wanted = match restoring {
                 true => Wanted::new(),
-                false => wanted(Forwarding::Tunnel),
+                false => wanted(Forwarding::IPIP),
             };
             for write in plan(&found, &wanted, &originals) {
                 found.insert(write.key, write.to);

@@ -9,6 +9,8 @@ pub(in crate::status) fn example() -> Director {
     let real_server = |address: &str, health: &str, weight, reason: &str| RealServer {
         address: address.parse().unwrap(),
         forwarding: "dr".to_owned(),
+        upper_threshold: 0,
+        lower_threshold: 0,
         configured_weight: 1,
         weight,
         health: health.to_owned(),
@@ -56,7 +58,30 @@ pub(in crate::status) fn example() -> Director {
             adverts_received: 7_380,
             discarded: BTreeMap::from([("checksum".to_owned(), 2)]),
             became_master: 0,
+            rival: None,
+            rivals_heard: 1,
+            conflicts: vec![],
+            rejected: vec![rejected(
+                "192.168.1.51",
+                "checksum",
+                "its checksum is wrong",
+                7_000,
+            )],
+            transitions: 1,
+            send_errors: 4,
+            late_wakeups: 2,
+            worst_lateness_us: 1_020_304,
             problems: vec![],
+        }],
+        vrrp_interfaces: vec![VrrpInterface {
+            name: "ens192".to_owned(),
+            discarded: BTreeMap::from([("runt".to_owned(), 3), ("unknown_vrid".to_owned(), 9)]),
+            rejected: vec![rejected(
+                "192.168.1.52",
+                "unknown_vrid",
+                "virtual router 15 is not configured here",
+                7_383,
+            )],
         }],
         ipvs: Ipvs {
             version: Some("1.2.1".to_owned()),
@@ -65,12 +90,33 @@ pub(in crate::status) fn example() -> Director {
             repaired: 0,
             error: None,
             refused: vec![],
+            timeouts: Some(Timeouts {
+                tcp_s: 900,
+                tcp_fin_s: 120,
+                udp_s: 300,
+            }),
+            sync: vec![SyncDaemon {
+                role: "backup".to_owned(),
+                interface: "ens192".to_owned(),
+                id: 51,
+                group: "224.0.0.81:8848".parse().unwrap(),
+                ttl: 1,
+                max_len: Some(1_472),
+            }],
+            sysctls: BTreeMap::from([("net.ipv4.vs.conntrack".to_owned(), "1".to_owned())]),
+            problems: vec![],
+            settings_repaired: 1,
         },
         virtual_servers: vec![VirtualServer {
             id: "tcp 192.168.1.200:80".parse().unwrap(),
             scheduler: "wrr".to_owned(),
+            scheduler_flags: vec![],
+            one_packet: false,
             persistence_s: None,
+            persistence_prefix: None,
+            persistence_engine: None,
             in_kernel: true,
+            held_back: false,
             traffic: Traffic {
                 connections: 800,
                 connections_per_s: 10,
@@ -81,6 +127,18 @@ pub(in crate::status) fn example() -> Director {
                 real_server("192.168.1.54:80", "down", None, "connection refused"),
             ],
         }],
+    }
+}
+
+/// A host whose packets were discarded twelve times, the last one so many
+/// seconds after the start.
+fn rejected(address: &str, reason: &str, text: &str, last: i64) -> Rejected {
+    Rejected {
+        address: address.parse().unwrap(),
+        reason: reason.to_owned(),
+        text: text.to_owned(),
+        count: 12,
+        last: Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_secs(last),
     }
 }
 
@@ -100,6 +158,65 @@ fn what_is_wrong_stands_out() {
     status.ipvs.version = None;
     status.ipvs.error = Some("cannot open IPVS: no such file or directory".to_owned());
     insta::assert_snapshot!(status.to_string());
+}
+
+#[test]
+fn a_master_that_is_not_alone_says_who_else_and_why() {
+    let mut status = example();
+    let router = &mut status.vrrp[0];
+    router.state = "master".to_owned();
+    router.rival = Some(Rival {
+        address: "192.168.1.52".parse().unwrap(),
+        priority: 50,
+        version: 2,
+    });
+    insta::assert_snapshot!(
+        "a_rival_is_heard",
+        status.vrrp_table() + &status.vrrp_troubles()
+    );
+
+    let router = &mut status.vrrp[0];
+    router.rival = None;
+    router.conflicts = vec![VipConflict {
+        address: "192.168.1.200".parse().unwrap(),
+        mac: "02:00:c0:a8:01:34".to_owned(),
+    }];
+    router.rejected = vec![rejected(
+        "192.168.1.52",
+        "auth_password",
+        "its password is not ours",
+        7_383,
+    )];
+    router.problems = vec!["192.168.1.200 is also answered by 02:00:c0:a8:01:34".to_owned()];
+    let text = status.vrrp_table() + &status.vrrp_troubles();
+    insta::assert_snapshot!("a_rival_is_discarded", text);
+}
+
+#[test]
+fn virtual_routers_of_others_are_shown_only_where_somebody_else_has_a_vip() {
+    let mut status = example();
+    assert_eq!(status.vrrp_troubles(), "");
+    status.vrrp[0].conflicts = vec![VipConflict {
+        address: "192.168.1.200".parse().unwrap(),
+        mac: "02:00:c0:a8:01:34".to_owned(),
+    }];
+    assert_eq!(
+        status.vrrp_troubles(),
+        "ens192: discards adverts of 192.168.1.52: virtual router 15 is not configured here \
+         (12, last 1s ago)\n"
+    );
+}
+
+#[test]
+fn a_rejected_host_is_shown_for_three_of_its_advert_intervals() {
+    let mut status = example();
+    let shown = |status: &Director| !status.vrrp_troubles().is_empty();
+    status.vrrp[0].rejected[0].last = status.now - jiff::SignedDuration::from_secs(10);
+    assert!(shown(&status));
+    status.vrrp[0].rejected[0].last = status.now - jiff::SignedDuration::from_secs(30);
+    assert!(!shown(&status));
+    status.vrrp[0].advert_interval_ms = 10_000;
+    assert!(shown(&status));
 }
 
 #[test]

@@ -5,19 +5,21 @@ fn a_ready_real_server_reads_well() {
     assert_eq!(
         render(&status(), at(3_725)),
         "\
-real server  READY   lvsd 0.1.0, pid 4711, up 1h 2m
-readiness    http://0.0.0.0:9480/ready   forwarding dr
+lvsd realserver, version 0.1.0, pid 4711, up 1h 2m
+state      READY
+readiness  http://0.0.0.0:9480/ready
+forwarding dr
 
-VIP            LABEL  STATE
-192.168.1.200  lo:0   on lo  for 1h 2m, put back 2 times
-2001:db8::200         on lo  for 1h 2m, was here before lvsd
+VIP            LABEL  STATE  FOR    NOTE
+192.168.1.200  lo:0   on lo  1h 2m  put back 2 times
+2001:db8::200         on lo  1h 2m  was here before lvsd, and stays
 
-SYSCTL                         VALUE  BEFORE
-net.ipv4.conf.all.arp_ignore   1      0
-net.ipv4.conf.lo.arp_announce  2      0       put back once
+SYSCTL                         VALUE  BEFORE  NOTE
+net.ipv4.conf.all.arp_ignore       1       0
+net.ipv4.conf.lo.arp_announce      2       0  put back once
 
-SERVICE  HEALTH
-nginx    up      for 1h 1m
+SERVICE  HEALTH  FOR    BECAUSE
+nginx    up      1h 1m
 "
     );
 }
@@ -29,7 +31,7 @@ fn what_is_wrong_stands_out_and_comes_with_its_reason() {
     status.state = State::Draining;
     status.draining_until = Some(at(70));
     status.reasons = vec![
-        "draining".into(),
+        "draining until 2023-11-14T22:14:30Z".into(),
         "service nginx: connection refused".into(),
     ];
     status.vips.truncate(1);
@@ -42,20 +44,22 @@ fn what_is_wrong_stands_out_and_comes_with_its_reason() {
     assert_eq!(
         render(&status, at(62)),
         "\
-real server  DRAINING   lvsd 0.1.0, pid 4711, up 1m 2s
-readiness    http://0.0.0.0:9480/ready   forwarding dr
-draining     stops in 8s
-because      draining
-             service nginx: connection refused
+lvsd realserver, version 0.1.0, pid 4711, up 1m 2s
+state      DRAINING
+because    draining until 2023-11-14T22:14:30Z
+           service nginx: connection refused
+stops      in 8s; what is connected is served until then
+readiness  http://0.0.0.0:9480/ready
+forwarding dr
 
-VIP            LABEL  STATE
-192.168.1.200  lo:0   MISSING  for 1m 2s, put back 2 times
+VIP            LABEL  STATE    FOR    NOTE
+192.168.1.200  lo:0   MISSING  1m 2s  put back 2 times
 
-SYSCTL                        VALUE  BEFORE
-net.ipv4.conf.all.arp_ignore  0      0       WRONG: must be 1
+SYSCTL                        VALUE  BEFORE  NOTE
+net.ipv4.conf.all.arp_ignore      0       0  WRONG: must be 1
 
-SERVICE  HEALTH
-nginx    DOWN    for 2s  connection refused
+SERVICE  HEALTH  FOR  BECAUSE
+nginx    DOWN    2s   connection refused
 "
     );
 }

@@ -1,13 +1,46 @@
 //! Every scenario, by what it is about.
 
+mod checks;
+mod conflict;
 mod demo;
+mod faults;
 mod lab_itself;
+mod local;
+mod nat;
+mod readme;
+mod realserver;
+mod reload;
+mod settings;
+mod sync;
+mod systemd;
+mod table;
+mod vrrp;
+mod vrrp_faults;
+mod vrrp_wire;
 
 use super::bench::BENCHES;
 use super::scenario::Scenario;
 
 /// Each file's scenarios; a new file is added here.
-const ALL: &[&[Scenario]] = &[demo::SCENARIOS, lab_itself::SCENARIOS];
+const ALL: &[&[Scenario]] = &[
+    checks::SCENARIOS,
+    conflict::SCENARIOS,
+    demo::SCENARIOS,
+    faults::SCENARIOS,
+    lab_itself::SCENARIOS,
+    local::SCENARIOS,
+    nat::SCENARIOS,
+    readme::SCENARIOS,
+    realserver::SCENARIOS,
+    reload::SCENARIOS,
+    settings::SCENARIOS,
+    sync::SCENARIOS,
+    systemd::SCENARIOS,
+    table::SCENARIOS,
+    vrrp::SCENARIOS,
+    vrrp_faults::SCENARIOS,
+    vrrp_wire::SCENARIOS,
+];
 
 pub(crate) fn all() -> impl Iterator<Item = &'static Scenario> {
     ALL.iter().copied().flatten()

@@ -1,1 +1,103 @@
+use super::*;
+use crate::sys::address::Address;
+use crate::sys::link::Link as KernelLink;
 
+fn kernel(up: bool, carrier: bool, addresses: &[(&str, Scope)]) -> Kernel {
+    Kernel {
+        links: vec![KernelLink {
+            index: 7,
+            name: "ens192".to_owned(),
+            up,
+            carrier,
+            loopback: false,
+            noarp: false,
+            hardware_address: vec![],
+            mtu: 1_500,
+        }],
+        addresses: addresses
+            .iter()
+            .map(|(address, scope)| Address {
+                link: 7,
+                address: address.parse().unwrap(),
+                label: None,
+                scope: *scope,
+                tentative: false,
+                dad_failed: false,
+                deprecated: false,
+                secondary: false,
+            })
+            .collect(),
+    }
+}
+
+fn look(kernel: &Kernel, virtual_addresses: &[&str], owned: &[&str]) -> Link {
+    let virtual_addresses = virtual_addresses.iter().map(|it| it.parse().unwrap());
+    let owned = owned.iter().map(|address| Place {
+        interface: "ens192".to_owned(),
+        address: address.parse().unwrap(),
+    });
+    link_of(
+        "ens192",
+        kernel,
+        &virtual_addresses.collect(),
+        &owned.collect(),
+    )
+}
+
+fn up(address: &str) -> Link {
+    Link::Up {
+        index: NonZeroU32::new(7).unwrap(),
+        address: address.parse().unwrap(),
+    }
+}
+
+const GLOBAL: Scope = Scope::Global;
+
+#[test]
+fn an_interface_that_cannot_carry_adverts_says_why() {
+    let own: &[_] = &[("192.168.1.51/24", GLOBAL)];
+    let fault = |kernel: &Kernel| look(kernel, &[], &[]);
+    assert_eq!(fault(&Kernel::default()), Link::Down(LinkFault::Missing));
+    assert_eq!(
+        fault(&kernel(false, false, own)),
+        Link::Down(LinkFault::Down)
+    );
+    assert_eq!(
+        fault(&kernel(true, false, own)),
+        Link::Down(LinkFault::NoCarrier)
+    );
+    assert_eq!(
+        fault(&kernel(true, true, &[])),
+        Link::Down(LinkFault::NoAddress)
+    );
+    assert_eq!(fault(&kernel(true, true, own)), up("192.168.1.51"));
+}
+
+/// 3-5.1.1.1.
+#[test]
+fn the_primary_address_is_the_first_that_is_neither_virtual_nor_of_ipv6() {
+    let kernel = kernel(
+        true,
+        true,
+        &[
+            ("fe80::1/64", Scope::Link),
+            ("127.0.0.7/8", Scope::Host),
+            ("192.168.1.200/32", GLOBAL),
+            ("192.168.1.51/24", GLOBAL),
+            ("192.168.1.52/24", GLOBAL),
+        ],
+    );
+    assert_eq!(look(&kernel, &["192.168.1.200"], &[]), up("192.168.1.51"));
+    let left_over = look(&kernel, &[], &["192.168.1.200"]);
+    assert_eq!(left_over, up("192.168.1.51"), "of an earlier configuration");
+}
+
+#[test]
+fn an_owner_sends_from_its_virtual_address_and_nobody_from_one_that_lvsd_added() {
+    let kernel = kernel(true, true, &[("192.168.1.200/24", GLOBAL)]);
+    assert_eq!(look(&kernel, &["192.168.1.200"], &[]), up("192.168.1.200"));
+    assert_eq!(
+        look(&kernel, &["192.168.1.200"], &["192.168.1.200/24"]),
+        Link::Down(LinkFault::NoAddress)
+    );
+}

@@ -1,0 +1,201 @@
+//! `real_servers` and `[[virtual_server.real_server]]`: what is in a pool.
+
+use std::net::SocketAddr;
+use std::ops::Range;
+
+use toml::Spanned;
+
+use super::forwarding::{self, Outer};
+use crate::config::check::{self, Target, is_host};
+use crate::config::director::RealServer;
+use crate::config::document::Document;
+use crate::config::raw;
+use crate::config::values::number;
+use crate::ipvs::table;
+use crate::lvs::{Family, Forwarding, RealServerId, VirtualServerId, Weight};
+
+const MEND: &str = "write RIP:PORT, such as \"192.168.1.53:80\"";
+
+/// A real server as it is written, before it stands in a virtual server.
+pub(super) struct Member {
+    /// Where its address is written.
+    pub(super) place: Range<usize>,
+    /// Port 0: the virtual server's.
+    address: SocketAddr,
+    pub(super) real_server: RealServer,
+}
+
+/// Reads the pool of a table, short form and long.
+pub(super) fn read(
+    document: &mut Document<'_>,
+    raw: &raw::VirtualServer,
+    outer: &Outer<'_>,
+) -> Vec<Member> {
+    let short = raw
+        .real_servers
+        .iter()
+        .map(|text| (text.span(), Some(text), None));
+    let long = raw.real_server.iter().map(|table| {
+        let own = table.get_ref();
+        (table.span(), own.address.as_ref(), Some(own))
+    });
+    let mut members = Vec::new();
+    for (table, address, own) in short.chain(long) {
+        let address = document.require(&table, address, "address", MEND);
+        members.extend(address.and_then(|text| member(document, text, own, outer, &table)));
+    }
+    members
+}
+
+fn member(
+    document: &mut Document<'_>,
+    text: &Spanned<String>,
+    own: Option<&raw::RealServer>,
+    outer: &Outer<'_>,
+    table: &Range<usize>,
+) -> Option<Member> {
+    let place = text.span();
+    let address = address_of(text.get_ref()).filter(|address| is_host(address.ip()));
+    let address = document.accept(&place, address.ok_or("not the address of a server"), MEND);
+    let settings = settings(document, own, outer);
+    let check = check::inherit(outer.check, own.and_then(|own| own.check.as_ref()));
+    if outer.needs_check && check.kind.is_none() {
+        let mend = "name a check: a TCP connection says nothing about a UDP or SCTP service; \
+                    \"none\" balances onto unchecked servers";
+        document.refuse_missing(table, "check.type", mend);
+        return None;
+    }
+    let address = address?;
+    let mut checked = address;
+    if checked.port() == 0 {
+        checked.set_port(outer.port);
+    }
+    let check = check::read(document, &check, Target::RealServer(checked), table)?;
+    Some(Member {
+        place,
+        address,
+        real_server: RealServer {
+            settings: settings?,
+            check,
+        },
+    })
+}
+
+/// `RIP:PORT`, or a bare RIP, whose port is 0 until the virtual server's is known.
+pub(super) fn address_of(text: &str) -> Option<SocketAddr> {
+    text.parse()
+        .ok()
+        .or_else(|| text.parse().ok().map(|ip| SocketAddr::new(ip, 0)))
+}
+
+fn settings(
+    document: &mut Document<'_>,
+    own: Option<&raw::RealServer>,
+    outer: &Outer<'_>,
+) -> Option<table::RealServer> {
+    let Some(own) = own else {
+        return Some(table::RealServer {
+            forwarding: outer.forwarding,
+            weight: Weight::ONE,
+            upper_threshold: 0,
+            lower_threshold: 0,
+        });
+    };
+    let forwarding = forwarding::of_member(document, own, outer.forwarding);
+    let weight = number(
+        document,
+        &own.weight,
+        1u32,
+        0..=i64::from(Weight::MAX.get()),
+    );
+    let limit = 0..=i64::from(u32::MAX);
+    let upper = number(document, &own.upper_threshold, 0u32, limit.clone());
+    let lower = number(document, &own.lower_threshold, 0u32, limit);
+    let (upper_threshold, lower_threshold) = (upper?, lower?);
+    if let Some(field) = &own.lower_threshold
+        && lower_threshold > upper_threshold
+    {
+        let message =
+            "above upper_threshold: it would take connections again before it refused any";
+        let mend = "write upper_threshold, and lower_threshold below it";
+        document.refuse(&field.span(), message, mend);
+        return None;
+    }
+    Some(table::RealServer {
+        forwarding: forwarding?,
+        weight: Weight::try_from(weight?).ok()?,
+        upper_threshold,
+        lower_threshold,
+    })
+}
+
+impl Member {
+    /// What names it in a virtual server, which may forbid it.
+    pub(super) fn place_in(
+        &self,
+        document: &mut Document<'_>,
+        virtual_server: &VirtualServerId,
+        persistent: bool,
+    ) -> Option<RealServerId> {
+        let forwarding = self.real_server.settings.forwarding;
+        let tunnelled = matches!(forwarding, Forwarding::Tunnel(_));
+        if Family::of(self.address.ip()) != virtual_server.family() && !tunnelled {
+            let message = "not of the family of its virtual server";
+            let mend = "use IPv4 for both, or IPv6 for both, or forwarding = \"tun\"";
+            document.refuse(&self.place, message, mend);
+            return None;
+        }
+        if virtual_server.vip() == Some(self.address.ip()) {
+            let message = "the VIP itself cannot be its own real server";
+            let mend = "write the real server's own address (RIP)";
+            document.refuse(&self.place, message, mend);
+            return None;
+        }
+        let port = match virtual_server {
+            VirtualServerId::Address { address, .. } => address.port(),
+            VirtualServerId::Fwmark { .. } => 0,
+        };
+        if self.address.port() == 0 || self.address.port() == port {
+            return Some(SocketAddr::new(self.address.ip(), port));
+        }
+        if let Some((message, mend)) = self.cannot_map(virtual_server, port, persistent) {
+            document.refuse(&self.place, message, mend);
+            return None;
+        }
+        Some(self.address)
+    }
+
+    /// Why packets cannot arrive at a port of the real server's own choice.
+    fn cannot_map(
+        &self,
+        virtual_server: &VirtualServerId,
+        port: u16,
+        persistent: bool,
+    ) -> Option<(String, String)> {
+        let method = self.real_server.settings.forwarding.method();
+        let leave_out = "leave the port out; check.port names the one to check".to_owned();
+        let mark = matches!(virtual_server, VirtualServerId::Fwmark { .. });
+        if method != "nat" {
+            return Some(match port {
+                0 => (
+                    format!("forwarding {method:?} cannot change ports: packets keep theirs"),
+                    leave_out,
+                ),
+                port => (
+                    format!(
+                        "forwarding {method:?} cannot change the port: \
+                         packets arrive at port {port} whatever is written here"
+                    ),
+                    format!("write port {port}, or forwarding = \"nat\""),
+                ),
+            });
+        }
+        // The kernel maps to the entry's port only where it schedules connection by connection.
+        let keeps = match mark {
+            true if persistent => "the packets of a persistent firewall mark keep their ports",
+            false if port == 0 => "every port is served, and each keeps its number",
+            _ => return None,
+        };
+        Some((keeps.to_owned(), leave_out))
+    }
+}

@@ -1,0 +1,421 @@
+use std::path::Path;
+
+use crate::config::director::DirectorConfig;
+
+/// A virtual server with its pool, and what it becomes in the kernel.
+fn in_kernel(text: &str) -> Vec<String> {
+    let config = parse(text).unwrap();
+    let shown = config.to_toml();
+    assert_eq!(parse(&shown).unwrap(), config, "{shown}");
+    let servers = config.virtual_servers.iter();
+    let lines = servers.flat_map(|(id, server)| {
+        let pool = server.real_servers.iter();
+        let pool = pool.map(|(rip, found)| format!("  {rip} {}", found.settings));
+        [format!("{id} {}", server.settings)]
+            .into_iter()
+            .chain(pool)
+    });
+    lines.collect()
+}
+
+fn parse(text: &str) -> Result<DirectorConfig, String> {
+    DirectorConfig::parse(Path::new("director.toml"), text).map_err(|error| error.to_string())
+}
+
+/// The keys of a table whose pool is one unchecked real server.
+fn with_pool(keys: &str, real_server: &str) -> String {
+    format!(
+        "[[virtual_server]]\n{keys}\ncheck = {{ type = 'none' }}\n\
+         [[virtual_server.real_server]]\n{real_server}\n"
+    )
+}
+
+#[test]
+fn each_key_becomes_what_the_kernel_has_for_it() {
+    for (keys, real_server, expected) in [
+        (
+            "address = '10.0.0.9:80'\nscheduler = 'mh'\nscheduler_flags = ['port', 'fallback']",
+            "address = '10.1.0.1'\nweight = 3\nupper_threshold = 100\nlower_threshold = 80",
+            [
+                "tcp 10.0.0.9:80 mh fallback port",
+                "10.1.0.1:80 dr weight 3 thresholds 80..100",
+            ],
+        ),
+        (
+            "address = '10.0.0.9:80'\nscheduler = 'sh'\nscheduler_flags = ['flag-2']",
+            "address = '10.1.0.1'\nupper_threshold = 100",
+            [
+                "tcp 10.0.0.9:80 sh port",
+                "10.1.0.1:80 dr weight 1 thresholds 0..100",
+            ],
+        ),
+        (
+            "address = '10.0.0.9:53'\nprotocol = 'udp'\none_packet = true\nscheduler = 'rr'",
+            "address = '10.1.0.1:53'",
+            ["udp 10.0.0.9:53 rr one-packet", "10.1.0.1:53 dr weight 1"],
+        ),
+        (
+            "address = '10.0.0.9:5060'\nprotocol = 'udp'\none_packet = true\nforwarding = 'nat'\n\
+             persistence = '60s'\npersistence_engine = 'sip'\npersistence_prefix = 24",
+            "address = '10.1.0.1:5061'",
+            [
+                "udp 10.0.0.9:5060 wlc one-packet persistent 60s mask 24 engine sip",
+                "10.1.0.1:5061 nat weight 1",
+            ],
+        ),
+        (
+            "address = '10.0.0.9:0'\npersistence = '5m'\npersistence_prefix = '255.255.240.0'",
+            "address = '10.1.0.1'",
+            [
+                "tcp 10.0.0.9:0 wlc persistent 300s mask 20",
+                "10.1.0.1:0 dr weight 1",
+            ],
+        ),
+        (
+            "address = '[2001:db8::9]:80'\npersistence = '5m'\npersistence_prefix = 64\n\
+             forwarding = 'tun'",
+            "address = '10.1.0.1'",
+            [
+                "tcp [2001:db8::9]:80 wlc persistent 300s mask 64",
+                "10.1.0.1:80 tun weight 1",
+            ],
+        ),
+        (
+            "address = '10.0.0.9:80'\nforwarding = 'tun'\ntunnel = { type = 'gue', port = 6080 }",
+            "address = '2001:db8::1'\nforwarding = 'tun'",
+            [
+                "tcp 10.0.0.9:80 wlc",
+                "[2001:db8::1]:80 tun gue 6080 weight 1",
+            ],
+        ),
+        (
+            "address = '10.0.0.9:80'",
+            "address = '10.1.0.1'\nforwarding = 'tun'\n\
+             tunnel = { type = 'gue', port = 6080, checksum = 'remote' }",
+            [
+                "tcp 10.0.0.9:80 wlc",
+                "10.1.0.1:80 tun gue 6080 remote weight 1",
+            ],
+        ),
+        (
+            "address = '10.0.0.9:80'\nforwarding = 'tun'\ntunnel = { type = 'ipip' }",
+            "address = '10.1.0.1'\ntunnel = { type = 'gre', checksum = 'plain' }",
+            ["tcp 10.0.0.9:80 wlc", "10.1.0.1:80 tun gre plain weight 1"],
+        ),
+        (
+            "address = '10.0.0.9:80'\nforwarding = 'tun'",
+            "address = '10.1.0.1:8080'\nforwarding = 'nat'",
+            ["tcp 10.0.0.9:80 wlc", "10.1.0.1:8080 nat weight 1"],
+        ),
+        (
+            "fwmark = 7\nfamily = 'ipv6'\nforwarding = 'tun'",
+            "address = '10.1.0.1'",
+            ["fwmark6 7 wlc", "10.1.0.1:0 tun weight 1"],
+        ),
+        (
+            "fwmark = 7\none_packet = true",
+            "address = '2001:db8::1'",
+            ["fwmark6 7 wlc one-packet", "[2001:db8::1]:0 dr weight 1"],
+        ),
+        (
+            "fwmark = 7\nforwarding = 'nat'",
+            "address = '10.1.0.1:8080'",
+            ["fwmark 7 wlc", "10.1.0.1:8080 nat weight 1"],
+        ),
+        (
+            "address = '10.0.0.9:9'\nprotocol = 'sctp'",
+            "address = '10.1.0.1'",
+            ["sctp 10.0.0.9:9 wlc", "10.1.0.1:9 dr weight 1"],
+        ),
+    ] {
+        let found = in_kernel(&with_pool(keys, real_server));
+        let found: Vec<_> = found.iter().map(|line| line.trim()).collect();
+        assert_eq!(found, expected, "{keys}\n{real_server}");
+    }
+}
+
+#[test]
+fn what_cannot_work_is_refused_with_its_line_the_reason_and_the_way_out() {
+    let cases: [(&str, &str, &str); 35] = [
+        (
+            "address = '10.0.0.9:80'",
+            "address = '10.1.0.1:8080'",
+            ":5: virtual_server[0].real_server[0].address = '10.1.0.1:8080': \
+          forwarding \"dr\" cannot change the port: packets arrive at port 80 whatever is written here\n    \
+          write port 80, or forwarding = \"nat\"",
+        ),
+        (
+            "address = '10.0.0.9:80'\nforwarding = 'tun'",
+            "address = '10.1.0.1:8080'",
+            "forwarding \"tun\" cannot change the port",
+        ),
+        (
+            "address = '10.0.0.9:80'\nforwarding = 'nat'",
+            "address = '10.1.0.1:8080'\nforwarding = 'dr'",
+            "forwarding \"dr\" cannot change the port",
+        ),
+        (
+            "address = '10.0.0.9:80'",
+            "address = '2001:db8::1'",
+            "not of the family",
+        ),
+        (
+            "address = '10.0.0.9:80'\nforwarding = 'nat'",
+            "address = '2001:db8::1'",
+            "or forwarding = \"tun\"",
+        ),
+        (
+            "address = '10.0.0.9:80'\ntunnel = { type = 'gue', port = 6080 }",
+            "address = '10.1.0.1'",
+            ":3: virtual_server[0].tunnel = { type = 'gue', port = 6080 }: forwarding \"dr\" has no tunnel\n    \
+          remove it, or write forwarding = \"tun\"",
+        ),
+        (
+            "address = '10.0.0.9:80'\nforwarding = 'tun'",
+            "address = '10.1.0.1'\nforwarding = 'nat'\ntunnel = { type = 'gre' }",
+            ":8: virtual_server[0].real_server[0].tunnel = { type = 'gre' }: forwarding \"nat\" has no tunnel",
+        ),
+        (
+            "address = '10.0.0.9:80'\nforwarding = 'tun'\ntunnel = { type = 'gue' }",
+            "address = '10.1.0.1'",
+            "virtual_server[0].tunnel.port: missing",
+        ),
+        (
+            "address = '10.0.0.9:80'\nforwarding = 'tun'\ntunnel = { type = 'gue', port = 0 }",
+            "address = '10.1.0.1'",
+            "must be 1..=65535",
+        ),
+        (
+            "address = '10.0.0.9:80'\nforwarding = 'tun'\ntunnel = { port = 6080 }",
+            "address = '10.1.0.1'",
+            "a tunnel of type \"ipip\" has no port",
+        ),
+        (
+            "address = '10.0.0.9:80'\nforwarding = 'tun'\ntunnel = { checksum = 'plain' }",
+            "address = '10.1.0.1'",
+            "a tunnel of type \"ipip\" has no checksum",
+        ),
+        (
+            "address = '10.0.0.9:80'\nforwarding = 'tun'\ntunnel = { type = 'gre', port = 1 }",
+            "address = '10.1.0.1'",
+            "a tunnel of type \"gre\" has no port",
+        ),
+        (
+            "address = '10.0.0.9:80'\nforwarding = 'tun'\ntunnel = { type = 'gre', checksum = 'remote' }",
+            "address = '10.1.0.1'",
+            "only GUE has remote checksum offload",
+        ),
+        (
+            "address = '10.0.0.9:80'\nforwarding = 'tun'\ntunnel = { type = 'vxlan' }",
+            "address = '10.1.0.1'",
+            "use one of: ipip gue gre",
+        ),
+        (
+            "address = '10.0.0.9:80'\nscheduler = 'wrr'\nscheduler_flags = ['port']",
+            "address = '10.1.0.1'",
+            ":4: virtual_server[0].scheduler_flags[0] = 'port': scheduler \"wrr\" has no flags",
+        ),
+        (
+            "address = '10.0.0.9:80'\nscheduler = 'sh'\nscheduler_flags = ['flag-3']",
+            "address = '10.1.0.1'",
+            "scheduler \"sh\" has no such flag\n    use any of: fallback port",
+        ),
+        (
+            "address = '10.0.0.9:80'\none_packet = true",
+            "address = '10.1.0.1'",
+            "only UDP can be scheduled packet by packet",
+        ),
+        (
+            "address = '10.0.0.9:80'\nprotocol = 'udp'\none_packet = true\nforwarding = 'nat'",
+            "address = '10.1.0.1'",
+            "cannot translate answers",
+        ),
+        (
+            "address = '10.0.0.9:80'\nprotocol = 'udp'\none_packet = true",
+            "address = '10.1.0.1'\nforwarding = 'nat'",
+            "cannot translate answers",
+        ),
+        (
+            "address = '10.0.0.9:80'\npersistence_prefix = 24",
+            "address = '10.1.0.1'",
+            "nothing is persistent here\n    write persistence = \"300s\" too",
+        ),
+        (
+            "address = '10.0.0.9:80'\nprotocol = 'udp'\npersistence_engine = 'sip'",
+            "address = '10.1.0.1'",
+            "nothing is persistent here",
+        ),
+        (
+            "address = '10.0.0.9:80'\npersistence = '1m'\npersistence_engine = 'sip'",
+            "address = '10.1.0.1'",
+            "reads SIP over UDP only",
+        ),
+        (
+            "address = '10.0.0.9:80'\nprotocol = 'udp'\npersistence = '1m'\npersistence_engine = 'h323'",
+            "address = '10.1.0.1'",
+            "use one of: sip",
+        ),
+        (
+            "address = '10.0.0.9:80'\npersistence = '1m'\npersistence_prefix = 33",
+            "address = '10.1.0.1'",
+            "write 1 to 32, or a netmask",
+        ),
+        (
+            "address = '10.0.0.9:80'\npersistence = '1m'\npersistence_prefix = '255.0.255.0'",
+            "address = '10.1.0.1'",
+            "not a prefix",
+        ),
+        (
+            "address = '[2001:db8::9]:80'\npersistence = '1m'\npersistence_prefix = '255.255.255.0'",
+            "address = '2001:db8::1'",
+            "write 1 to 128",
+        ),
+        (
+            "addresses = ['10.0.0.9:80', '[2001:db8::9]:80']\nforwarding = 'tun'\npersistence = '1m'\n\
+          persistence_prefix = 24",
+            "address = '10.1.0.1'",
+            "is not one of IPv6 addresses",
+        ),
+        (
+            "address = '10.0.0.9:0'",
+            "address = '10.1.0.1'",
+            ":2: virtual_server[0].address = '10.0.0.9:0': port 0, which is every port, needs persistence",
+        ),
+        (
+            "address = '10.0.0.9:0'\npersistence = '1m'\nforwarding = 'nat'",
+            "address = '10.1.0.1:80'",
+            "every port is served, and each keeps its number",
+        ),
+        (
+            "fwmark = 7\nforwarding = 'nat'\npersistence = '1m'",
+            "address = '10.1.0.1:80'",
+            "the packets of a persistent firewall mark keep their ports",
+        ),
+        (
+            "fwmark = 7",
+            "address = '10.1.0.1:80'",
+            "forwarding \"dr\" cannot change ports: packets keep theirs",
+        ),
+        (
+            "address = '10.0.0.9:80'\nfamily = 'ipv4'",
+            "address = '10.1.0.1'",
+            "an address tells its family by itself",
+        ),
+        (
+            "fwmark = 7\nfamily = 'ipx'",
+            "address = '10.1.0.1'",
+            "use one of: ipv4 ipv6",
+        ),
+        (
+            "address = '10.0.0.9:80'",
+            "address = '10.1.0.1'\nlower_threshold = 10",
+            "above upper_threshold",
+        ),
+        (
+            "address = '10.0.0.9:80'",
+            "address = '10.1.0.1'\nupper_threshold = -1",
+            "must be 0..=4294967295",
+        ),
+    ];
+    for (keys, real_server, expected) in cases {
+        let told = parse(&with_pool(keys, real_server)).expect_err(keys);
+        assert!(told.contains(expected), "{keys}\n{real_server}\n{told}");
+        assert_eq!(told.matches("director.toml:").count(), 1, "{keys}\n{told}");
+    }
+}
+
+#[test]
+fn several_addresses_and_port_ranges_are_as_many_virtual_servers_with_one_pool_and_check() {
+    let text = "[[virtual_server]]\n\
+                addresses = ['10.0.0.9:80', '10.0.0.9:8000-8002', '10.0.0.10:443']\n\
+                real_servers = ['10.1.0.1', '10.1.0.2']";
+    let found = in_kernel(text);
+    let ports = [
+        ("9:80", 80),
+        ("9:8000", 8000),
+        ("9:8001", 8001),
+        ("9:8002", 8002),
+        ("10:443", 443),
+    ];
+    let expected = ports.iter().flat_map(|(vip, port)| {
+        [
+            format!("tcp 10.0.0.{vip} wlc"),
+            format!("  10.1.0.1:{port} dr weight 1"),
+            format!("  10.1.0.2:{port} dr weight 1"),
+        ]
+    });
+    assert_eq!(found, expected.collect::<Vec<_>>());
+    let config = parse(text).unwrap();
+    let pools = config.virtual_servers.values();
+    let checks = pools.flat_map(|server| server.real_servers.values());
+    let checks: std::collections::HashSet<_> = checks.map(|found| &found.check).collect();
+    assert_eq!(
+        checks.len(),
+        2,
+        "one for each real server, at the first address's port"
+    );
+}
+
+#[test]
+fn addresses_that_make_no_sense_are_refused_where_they_are_written() {
+    for (addresses, expected) in [
+        ("[]", "is empty"),
+        ("['10.0.0.9']", "not an address with a port or ports"),
+        ("['10.0.0.9:80-79']", "not an address with a port or ports"),
+        ("['10.0.0.9:0-79']", "not an address with a port or ports"),
+        (
+            "['10.0.0.9:80', '224.0.0.1:80']",
+            "[1] = '224.0.0.1:80': not an address that can be",
+        ),
+        (
+            "['10.0.0.9:80-90', '10.0.0.9:85']",
+            "[1] = '10.0.0.9:85': tcp 10.0.0.9:85 is a virtual server already, line 2",
+        ),
+        ("['10.0.0.9:80', '[2001:db8::9]:80']", "not of the family"),
+    ] {
+        let text =
+            format!("[[virtual_server]]\naddresses = {addresses}\nreal_servers = ['10.1.0.1']");
+        let told = parse(&text).expect_err(addresses);
+        assert!(told.contains(expected), "{addresses}\n{told}");
+        assert_eq!(
+            told.matches("director.toml:").count(),
+            1,
+            "{addresses}\n{told}"
+        );
+    }
+}
+
+#[test]
+fn what_is_not_tcp_names_its_check() {
+    for protocol in ["udp", "sctp"] {
+        let text = format!(
+            "[[virtual_server]]\naddress = '10.0.0.9:53'\nprotocol = '{protocol}'\n\
+             real_servers = ['10.1.0.1']"
+        );
+        let told = parse(&text).unwrap_err();
+        assert!(told.contains("name a check"), "{told}");
+    }
+}
+
+#[test]
+fn a_firewall_mark_takes_bare_addresses_and_wants_to_know_the_port_to_check() {
+    let text = "[[virtual_server]]\nfwmark = 7\nreal_servers = ['10.0.0.1']\ncheck = { port = 80 }";
+    let config = parse(text).unwrap();
+    let (id, server) = config.virtual_servers.first_key_value().unwrap();
+    assert_eq!(id.to_string(), "fwmark 7");
+    assert_eq!(
+        server.real_servers.first_key_value().unwrap().0.to_string(),
+        "10.0.0.1:0"
+    );
+    let told = parse("[[virtual_server]]\nfwmark = 7\nreal_servers = ['10.0.0.1']").unwrap_err();
+    assert!(told.contains("check.port"), "{told}");
+}
+
+#[test]
+fn only_nat_needs_this_host_to_forward() {
+    for (method, needed) in [("nat", true), ("dr", false), ("tun", false)] {
+        let keys = format!("address = '10.0.0.9:80'\nforwarding = '{method}'");
+        let config = parse(&with_pool(&keys, "address = '10.1.0.1'")).unwrap();
+        assert_eq!(config.needs_ip_forward(), needed, "{method}");
+    }
+}

@@ -1,0 +1,87 @@
+//! What concerns the whole host rather than one virtual server: sysctls,
+//! timeouts, sync daemons, and whether this host may balance at all.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use tracing::{info, warn};
+
+use super::Core;
+use crate::director::reconcile::Report;
+use crate::director::settings::{self, Settings};
+use crate::director::{Error, local, module, snapshot, sysctls};
+use crate::lvs::VirtualServerId;
+use crate::status::director as status;
+use crate::sys::address;
+
+impl Core {
+    /// Tells the kernel what holds for the whole of its IPVS.
+    pub(super) fn apply_settings(&mut self) -> Result<(), Error> {
+        let Some(balancer) = &self.balancer else {
+            return Ok(());
+        };
+        if self.settings.is_none() {
+            let file = self.runtime_dir.join("director-settings.json");
+            self.settings = Some(Settings::start(file, self.vrrp.status.clone())?);
+        }
+        if let Some(settings) = &self.settings {
+            settings.want(settings::Wanted {
+                timeouts: self.config.ipvs.timeouts,
+                sync: self.config.ipvs.sync.clone(),
+            });
+        }
+        let info = balancer.report().borrow().info;
+        let size = info.map_or(0, |info| info.connection_table_size);
+        if let Some(problem) = module::shortfall(self.config.ipvs.conn_tab_bits, size) {
+            warn!(problem, "IPVS is not as wanted");
+        }
+        for advice in self.config.advice() {
+            info!(advice, "advice on the configuration");
+        }
+        Ok(())
+    }
+
+    /// What nobody reports: drift of sysctls, and addresses of this host.
+    pub(super) fn look_after(&mut self) {
+        // What is wrong has been told, and is in the status.
+        let _ = self.sysctls.hold(&sysctls::wanted(&self.config));
+        self.follow_vrrp();
+    }
+
+    /// Takes virtual servers out of the table, or puts them in, as this host
+    /// loses their VIPs or gets them.
+    pub(super) fn follow_vrrp(&mut self) {
+        let held_back = self.to_hold_back();
+        if held_back != self.held_back {
+            for id in held_back.symmetric_difference(&self.held_back) {
+                let in_table = !held_back.contains(id);
+                info!(%id, in_table, "this host is a real server of it, and balances only as master");
+            }
+            self.held_back = held_back;
+            self.rebalance();
+        }
+    }
+
+    pub(super) fn to_hold_back(&self) -> BTreeSet<VirtualServerId> {
+        let Some(balancer) = &self.balancer else {
+            return BTreeSet::new();
+        };
+        let kernel = Arc::clone(&balancer.report().borrow().kernel);
+        let vrrp = Arc::clone(&self.vrrp.status.borrow());
+        let addresses = address::of_this_host().unwrap_or_default();
+        local::held_back(&self.config, &addresses, &vrrp, |id| {
+            kernel.virtual_servers.contains_key(id)
+        })
+    }
+
+    pub(super) fn ipvs_status(&self, report: Option<&Report>) -> status::Ipvs {
+        let settings = self.settings.as_ref().map(Settings::report);
+        let mut ipvs = snapshot::ipvs(report, settings.as_deref(), self.sysctls.report());
+        if ipvs.version.is_some() {
+            let size = ipvs.connection_table_size;
+            let shortfall = module::shortfall(self.config.ipvs.conn_tab_bits, size);
+            ipvs.problems.extend(shortfall);
+        }
+        ipvs
+    }
+}

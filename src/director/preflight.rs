@@ -1,0 +1,174 @@
+//! What a configuration needs of the kernel, asked before anything is changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use super::module;
+use crate::config::director::DirectorConfig;
+use crate::ipvs::client::{self, Client};
+use crate::ipvs::kernel::KernelTable;
+use crate::ipvs::table::Settings;
+use crate::lvs::{PersistenceEngine, Scheduler, VirtualServerId};
+
+/// Why a configuration cannot run on this kernel.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The kernel could not be asked.
+    #[error(transparent)]
+    Kernel(#[from] client::Error),
+    /// It was asked, and has not got everything.
+    #[error("{}", lines(.0))]
+    Missing(Vec<Missing>),
+}
+
+impl Error {
+    /// The way out, if there is one to tell.
+    pub(super) fn mend(&self) -> Option<String> {
+        match self {
+            Self::Kernel(error) => error.hint().map(str::to_owned),
+            Self::Missing(_) => {
+                Some("use another, or install the kernel that has the module".to_owned())
+            }
+        }
+    }
+}
+
+/// A module that this kernel neither has nor can load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Missing {
+    need: Need,
+    /// The first virtual server that needs it.
+    first: VirtualServerId,
+    /// How many need it.
+    count: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Need {
+    Scheduler(Scheduler),
+    Engine(PersistenceEngine),
+}
+
+/// Asks the kernel for every scheduler and engine that is not in use already.
+///
+/// # Errors
+/// [`Error::Missing`] with all that it has not got.
+pub(super) fn check(config: &DirectorConfig, seen: Option<&KernelTable>) -> Result<(), Error> {
+    let in_use = seen
+        .into_iter()
+        .flat_map(|table| table.virtual_servers.values());
+    let in_use: BTreeSet<_> = in_use.flat_map(|found| needs(&found.settings)).collect();
+    let mut wanted: BTreeMap<Need, Missing> = BTreeMap::new();
+    for (id, server) in &config.virtual_servers {
+        for need in needs(&server.settings).filter(|need| !in_use.contains(need)) {
+            let entry = wanted.entry(need).or_insert(Missing {
+                need,
+                first: *id,
+                count: 0,
+            });
+            entry.count += 1;
+        }
+    }
+    if !wanted.is_empty() {
+        // Asking loads the module; this way with the table that is wanted.
+        module::load(config.ipvs.conn_tab_bits);
+        let missing = missing(config, &wanted.keys().copied().collect::<Vec<_>>())?;
+        wanted.retain(|need, _| missing.contains(need));
+    }
+    match wanted.is_empty() {
+        true => Ok(()),
+        false => Err(Error::Missing(wanted.into_values().collect())),
+    }
+}
+
+fn missing(config: &DirectorConfig, needs: &[Need]) -> Result<Vec<Need>, Error> {
+    let schedulers: Vec<_> = needs.iter().filter_map(|need| need.scheduler()).collect();
+    let engines: Vec<_> = needs.iter().filter_map(|need| need.engine()).collect();
+    let mut client = Client::open()?;
+    let lost = client.schedulers_missing(&schedulers)?;
+    let used = config.virtual_servers.values();
+    let mut used = used.map(|server| server.settings.scheduler);
+    let scheduler = used.find(|scheduler| !lost.contains(scheduler));
+    let mut missing: Vec<_> = lost.into_iter().map(Need::Scheduler).collect();
+    // Without any scheduler, engines are the lesser trouble.
+    if let Some(scheduler) = scheduler {
+        let lost = client.engines_missing(&engines, scheduler)?;
+        missing.extend(lost.into_iter().map(Need::Engine));
+    }
+    Ok(missing)
+}
+
+fn needs(settings: &Settings) -> impl Iterator<Item = Need> + use<> {
+    let engine = settings.persistence.and_then(|found| found.engine);
+    let scheduler = Need::Scheduler(settings.scheduler);
+    [Some(scheduler), engine.map(Need::Engine)]
+        .into_iter()
+        .flatten()
+}
+
+impl Need {
+    fn scheduler(&self) -> Option<Scheduler> {
+        match self {
+            Self::Scheduler(scheduler) => Some(*scheduler),
+            Self::Engine(_) => None,
+        }
+    }
+
+    fn engine(&self) -> Option<PersistenceEngine> {
+        match self {
+            Self::Scheduler(_) => None,
+            Self::Engine(engine) => Some(*engine),
+        }
+    }
+}
+
+/// `scheduler "twos" of tcp 192.168.1.200:80 and 3 others is not available in this
+/// kernel (module ip_vs_twos)`
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (what, name, module) = match &self.need {
+            Need::Scheduler(scheduler) => ("scheduler", scheduler.name(), "ip_vs_"),
+            Need::Engine(engine) => ("persistence engine", engine.name(), "ip_vs_pe_"),
+        };
+        write!(f, "{what} {name:?} of {}", self.first)?;
+        match self.count - 1 {
+            0 => {}
+            1 => f.write_str(" and another")?,
+            others => write!(f, " and {others} others")?,
+        }
+        write!(
+            f,
+            " is not available in this kernel (module {module}{name})"
+        )
+    }
+}
+
+fn lines(missing: &[Missing]) -> String {
+    let lines: Vec<_> = missing.iter().map(ToString::to_string).collect();
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_told_with_who_needs_it_and_its_module() {
+        let of = |need, count| Missing {
+            need,
+            first: "tcp 192.168.1.200:80".parse().unwrap(),
+            count,
+        };
+        let error = Error::Missing(vec![
+            of(Need::Scheduler(Scheduler::PowerOfTwoChoices), 4),
+            of(Need::Engine(PersistenceEngine::Sip), 1),
+        ]);
+        assert_eq!(
+            error.to_string(),
+            "scheduler \"twos\" of tcp 192.168.1.200:80 and 3 others is not available in this \
+             kernel (module ip_vs_twos)\n\
+             persistence engine \"sip\" of tcp 192.168.1.200:80 is not available in this kernel \
+             (module ip_vs_pe_sip)"
+        );
+    }
+}

@@ -1,0 +1,103 @@
+use std::path::Path;
+
+use super::*;
+
+fn key(name: &str) -> Key {
+    Key::ipvs(name)
+}
+
+fn values(pairs: &[(&str, &str)]) -> Values {
+    let own = |(name, value): &(&str, &str)| (key(name), (*value).to_owned());
+    pairs.iter().map(own).collect()
+}
+
+fn needs(pairs: &[(&str, &str)]) -> Wanted {
+    let need = |(key, value)| {
+        (
+            key,
+            Need {
+                value,
+                vital: false,
+            },
+        )
+    };
+    values(pairs).into_iter().map(need).collect()
+}
+
+fn told(writes: &[Write]) -> Vec<String> {
+    let tell = |w: &Write| format!("{} {} -> {} {:?}", w.key, w.found, w.value, w.cause);
+    writes.iter().map(tell).collect()
+}
+
+#[test]
+fn only_what_is_not_right_is_written_and_what_it_was_is_kept() {
+    let wanted = needs(&[("conntrack", "1"), ("sloppy_tcp", "1"), ("absent", "1")]);
+    let found = values(&[("conntrack", "1"), ("sloppy_tcp", "0")]);
+    let (originals, writes) = plan(&wanted, &found, &Values::new(), &BTreeSet::new());
+    assert_eq!(told(&writes), ["net.ipv4.vs.sloppy_tcp 0 -> 1 Need"]);
+    assert_eq!(originals, values(&[("sloppy_tcp", "0")]));
+}
+
+#[test]
+fn what_somebody_changes_is_repaired_and_never_taken_for_the_original() {
+    let wanted = needs(&[("conntrack", "1"), ("sloppy_tcp", "1")]);
+    let found = values(&[("conntrack", "0"), ("sloppy_tcp", "0")]);
+    let saved = values(&[("sloppy_tcp", "2")]);
+    let held = BTreeSet::from([key("conntrack"), key("sloppy_tcp")]);
+    let (originals, writes) = plan(&wanted, &found, &saved, &held);
+    assert_eq!(originals, saved);
+    assert_eq!(
+        told(&writes),
+        [
+            "net.ipv4.vs.conntrack 0 -> 1 Repair",
+            "net.ipv4.vs.sloppy_tcp 0 -> 1 Repair"
+        ]
+    );
+}
+
+#[test]
+fn a_crash_does_not_make_lvsds_own_value_the_original() {
+    let wanted = needs(&[("sync_threshold", "3 0")]);
+    let found = values(&[("sync_threshold", "3 0")]);
+    let saved = values(&[("sync_threshold", "3 50")]);
+    let (originals, writes) = plan(&wanted, &found, &saved, &BTreeSet::new());
+    assert_eq!((originals, writes), (saved, vec![]));
+}
+
+#[test]
+fn what_nothing_needs_any_more_is_put_back() {
+    let found = values(&[("sloppy_tcp", "1"), ("conntrack", "0")]);
+    let saved = values(&[("sloppy_tcp", "0"), ("conntrack", "0"), ("gone", "1")]);
+    let (_, writes) = plan(&Wanted::new(), &found, &saved, &BTreeSet::new());
+    assert_eq!(told(&writes), ["net.ipv4.vs.sloppy_tcp 1 -> 0 Restore"]);
+}
+
+#[test]
+fn nat_needs_forwarding_and_no_redirects_and_nothing_else_does() {
+    let config = |forwarding: &str| {
+        let text = format!(
+            "[[vrrp]]\nname = 'a'\ninterface = 'eth0.100'\nvirtual_router_id = 1\n\
+             virtual_addresses = ['10.0.0.9']\n[[virtual_server]]\naddress = '10.0.0.9:80'\n\
+             forwarding = '{forwarding}'\nreal_servers = ['10.0.0.1']"
+        );
+        DirectorConfig::parse(Path::new("d.toml"), &text).unwrap()
+    };
+    let keys = |forwarding| -> Vec<_> {
+        let wanted = wanted(&config(forwarding));
+        let told = wanted
+            .iter()
+            .map(|(key, need)| format!("{key} = {}", need.value));
+        told.collect()
+    };
+    let always = [
+        "net.ipv4.vs.expire_nodest_conn = 1",
+        "net.ipv4.vs.expire_quiescent_template = 1",
+    ];
+    assert_eq!(keys("dr"), always);
+    let nat = [
+        "net.ipv4.conf.all.send_redirects = 0",
+        "net.ipv4.conf.eth0/100.send_redirects = 0",
+        "net.ipv4.ip_forward = 1",
+    ];
+    assert_eq!(keys("nat"), [&nat[..], &always[..]].concat());
+}

@@ -1,0 +1,139 @@
+use super::*;
+use crate::vrrp::router::{Claim, State};
+use crate::vrrp::{Settings, Version};
+use std::time::Duration;
+
+fn instance(interface: &str, vrid: u8, priority: u8) -> VrrpInstance {
+    VrrpInstance {
+        interface: interface.to_owned(),
+        settings: Settings {
+            vrid: vrid.try_into().unwrap(),
+            priority: priority.try_into().unwrap(),
+            version: Version::V3,
+            advert_interval: Duration::from_secs(1),
+            preempt: true,
+            addresses: vec!["192.0.2.200".parse().unwrap()],
+        },
+        addresses: vec!["192.0.2.200".parse().unwrap()],
+    }
+}
+
+fn configure(instances: &[(&str, VrrpInstance)]) -> Command {
+    let instances = instances.iter().cloned();
+    Command::Configure(instances.map(|(name, it)| (name.to_owned(), it)).collect())
+}
+
+fn link_changed(interface: &str, link: Link) -> Command {
+    let interface = interface.to_owned();
+    Command::LinkChanged { interface, link }
+}
+
+/// The status once it is as wanted; within 10 s, or the test fails.
+fn wait_for(vrrp: &VrrpHandle, is_so: impl Fn(&VrrpStatus) -> bool) -> Arc<VrrpStatus> {
+    for _ in 0..1_000 {
+        let status = vrrp.status.borrow().clone();
+        if is_so(&status) {
+            return status;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("{:#?}", vrrp.status.borrow());
+}
+
+fn state(status: &VrrpStatus) -> Option<State> {
+    Some(status.instances.get("VI_1")?.state)
+}
+
+fn stop(vrrp: VrrpHandle) {
+    vrrp.commands.send(Command::Shutdown);
+    vrrp.join.join().unwrap();
+}
+
+#[test]
+fn a_virtual_router_waits_for_news_of_its_interface_and_then_follows_it() {
+    let vrrp = spawn().unwrap();
+    assert!(!vrrp.status.borrow().configured);
+    vrrp.commands
+        .send(configure(&[("VI_1", instance("nowhere0", 51, 100))]));
+    let status = wait_for(&vrrp, |status| status.configured);
+    assert_eq!(status.instances["VI_1"].state, State::Initialize);
+    assert_eq!(status.instances["VI_1"].claim, Claim::Undecided);
+    assert_eq!(status.interfaces["nowhere0"].link, None);
+
+    let down = Link::Down(LinkFault::NoCarrier);
+    vrrp.commands.send(link_changed("nowhere0", down));
+    vrrp.commands.send(link_changed("another0", down));
+    let status = wait_for(&vrrp, |it| state(it) == Some(State::Fault));
+    let instance = &status.instances["VI_1"];
+    assert_eq!(instance.cause, "the interface does not work: no carrier");
+    assert_eq!(instance.claim, Claim::Release);
+    assert_eq!(status.interfaces["nowhere0"].link, Some(down));
+    assert!(!status.interfaces.contains_key("another0"));
+    stop(vrrp);
+}
+
+#[test]
+fn an_interface_that_no_socket_opens_on_is_a_fault_with_the_kernels_reason() {
+    let vrrp = spawn().unwrap();
+    vrrp.commands
+        .send(configure(&[("VI_1", instance("nowhere0", 51, 100))]));
+    let link = Link::Up {
+        index: NonZeroU32::new(4_000_000).unwrap(),
+        address: "192.0.2.1".parse().unwrap(),
+    };
+    vrrp.commands.send(link_changed("nowhere0", link));
+    let status = wait_for(&vrrp, |it| state(it) == Some(State::Fault));
+    let cause = &status.instances["VI_1"].cause;
+    assert!(
+        cause.contains("cannot open the VRRP socket on it: "),
+        "{cause}"
+    );
+    stop(vrrp);
+}
+
+#[test]
+fn a_new_configuration_keeps_adds_replaces_and_removes() {
+    let vrrp = spawn().unwrap();
+    vrrp.commands.send(configure(&[
+        ("kept", instance("nowhere0", 51, 100)),
+        ("moved", instance("nowhere0", 52, 100)),
+        ("removed", instance("nowhere1", 53, 100)),
+    ]));
+    let down = Link::Down(LinkFault::Missing);
+    vrrp.commands.send(link_changed("nowhere0", down));
+    vrrp.commands.send(link_changed("nowhere1", down));
+    wait_for(&vrrp, |it| {
+        it.instances.len() == 3 && it.instances.values().all(|it| it.state == State::Fault)
+    });
+    vrrp.commands.send(configure(&[
+        ("kept", instance("nowhere0", 51, 150)),
+        ("moved", instance("nowhere0", 54, 100)),
+        ("added", instance("nowhere2", 55, 100)),
+    ]));
+    let status = wait_for(&vrrp, |it| it.instances.contains_key("added"));
+    let states: Vec<_> = status
+        .instances
+        .iter()
+        .map(|(name, it)| (name.as_str(), it.state, it.transitions))
+        .collect();
+    assert_eq!(
+        states,
+        [
+            ("added", State::Initialize, 0),
+            ("kept", State::Fault, 1),
+            ("moved", State::Fault, 1),
+        ]
+    );
+    assert_eq!(status.instances["kept"].settings.priority.get(), 150);
+    let interfaces: Vec<_> = status.interfaces.keys().map(String::as_str).collect();
+    assert_eq!(interfaces, ["nowhere0", "nowhere2"]);
+    stop(vrrp);
+}
+
+#[test]
+fn the_thread_ends_and_says_so_when_it_is_told_to_stop() {
+    let vrrp = spawn().unwrap();
+    let status = vrrp.status.clone();
+    stop(vrrp);
+    assert!(status.has_changed().is_err(), "the publisher is gone");
+}

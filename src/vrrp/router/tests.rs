@@ -1,0 +1,106 @@
+use super::*;
+use crate::vrrp::advert::Advert;
+
+mod deviations;
+mod lan;
+mod random;
+mod rules;
+mod scenarios;
+mod table;
+
+const OWN: &str = "192.168.1.51";
+const LESSER: &str = "192.168.1.50";
+const GREATER: &str = "192.168.1.52";
+const V2: Version = Version::V2 { auth: None };
+const V3: Version = Version::V3;
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+fn millis(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+fn secs(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+fn start() -> Instant {
+    crate::sys::clock::now()
+}
+
+fn settings(version: Version, priority: u8) -> Settings {
+    Settings {
+        vrid: 51.try_into().unwrap(),
+        priority: priority.try_into().unwrap(),
+        version,
+        advert_interval: secs(1),
+        preempt: true,
+        addresses: vec![ip("192.168.1.200")],
+    }
+}
+
+/// An advert with an interval of 1 s.
+fn heard(version: Version, source: &str, priority: u8) -> Heard {
+    Heard {
+        source: ip(source),
+        advert: Advert {
+            priority,
+            ..settings(version, 1).advert(1)
+        },
+        checksum: Checksum::MessageOnly,
+    }
+}
+
+fn hear(version: Version, source: &str, priority: u8) -> Event {
+    Event::Heard(heard(version, source, priority))
+}
+
+fn every(interval: Duration, mut heard: Heard) -> Event {
+    heard.advert.interval = interval;
+    Event::Heard(heard)
+}
+
+/// A router that was started at `now` on a working interface.
+fn started(settings: Settings, now: Instant) -> Router {
+    let mut router = Router::new(settings, now);
+    feed(&mut router, now, Event::LinkUp { address: ip(OWN) });
+    feed(&mut router, now, Event::Startup);
+    router
+}
+
+/// A router that has just become master, and when that was.
+fn master(settings: Settings) -> (Router, Instant) {
+    let mut router = started(settings, start());
+    let now = router.deadline().unwrap();
+    feed(&mut router, now, Event::Deadline);
+    assert_eq!(router.state(), State::Master);
+    (router, now)
+}
+
+/// Feeds an event; the actions as text, without what is only for people.
+fn feed(router: &mut Router, now: Instant, event: Event) -> String {
+    let actions = router.handle(now, event);
+    let texts: Vec<_> = actions
+        .filter_map(|action| match action {
+            Action::SendAdvert { priority, .. } => Some(format!("advert {priority}")),
+            Action::ClaimVips => Some("claim".to_owned()),
+            Action::AnnounceVips => Some("announce".to_owned()),
+            Action::ReleaseVips => Some("release".to_owned()),
+            Action::Report(_) => None,
+        })
+        .collect();
+    texts.join(", ")
+}
+
+/// Feeds an event; what people are told.
+fn notices(router: &mut Router, now: Instant, event: Event) -> Vec<Notice> {
+    let actions = router.handle(now, event);
+    actions
+        .filter_map(|action| match action {
+            Action::Report(notice) => Some(notice),
+            _ => None,
+        })
+        .collect()
+}

@@ -1,0 +1,173 @@
+//! What the RFCs do not say, or say otherwise.
+
+use super::rules::{DOWN_100, SKEW_100, backup, wait};
+use super::*;
+
+/// Deviation: answers are a centisecond apart.
+#[test]
+fn a_flood_of_lesser_adverts_is_not_answered_packet_for_packet() {
+    for priority in [0, 50] {
+        let (mut router, now) = master(settings(V3, 100));
+        let mut answers = 0;
+        for n in 0..10_000 {
+            let at = now + Duration::from_micros(n * 10);
+            if router.deadline().unwrap() <= at {
+                answers += usize::from(!feed(&mut router, at, Event::Deadline).is_empty());
+            }
+            let sent = feed(&mut router, at, hear(V3, LESSER, priority));
+            answers += usize::from(sent.contains("advert"));
+        }
+        assert!((9..=11).contains(&answers), "{answers} answers in 100 ms");
+    }
+}
+
+/// timers: wake late = listen before claiming.
+#[test]
+fn a_backup_that_wakes_late_listens_once_more_but_only_once() {
+    let (mut router, now) = backup(V3, 100);
+    let late = now + DOWN_100 + millis(1_001);
+    let told = notices(&mut router, late, Event::Deadline);
+    assert_eq!(
+        told,
+        [Notice::ListensAgain {
+            late: millis(1_001)
+        }]
+    );
+    assert_eq!(router.state(), State::Backup);
+    assert_eq!(wait(&router, late), secs(1) + SKEW_100);
+    let late_again = late + secs(10);
+    assert_eq!(
+        feed(&mut router, late_again, Event::Deadline),
+        "advert 100, claim"
+    );
+
+    let (mut router, now) = backup(V3, 100);
+    let in_time = now + DOWN_100 + millis(1_000);
+    assert_eq!(
+        feed(&mut router, in_time, Event::Deadline),
+        "advert 100, claim"
+    );
+}
+
+/// The forms of checksum of the adverts that follow from an event.
+fn forms(router: &mut Router, now: Instant, event: Event) -> Vec<Forms> {
+    let actions = router.handle(now, event);
+    actions
+        .filter_map(|action| match action {
+            Action::SendAdvert { forms, .. } => Some(forms),
+            _ => None,
+        })
+        .collect()
+}
+
+/// 3-5.2.8.
+#[test]
+fn adverts_go_out_in_the_form_of_checksum_that_was_heard_last() {
+    let (mut router, now) = master(settings(V3, 100));
+    for (n, form) in (1..).zip([Checksum::PseudoHeader, Checksum::MessageOnly]) {
+        let peer = Heard {
+            checksum: form,
+            ..heard(V3, LESSER, 50)
+        };
+        feed(&mut router, now, Event::Heard(peer));
+        let sent = forms(&mut router, now + secs(n), Event::Deadline);
+        assert_eq!(sent, [Forms::One(form)]);
+    }
+}
+
+/// 3-5.2.8: nothing heard, the standard form, and at times the other one too.
+#[test]
+fn while_nobody_was_heard_one_advert_in_ten_and_the_resignation_have_both_forms() {
+    let mut router = started(settings(V3, 100), start());
+    let mut sent = vec![];
+    for _ in 0..21 {
+        let now = router.deadline().unwrap();
+        sent.extend(forms(&mut router, now, Event::Deadline));
+    }
+    for (n, forms) in sent.into_iter().enumerate() {
+        let expected = match n % 10 {
+            0 => Forms::Both,
+            _ => Forms::One(Checksum::MessageOnly),
+        };
+        assert_eq!(forms, expected, "advert {n}");
+    }
+    let now = router.deadline().unwrap();
+    assert_eq!(forms(&mut router, now, Event::Shutdown), [Forms::Both]);
+
+    let (mut router, now) = master(settings(V2, 100));
+    let resigns = forms(&mut router, now, Event::Shutdown);
+    assert_eq!(
+        resigns,
+        [Forms::One(Checksum::MessageOnly)],
+        "version 2 has one form"
+    );
+}
+
+#[test]
+fn reconfiguring_a_backup_keeps_the_time_it_has_waited() {
+    let (mut router, now) = backup(V3, 100);
+    let at = now + secs(1);
+    feed(&mut router, at, Event::Reconfigure(settings(V3, 200)));
+    assert_eq!(wait(&router, now), secs(3) + Duration::from_micros(218_750));
+    let late = now + millis(3_300);
+    let mut router = backup(V3, 100).0;
+    feed(&mut router, late, Event::Reconfigure(settings(V3, 254)));
+    assert!(
+        router.deadline().unwrap() >= late,
+        "no deadline in the past"
+    );
+}
+
+#[test]
+fn reconfiguring_a_master_tells_its_backups_at_once_and_keeps_the_role() {
+    let (mut router, now) = master(settings(V3, 100));
+    let slower = Settings {
+        advert_interval: secs(3),
+        ..settings(V3, 100)
+    };
+    let at = now + millis(500);
+    let actions = feed(&mut router, at, Event::Reconfigure(slower));
+    assert_eq!(actions, "advert 100, claim");
+    assert_eq!(wait(&router, at), secs(3));
+}
+
+#[test]
+fn what_a_crash_left_stays_until_somebody_is_heard() {
+    let now = start();
+    let router = Router::new(settings(V3, 100), now);
+    assert_eq!(router.claim(), Claim::Undecided);
+    for priority in [50, 200] {
+        let (mut router, now) = backup(V3, 100);
+        assert_eq!(router.claim(), Claim::Undecided);
+        feed(&mut router, now, hear(V3, LESSER, priority));
+        assert_eq!(router.claim(), Claim::Release);
+    }
+    let (mut router, now) = backup(V3, 100);
+    feed(&mut router, now, Event::LinkDown(LinkFault::Down));
+    assert_eq!(router.claim(), Claim::Release);
+}
+
+#[test]
+fn causes_read_as_sentences() {
+    let peer = Peer {
+        address: ip(OWN),
+        priority: 200,
+    };
+    let silence = DOWN_100;
+    for (cause, text) in [
+        (
+            Cause::Outranked(peer),
+            "heard 192.168.1.51 with priority 200",
+        ),
+        (
+            Cause::MasterSilent { peer, silence },
+            "master 192.168.1.51 silent for 3.61 s",
+        ),
+        (
+            Cause::LinkDown(LinkFault::NoCarrier),
+            "the interface does not work: no carrier",
+        ),
+    ] {
+        assert_eq!(cause.to_string(), text);
+    }
+}

@@ -1,0 +1,235 @@
+//! The command as an operator meets it: exit codes, and what is said on which stream.
+//!
+//! Runs on any Linux; what needs IPVS is proved by the lab's scenarios.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test program: it waits in real time"
+)]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test program: what goes wrong in a helper fails the test"
+)]
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+const LVSD: &str = env!("CARGO_BIN_EXE_lvsd");
+
+const DIRECTOR: &str = "[http]\nlisten = '127.0.0.1:9481'\n[[virtual_server]]\n\
+    address = '192.168.1.200:80'\nreal_servers = ['192.168.1.53']\n";
+
+#[test]
+fn a_good_file_is_good_without_root_interface_or_kernel_module() {
+    for file in ["config/director.toml", "config/realserver.toml"] {
+        let output = as_nobody(&["config", "check", file]);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        assert!(stdout(&output).contains(": good: "), "{output:?}");
+        assert_eq!(stderr(&output), "");
+    }
+}
+
+#[test]
+fn a_bad_file_is_exit_78_with_every_error_its_line_and_the_way_out() {
+    let file = "[[vrrp]]\nname = 'VI_1'\ninterface = 'ens192'\nvirtual_router_id = 256\n\
+        priority = 300\nvirtual_addresses = ['192.168.1']\n\
+        [[virtual_server]]\naddress = '192.168.1.200:80'\nscheduler = 'wrrr'\n\
+        real_servers = ['192.168.1.53']\ncheck = { interval = 6 }\n";
+    let (_dir, path) = written(file);
+    let output = lvsd(&["config", "check", path.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(78));
+    assert_eq!(stdout(&output), "");
+    let said = stderr(&output);
+    for error in [
+        ":4: vrrp[0].virtual_router_id = 256: ",
+        ":5: vrrp[0].priority = 300: ",
+        ":6: vrrp[0].virtual_addresses[0] = '192.168.1': ",
+        ":9: virtual_server[0].scheduler = 'wrrr': ",
+        ":11: virtual_server[0].check.interval = 6: ",
+    ] {
+        assert!(said.contains(error), "{error} is missing in:\n{said}");
+    }
+    let mends = said.lines().filter(|line| line.starts_with("    "));
+    assert_eq!(mends.count(), 5, "{said}");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_or_is_not_toml_is_exit_78() {
+    let output = lvsd(&["config", "check", "/nonexistent.toml"]);
+    assert_eq!(output.status.code(), Some(78));
+    assert_eq!(
+        stderr(&output),
+        "lvsd: cannot read /nonexistent.toml: no such file or directory\n    \
+         name the file with --config, or create it\n"
+    );
+    let (_dir, path) = written("[[vrrp]\nname = \n");
+    let output = lvsd(&["director", "--config", path.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(78), "{output:?}");
+    assert!(stderr(&output).contains(":1: not valid TOML"), "{output:?}");
+}
+
+#[test]
+fn what_show_prints_is_the_same_configuration() {
+    for file in ["config/director.toml", "config/realserver.toml"] {
+        let shown = stdout(&lvsd(&["config", "show", file]));
+        let (_dir, path) = written(&shown);
+        let again = lvsd(&["config", "show", path.to_str().unwrap()]);
+        assert_eq!(again.status.code(), Some(0), "{again:?}");
+        assert_eq!(stdout(&again), shown);
+    }
+}
+
+#[test]
+fn arguments_that_make_no_sense_are_exit_2() {
+    for arguments in [
+        &[][..],
+        &["serve"],
+        &["director", "--vip", "192.168.1.200"],
+        &["realserver"],
+        &["realserver", "--vip", "192.168.1.999"],
+        &["config", "check"],
+    ] {
+        let output = lvsd(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {output:?}");
+        assert_eq!(stdout(&output), "", "{arguments:?}");
+    }
+    let help = lvsd(&["--help"]);
+    assert_eq!(help.status.code(), Some(0));
+    assert!(stdout(&help).contains("director"), "{help:?}");
+}
+
+#[test]
+fn status_says_how_to_start_what_does_not_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let runtime_dir = dir.path().to_str().unwrap();
+    for arguments in [
+        &["--runtime-dir", runtime_dir, "status"][..],
+        &["status", "--json", "--runtime-dir", runtime_dir],
+    ] {
+        let output = lvsd(arguments);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert_eq!(stdout(&output), "");
+        let said = stderr(&output);
+        assert!(said.contains("is lvsd director running?"), "{said}");
+        assert_eq!(said.lines().count(), 2, "{said}");
+    }
+}
+
+/// Where the kernel has IPVS after all, it starts instead, and stops when asked to.
+#[test]
+fn without_ipvs_a_director_says_which_module_to_load() {
+    let (dir, path) = written(DIRECTOR);
+    let mut director = in_a_network_of_its_own(&path, dir.path());
+    let director = director
+        .spawn()
+        .expect("util-linux's unshare is on every Debian");
+    if has_ipvs() {
+        let socket = dir.path().join("director.sock");
+        let begun = Instant::now();
+        while !socket.exists() {
+            assert!(
+                begun.elapsed() < Duration::from_secs(10),
+                "it does not start"
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        kill(Pid::from_raw(director.id().cast_signed()), Signal::SIGTERM).unwrap();
+        let output = director.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        // Past the capture of the test harness: somebody should know.
+        let note = "this kernel has IPVS: what is said without it could not be tested\n";
+        std::io::stderr().write_all(note.as_bytes()).unwrap();
+        return;
+    }
+    let output = director.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let said = stderr(&output);
+    let last: Vec<_> = said.lines().rev().take(2).collect();
+    assert_eq!(
+        last,
+        [
+            "    load the kernel module first: modprobe ip_vs",
+            "lvsd: cannot open IPVS: generic netlink family \"IPVS\": no such file or directory",
+        ]
+    );
+    assert!(
+        !dir.path().join("director.sock").exists(),
+        "nothing is left"
+    );
+}
+
+/// A director that needs only the privileges of a network namespace.
+fn in_a_network_of_its_own(config: &Path, runtime_dir: &Path) -> Command {
+    let mut command = Command::new("unshare");
+    if !nix::unistd::geteuid().is_root() {
+        command.arg("--map-root-user");
+    }
+    command
+        .args(["--net", "sh", "-c", "ip link set lo up && exec \"$@\"", "-"])
+        .args([LVSD, "director", "--config"])
+        .arg(config)
+        .arg("--runtime-dir")
+        .arg(runtime_dir)
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped());
+    command
+}
+
+/// Whether the kernel has IPVS, or would load it when asked.
+fn has_ipvs() -> bool {
+    let known = Command::new("modprobe")
+        .args(["-n", "-q", "ip_vs"])
+        .status();
+    Path::new("/proc/net/ip_vs").exists() || known.is_ok_and(|status| status.success())
+}
+
+fn lvsd(arguments: &[&str]) -> Output {
+    Command::new(LVSD).args(arguments).output().unwrap()
+}
+
+/// As the user nobody, if this user may become it; else as this user, who has no more rights.
+fn as_nobody(arguments: &[&str]) -> Output {
+    if !nix::unistd::geteuid().is_root() {
+        return lvsd(arguments);
+    }
+    // Where nobody can reach it: the build directory may be root's alone.
+    let dir = tempfile::tempdir().unwrap();
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(dir.path(), open).unwrap();
+    let program = dir.path().join("lvsd");
+    std::fs::copy(LVSD, &program).unwrap();
+    let arguments = arguments.iter().map(|argument| {
+        let copy = dir.path().join("file.toml");
+        if std::fs::copy(argument, &copy).is_ok() {
+            copy.to_str().unwrap().to_owned()
+        } else {
+            (*argument).to_owned()
+        }
+    });
+    Command::new("setpriv")
+        .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])
+        .arg(program)
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+fn written(text: &str) -> (tempfile::TempDir, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("lvsd.toml");
+    std::fs::write(&path, text).unwrap();
+    (dir, path)
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}

@@ -1,0 +1,228 @@
+//! VRRP on the wire: adverts as tcpdump reads them, keepalived as the other router, and packets
+//! that are none of ours.
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+use nix::sys::signal::Signal;
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::lab::lvsd::{DirectorFile, Pair, number};
+use crate::lab::scenario::scenario;
+use crate::lab::site::VIP;
+use crate::lab::{Host, Lab, Program, Scenario, eventually, secs, within};
+
+pub(crate) const SCENARIOS: &[Scenario] = &[
+    scenario!(adverts_on_the_wire_are_those_of_the_rfcs).on_any_linux(),
+    scenario!(lvsd_and_keepalived_elect_one_master_in_either_role).on_any_linux(),
+    scenario!(forged_truncated_and_foreign_packets_are_counted_and_move_nothing).on_any_linux(),
+];
+
+const GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
+
+/// The file of seed 000, without its virtual servers.
+fn seed(priority: u8) -> DirectorFile {
+    DirectorFile {
+        server: String::new(),
+        ..DirectorFile::seed(priority)
+    }
+}
+
+fn adverts_on_the_wire_are_those_of_the_rfcs(lab: &Lab) {
+    let pair = Pair::build(lab);
+    let capture = pair
+        .client
+        .spawn("tcpdump -lnnvv -e -x -i ens192 ip proto 112");
+    eventually("the capture runs", within(secs(5)), || {
+        capture.log().contains("listening on")
+    });
+    let sees = |what: &str| {
+        eventually(&format!("the capture sees {what}"), within(secs(8)), || {
+            capture.log().contains(what)
+        });
+    };
+    let director = pair.lvs51.director(&seed(100));
+    sees(
+        "192.168.1.51 > 224.0.0.18: VRRPv2, Advertisement, vrid 51, \
+         prio 100, authtype simple, intvl 1s, length 20, addrs: 192.168.1.200 auth \"1111\"",
+    );
+    let log = capture.log();
+    assert!(log.contains("ttl 255, "), "{log}");
+    assert!(log.contains("proto VRRP (112), length 40"), "{log}");
+    assert!(
+        log.contains("02:00:c0:a8:01:33 > 01:00:5e:00:00:12"),
+        "{log}"
+    );
+    // Version 2, VRID 51, priority 100, one address, simple password, 1 s, the checksum, the
+    // address, the password padded with zeros.
+    assert!(
+        log.contains("2133 6401 0101") && log.contains("c0a8 01c8\n\t0x0020:  3131 3131 0000 0000"),
+        "{log}"
+    );
+    director.terminate();
+    sees("VRRPv2, Advertisement, vrid 51, prio 0,");
+    lab.say("version 2 is as RFC 3768 says, and its last word has priority 0");
+
+    let director = pair.lvs51.director(&DirectorFile::vrrp_only(100));
+    sees("VRRPv3, Advertisement, vrid 51, prio 100, intvl 10cs, length 12,");
+    director.terminate();
+    sees("VRRPv3, Advertisement, vrid 51, prio 0, intvl 10cs");
+    let log = capture.log();
+    // RFC 9568 §5.2.8: over IPv4 the checksum has no pseudo-header; tcpdump expects one.
+    assert!(log.contains("3133 6401 000a a850 c0a8 01c8"), "{log}");
+    assert_eq!(
+        log.matches("ttl 255,").count(),
+        log.matches("> 224.0.0.18: VRRPv").count()
+    );
+    lab.say("version 3 is as RFC 9568 says");
+}
+
+fn lvsd_and_keepalived_elect_one_master_in_either_role(lab: &Lab) {
+    let version_2 = "advert_int 1\n authentication {\n auth_type PASS\n auth_pass 1111\n }\n";
+    let version_3 = "version 3\n advert_int 1\n";
+    let slow = |priority| DirectorFile::vrrp_only(priority).vrrp_key("advert_interval", "'1s'");
+    let pairs = [
+        ("version 2", version_2, seed as fn(u8) -> DirectorFile),
+        ("version 3", version_3, slow),
+    ]
+    .map(|(version, timing, file)| {
+        let pair = Pair::build(lab);
+        keepalived(&pair.lvs52, 90, timing);
+        let director = pair.lvs51.director(&file(50));
+        (version, pair, director, file)
+    });
+    for (version, pair, director, file) in pairs {
+        eventually("lvsd hears keepalived", within(secs(10)), || {
+            let router = &pair.lvs51.status()["vrrp"][0];
+            router["state"] == "backup" && router["master"]["priority"] == 90
+        });
+        eventually("keepalived has the VIP", within(secs(5)), || {
+            pair.lvs52.holds(VIP) && !pair.lvs51.holds(VIP)
+        });
+        lab.say(&format!("{version}: keepalived is master, lvsd backup"));
+        pair.lvs51.reload(&director, &file(100).text());
+        eventually("lvsd preempts", within(secs(10)), || {
+            pair.lvs51.holds(VIP) && !pair.lvs52.holds(VIP)
+        });
+        lab.say(&format!(
+            "{version}: reloaded with priority 100, lvsd takes over"
+        ));
+        director.signal(Signal::SIGTERM);
+        let took = eventually("keepalived takes over", within(secs(2)), || {
+            pair.lvs52.holds(VIP) && !pair.lvs51.holds(VIP)
+        });
+        lab.say(&format!(
+            "{version}: lvsd is stopped, keepalived takes over after {} ms",
+            took.as_millis()
+        ));
+    }
+}
+
+fn keepalived(host: &Host, priority: u8, timing: &str) -> Program {
+    host.write(
+        "/etc/keepalived/keepalived.conf",
+        &format!(
+            "vrrp_instance VI_1 {{\n state BACKUP\n interface ens192\n virtual_router_id 51\n \
+             priority {priority}\n {timing} virtual_ipaddress {{\n {VIP}\n }}\n}}\n"
+        ),
+    );
+    host.spawn("keepalived --dont-fork --log-console --log-detail --vrrp")
+}
+
+fn forged_truncated_and_foreign_packets_are_counted_and_move_nothing(lab: &Lab) {
+    let pair = Pair::build(lab);
+    let first = pair.lvs51.director(&DirectorFile::vrrp_only(100));
+    pair.lvs52.director(&DirectorFile::vrrp_only(50));
+    pair.become_states("master", "backup");
+    let transitions = || {
+        [&pair.lvs51, &pair.lvs52].map(|host| number(&host.status()["vrrp"][0]["became_master"]))
+    };
+    let before = transitions();
+    let good = advert(51, 255);
+    let changed = |index: usize, byte: u8| {
+        let mut bytes = good.clone();
+        bytes[index] = byte;
+        with_checksum(bytes)
+    };
+    let wrong_checksum = {
+        let mut bytes = good.clone();
+        bytes[6] ^= 0xff;
+        bytes
+    };
+    let to_51 = Ipv4Addr::new(192, 168, 1, 51);
+    let cases: [(&str, u32, Ipv4Addr, Vec<u8>); 10] = [
+        ("ttl", 254, GROUP, good.clone()),
+        ("destination", 255, to_51, good.clone()),
+        ("checksum", 255, GROUP, wrong_checksum),
+        ("version", 255, GROUP, changed(0, 0x91)),
+        ("type", 255, GROUP, changed(0, 0x32)),
+        ("no_addresses", 255, GROUP, changed(3, 0)),
+        ("length", 255, GROUP, changed(3, 9)),
+        ("interval_zero", 255, GROUP, changed(5, 0)),
+        ("length", 255, GROUP, good[..5].to_vec()),
+        ("unknown_vrid", 255, GROUP, advert(77, 255)),
+    ];
+    for (reason, ttl, to, bytes) in cases {
+        let before = counted(&pair.lvs51, reason);
+        send(&pair.client, ttl, to, &bytes, 20);
+        eventually(
+            &format!("20 packets are counted under {reason}: {bytes:02x?}"),
+            within(secs(3)),
+            || counted(&pair.lvs51, reason) == before + 20,
+        );
+        let log = first.log();
+        let lines = log.matches(&format!("reason=\"{reason}\"")).count();
+        assert!(lines <= 1, "{reason} is told {lines} times:\n{log}");
+    }
+    send(&pair.client, 255, GROUP, &[], 20);
+    send(&pair.client, 255, GROUP, &[0x31; 3000], 20);
+    assert_eq!(transitions(), before, "nobody moved");
+    pair.become_states("master", "backup");
+    let discarded = pair.lvs51.status();
+    lab.say(&format!(
+        "counted by the router: {}, by the interface: {}",
+        discarded["vrrp"][0]["discarded"], discarded["vrrp_interfaces"][0]["discarded"]
+    ));
+}
+
+/// How often a packet was discarded for this reason, by the router or before one was known.
+fn counted(host: &Host, reason: &str) -> u64 {
+    let status = host.status();
+    number(&status["vrrp"][0]["discarded"][reason])
+        + number(&status["vrrp_interfaces"][0]["discarded"][reason])
+}
+
+/// A version 3 advert of the client's for the VIP, each 100 ms.
+fn advert(vrid: u8, priority: u8) -> Vec<u8> {
+    with_checksum(vec![0x31, vrid, priority, 1, 0, 10, 0, 0, 192, 168, 1, 200])
+}
+
+/// RFC 9568 §5.2.8, with the pseudo-header of the client's packets to the group.
+fn with_checksum(mut bytes: Vec<u8>) -> Vec<u8> {
+    bytes[6..8].fill(0);
+    let length = u8::try_from(bytes.len()).unwrap();
+    let pseudo = [192, 168, 1, 10, 224, 0, 0, 18, 0, 112, 0, length];
+    let words = pseudo.chunks(2).chain(bytes.chunks(2));
+    let sum: u32 = words
+        .map(|pair| u32::from(pair[0]) << 8 | u32::from(pair[1]))
+        .sum();
+    let folded = (sum & 0xffff) + (sum >> 16);
+    let checksum = !u16::try_from((folded & 0xffff) + (folded >> 16)).unwrap();
+    bytes[6..8].copy_from_slice(&checksum.to_be_bytes());
+    bytes
+}
+
+fn send(from: &Host, ttl: u32, to: Ipv4Addr, bytes: &[u8], times: usize) {
+    let bytes = bytes.to_vec();
+    let sent = from.within(move || {
+        let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(112)))?;
+        socket.set_multicast_if_v4(&Ipv4Addr::new(192, 168, 1, 10))?;
+        socket.set_multicast_ttl_v4(ttl)?;
+        socket.set_ttl_v4(ttl)?;
+        (0..times).try_for_each(|_| {
+            socket
+                .send_to(&bytes, &SocketAddrV4::new(to, 0).into())
+                .map(drop)
+        })
+    });
+    sent.unwrap();
+}
