@@ -110,6 +110,7 @@ impl DirectorConfig {
         let vrrp = vrrp_tables::read(&mut document, &raw.vrrp);
         let ipvs = ipvs::read(&mut document, &raw.ipvs, &raw.vrrp, &vrrp);
         let virtual_servers = pool::read(&mut document, &raw.virtual_server);
+        ipvs::one_family(&mut document, &raw.ipvs, &virtual_servers);
         if raw.vrrp.is_empty() && raw.virtual_server.is_empty() {
             let mend = "write at least one [[vrrp]] or [[virtual_server]] table";
             document.refuse_missing(&(0..0), "[[virtual_server]]", mend);

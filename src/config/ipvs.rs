@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use toml::{Spanned, Value};
 
-use super::director::{DirectorConfig, VrrpInstance};
+use super::director::{DirectorConfig, VirtualServer, VrrpInstance};
 use super::document::Document;
 use super::raw;
 use super::raw::Field;
 use super::values::{duration, number, show_duration};
 use crate::ipvs::daemon::{DEFAULT_GROUP, DEFAULT_PORT, DEFAULT_TTL, Daemon};
 use crate::ipvs::sysctl::{Kind, PARAMETERS, Parameter};
+use crate::lvs::{Family, VirtualServerId};
 
 /// What is asked of the kernel's IPVS as a whole.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -308,6 +309,27 @@ fn backup_only(document: &mut Document<'_>, raw: &raw::Ipvs) {
             );
         }
         Some(_) => {}
+    }
+}
+
+/// The kernel synchronises no connections while a real server is of another
+/// family than its virtual server.
+pub(super) fn one_family(
+    document: &mut Document<'_>,
+    raw: &raw::Ipvs,
+    servers: &BTreeMap<VirtualServerId, VirtualServer>,
+) {
+    let mixed = servers.iter().find(|(id, server)| {
+        let mut pool = server.real_servers.keys();
+        pool.any(|rip| Family::of(rip.ip()) != id.family())
+    });
+    if let (Some(table), Some((id, _))) = (&raw.sync, mixed) {
+        let message = format!(
+            "the kernel synchronises nothing while virtual server {id} has real servers of the \
+             other address family"
+        );
+        let mend = "remove [ipvs.sync], or use one family for both";
+        document.refuse(&table.span(), message, mend);
     }
 }
 

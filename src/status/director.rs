@@ -2,6 +2,7 @@
 
 mod vrrp;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 

@@ -9,7 +9,7 @@ use crate::config::raw::{self, Field};
 use crate::config::values::{number, parsed};
 use crate::lvs::{Checksum, Forwarding, Tunnel};
 
-const METHODS: &str = "use one of: dr nat tun";
+const METHODS: &str = "use one of: dr nat tun local";
 
 /// What real servers inherit from their virtual server.
 pub(super) struct Outer<'a> {
