@@ -10,7 +10,7 @@ use crate::config::rules::Conduct;
 use crate::config::values::{number, parsed};
 use crate::lvs::{Checksum, Forwarding, Tunnel};
 
-const METHODS: &str = "use one of: dr nat tun";
+const METHODS: &str = "use one of: dr nat tun local";
 
 /// What real servers inherit from their virtual server.
 pub(super) struct Outer<'a> {
