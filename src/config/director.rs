@@ -131,7 +131,8 @@ impl DirectorConfig {
         let on_stop = parsed(&mut document, &raw.ipvs.on_stop, OnStop::Clear, mend);
         let vrrp = vrrp_tables::read(&mut document, &raw.vrrp);
         let ipvs = ipvs::read(&mut document, &raw.ipvs, &raw.vrrp, &vrrp);
-        let virtual_servers = pool::read(&mut document, &raw.virtual_server);
+        let virtual_servers =
+            pool::read(&mut document, &raw.virtual_server, raw.ipvs.sync.is_some());
         if raw.vrrp.is_empty() && raw.virtual_server.is_empty() {
             let mend = "write at least one [[vrrp]] or [[virtual_server]] table";
             document.refuse_missing(&(0..0), "[[virtual_server]]", mend);

@@ -23,16 +23,18 @@ use forwarding::Outer;
 use identity::Identity;
 use member::Member;
 
-/// Reads every virtual server.
+/// Reads every virtual server; `synced`: connections are synchronised with another
+/// director.
 pub(super) fn read(
     document: &mut Document<'_>,
     raw: &[Spanned<raw::VirtualServer>],
+    synced: bool,
 ) -> BTreeMap<VirtualServerId, VirtualServer> {
     let mut virtual_servers = BTreeMap::new();
     let mut places = HashMap::new();
     for table in raw {
         let span = table.span();
-        for (identity, server) in table_of(document, table.get_ref(), &span) {
+        for (identity, server) in table_of(document, table.get_ref(), &span, synced) {
             let Identity { id, place } = identity;
             if let Some(first) = places.insert(id, place.clone()) {
                 let first = document.place(&first);
@@ -50,6 +52,7 @@ fn table_of(
     document: &mut Document<'_>,
     raw: &raw::VirtualServer,
     table: &Range<usize>,
+    synced: bool,
 ) -> Vec<(Identity, VirtualServer)> {
     let identities = identity::read(document, raw, table);
     let forwarding = forwarding::read(document, raw);
@@ -71,6 +74,13 @@ fn table_of(
     };
     let members = member::read(document, raw, &outer);
     let written = rules::read(document, raw, &outer);
+    if synced {
+        let mut families = identities.iter().map(|identity| identity.id.family());
+        let family = families
+            .next()
+            .filter(|first| families.all(|other| other == *first));
+        member::refuse_other_family(document, &members, family);
+    }
     scheduling::refuse_answers_nobody_translates(document, raw, &members);
     let servers = identities
         .into_iter()

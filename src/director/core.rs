@@ -210,10 +210,7 @@ impl Core {
     fn preflight(&self, config: &DirectorConfig) -> Result<(), String> {
         let report = self.balancer.as_ref().map(Balancer::report);
         let seen = report.map(|report| Arc::clone(&report.borrow().kernel));
-        preflight::check(config, seen.as_deref()).map_err(|error| {
-            let mend = error.mend().unwrap_or_default();
-            format!("{}: {}\n    {mend}", self.path.display(), chain(&error))
-        })
+        preflight::check(config, seen.as_deref()).map_err(|error| error.of_file(&self.path))
     }
 
     /// Ready as soon as the kernel holds what the first checks found.

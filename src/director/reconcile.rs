@@ -25,15 +25,21 @@ const MOST_LOGGED: usize = 20;
 
 /// The kernel's side: [`Client`], or a model of it in tests.
 pub(super) trait Kernel {
-    /// Reads the whole table.
-    fn dump(&mut self) -> Result<KernelTable, crate::ipvs::client::Error>;
+    /// Reads the virtual servers, and the real servers of those that are picked.
+    fn dump(
+        &mut self,
+        picks: impl Fn(&VirtualServerId) -> bool,
+    ) -> Result<KernelTable, crate::ipvs::client::Error>;
     /// Performs the ops, and tells those that the kernel refused.
     fn apply(&mut self, ops: &[Op]) -> Result<Vec<Refusal>, crate::ipvs::client::Error>;
 }
 
 impl Kernel for Client {
-    fn dump(&mut self) -> Result<KernelTable, crate::ipvs::client::Error> {
-        Client::dump(self)
+    fn dump(
+        &mut self,
+        picks: impl Fn(&VirtualServerId) -> bool,
+    ) -> Result<KernelTable, crate::ipvs::client::Error> {
+        self.dump_with_pools(picks)
     }
 
     fn apply(&mut self, ops: &[Op]) -> Result<Vec<Refusal>, crate::ipvs::client::Error> {
@@ -57,7 +63,8 @@ pub(super) struct Report {
     pub generation: u64,
     /// Which IPVS; none while there is no connection.
     pub info: Option<Info>,
-    /// The table as it was read last, other people's virtual servers included.
+    /// The table as it was read or changed last, other people's virtual servers
+    /// included.
     pub kernel: Arc<KernelTable>,
     /// Ops sent since the start; one that is tried again and again counts once.
     pub operations: u64,
@@ -127,7 +134,9 @@ impl Reconciler {
     ) -> Result<(), Error> {
         self.own(wanted)?;
         for _ in 0..MOST_ATTEMPTS {
-            let dump = kernel.dump()?;
+            // What is to go goes with its pool, whatever is in it.
+            let goes = |id: &VirtualServerId| self.owned.contains(id) && !wanted.contains_key(id);
+            let dump = kernel.dump(|id| !goes(id))?;
             let mut actual = dump.table();
             actual.retain(|id, _| self.owned.contains(id));
             self.report.kernel = Arc::new(dump);
@@ -159,6 +168,26 @@ impl Reconciler {
         self.disown(wanted)
     }
 
+    /// Applies the ops and brings the report up to them. Reading a large table takes
+    /// longer than writing it, and the next pass reads it anyway.
+    fn change(&mut self, kernel: &mut impl Kernel, ops: &[Op]) -> Result<Vec<Refusal>, Error> {
+        let sent_at = clock::now();
+        let refusals = kernel.apply(ops)?;
+        let took = clock::now() - sent_at;
+        if refusals.len() < ops.len() {
+            info!(ops = ops.len(), ?took, "IPVS table changed");
+        }
+        let table = Arc::make_mut(&mut self.report.kernel);
+        let mut refused = refusals.iter().peekable();
+        for op in ops {
+            // Refusals come in the order of their ops.
+            if refused.next_if(|refusal| refusal.op == *op).is_none() {
+                table.note(op);
+            }
+        }
+        Ok(refusals)
+    }
+
     /// Remembers what is about to be added, before it is.
     fn own(&mut self, wanted: &Table) -> Result<(), Error> {
         let before = self.owned.len();
@@ -185,29 +214,6 @@ impl Reconciler {
     fn news(&self, ops: &[Op]) -> Vec<Op> {
         let tried_before = |op: &Op| is_refused(op, &self.refused);
         ops.iter().filter(|op| !tried_before(op)).copied().collect()
-    }
-
-    /// Applies the ops and brings the report up to them. Reading a large table takes
-    /// longer than writing it, and the next pass reads it anyway.
-    fn change(&mut self, kernel: &mut impl Kernel, ops: &[Op]) -> Result<Vec<Refusal>, Error> {
-        let sent_at = clock::now();
-        let refusals = kernel.apply(ops)?;
-        let took = clock::now() - sent_at;
-        debug!(
-            ops = ops.len(),
-            refused = refusals.len(),
-            ?took,
-            "IPVS table changed"
-        );
-        let table = Arc::make_mut(&mut self.report.kernel);
-        let mut refused = refusals.iter().peekable();
-        for op in ops {
-            // Refusals come in the order of their ops.
-            if refused.next_if(|refusal| refusal.op == *op).is_none() {
-                table.note(op);
-            }
-        }
-        Ok(refusals)
     }
 
     /// Tells each refusal once, as long as it lasts.
@@ -243,9 +249,6 @@ fn log(ops: &[Op], repair: bool) {
         } else {
             info!(%op, "IPVS");
         }
-    }
-    if ops.len() > MOST_LOGGED {
-        info!(ops = ops.len(), logged = MOST_LOGGED, "IPVS: many changes");
     }
 }
 

@@ -180,6 +180,27 @@ fn settings(
     })
 }
 
+/// The kernel's connection sync has no words for a real server of another family
+/// than its virtual server's; none: the virtual servers are of both.
+pub(super) fn refuse_other_family(
+    document: &mut Document<'_>,
+    members: &[Member],
+    family: Option<Family>,
+) {
+    let other = |member: &&Member| {
+        let tunnelled = matches!(
+            member.real_server.settings.forwarding,
+            Forwarding::Tunnel(_)
+        );
+        tunnelled && family != Some(Family::of(member.address.ip()))
+    };
+    for member in members.iter().filter(other) {
+        let message = "connection sync cannot tell of a real server of the other family";
+        let mend = "use IPv4 for both, or IPv6 for both, or remove [ipvs.sync]";
+        document.refuse(&member.place, message, mend);
+    }
+}
+
 impl Member {
     /// What names it in a virtual server, which may forbid it.
     pub(super) fn place_in(

@@ -21,9 +21,17 @@ struct Model {
 }
 
 impl Kernel for Model {
-    fn dump(&mut self) -> Result<KernelTable, crate::ipvs::client::Error> {
+    fn dump(
+        &mut self,
+        picks: impl Fn(&VirtualServerId) -> bool,
+    ) -> Result<KernelTable, crate::ipvs::client::Error> {
         self.dumps += 1;
-        let dump = kernel_table(&self.table);
+        let mut dump = kernel_table(&self.table);
+        for (id, server) in &mut dump.virtual_servers {
+            if !picks(id) {
+                server.real_servers.clear();
+            }
+        }
         if let Some(change) = self.meanwhile.take() {
             change(&mut self.table);
         }

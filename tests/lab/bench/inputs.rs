@@ -18,12 +18,7 @@ impl Inputs {
         let virtual_server = |number: u32| {
             let pool = (0..real_servers).map(|rs| real_server(number * real_servers + rs));
             let server = VirtualServer {
-                settings: Settings {
-                    scheduler_flags: Default::default(),
-                    one_packet: false,
-                    scheduler: Scheduler::known("wrr").unwrap(),
-                    persistence: None,
-                },
+                settings: Settings::of(Scheduler::known("wrr").unwrap()),
                 real_servers: pool.collect(),
             };
             let id = VirtualServerId::Address {
@@ -53,16 +48,29 @@ impl Inputs {
         (changed, id, rip)
     }
 
+    /// As somebody would write it: servers of weight 1 in the short form.
     pub(super) fn director_toml(&self) -> String {
+        self.director_file(|real_server| real_server.weight == Weight::ONE)
+    }
+
+    /// Every real server as a table of its own.
+    pub(super) fn long_director_toml(&self) -> String {
+        self.director_file(|_| false)
+    }
+
+    fn director_file(&self, is_short: impl Fn(&RealServer) -> bool) -> String {
         let mut text = String::new();
         for (vip, pool) in self.pools() {
+            let (short, long): (Vec<_>, Vec<_>) = pool.iter().partition(|(_, rs)| is_short(rs));
+            let short: Vec<_> = short.iter().map(|(rip, _)| format!("\"{rip}\"")).collect();
             write!(
                 text,
                 "[[virtual_server]]\naddress = \"{vip}\"\nscheduler = \"wrr\"\n\
-                 forwarding = \"dr\"\ncheck = {{ type = \"none\" }}\n\n"
+                 forwarding = \"dr\"\ncheck = {{ type = \"none\" }}\nreal_servers = [{}]\n\n",
+                short.join(", ")
             )
             .unwrap();
-            for (rip, real_server) in pool {
+            for (rip, real_server) in long {
                 let weight = real_server.weight;
                 write!(
                     text,

@@ -22,8 +22,8 @@ pub(super) struct Watch<T>(JoinHandle<T>);
 impl<T: Send + 'static> Watch<T> {
     /// Starts to look; when this returns it is looking.
     ///
-    /// A look costs a few system calls, and there is at most one each millisecond and one each
-    /// half percent of the time, so the one watched is not held up.
+    /// A look costs a few system calls, and there is at most one each two milliseconds and one
+    /// each percent of the time, so that the one watched is hardly held up.
     pub(super) fn begin(
         host: &Host,
         what: &'static str,
@@ -39,7 +39,7 @@ impl<T: Send + 'static> Watch<T> {
                     return seen;
                 }
                 assert!(begun.elapsed() < LIMIT, "waited in vain until {what}");
-                thread::sleep((begun.elapsed() / 200).clamp(millis(1), millis(50)));
+                thread::sleep((begun.elapsed() / 100).clamp(millis(2), millis(50)));
             }
         });
         is_ready.recv().unwrap();

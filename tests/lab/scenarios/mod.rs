@@ -4,6 +4,9 @@ mod checks;
 mod conflict;
 mod demo;
 mod faults;
+mod forwarding;
+mod ipvs_commands;
+mod ipvs_traffic;
 mod lab_itself;
 mod local;
 mod nat;
@@ -11,6 +14,8 @@ mod pools;
 mod readme;
 mod realserver;
 mod reload;
+mod schedulers;
+mod servers;
 mod settings;
 mod sync;
 mod systemd;
@@ -28,6 +33,9 @@ const ALL: &[&[Scenario]] = &[
     conflict::SCENARIOS,
     demo::SCENARIOS,
     faults::SCENARIOS,
+    forwarding::SCENARIOS,
+    ipvs_commands::SCENARIOS,
+    ipvs_traffic::SCENARIOS,
     lab_itself::SCENARIOS,
     local::SCENARIOS,
     nat::SCENARIOS,
@@ -35,6 +43,8 @@ const ALL: &[&[Scenario]] = &[
     readme::SCENARIOS,
     realserver::SCENARIOS,
     reload::SCENARIOS,
+    schedulers::SCENARIOS,
+    servers::SCENARIOS,
     settings::SCENARIOS,
     sync::SCENARIOS,
     systemd::SCENARIOS,
