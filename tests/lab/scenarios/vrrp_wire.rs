@@ -130,8 +130,10 @@ fn keepalived(host: &Host, priority: u8, timing: &str) -> Program {
 
 fn forged_truncated_and_foreign_packets_are_counted_and_move_nothing(lab: &Lab) {
     let pair = Pair::build(lab);
-    let first = pair.lvs51.director(&DirectorFile::vrrp_only(100));
-    pair.lvs52.director(&DirectorFile::vrrp_only(50));
+    let steady =
+        |priority| DirectorFile::vrrp_only(priority).vrrp_key("advert_interval", "'300ms'");
+    let first = pair.lvs51.director(&steady(100));
+    pair.lvs52.director(&steady(50));
     pair.become_states("master", "backup");
     let transitions = || {
         [&pair.lvs51, &pair.lvs52].map(|host| number(&host.status()["vrrp"][0]["became_master"]))
