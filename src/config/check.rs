@@ -1,5 +1,6 @@
 //! Health checks as written, inherited and filled in.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::time::Duration;
@@ -38,10 +39,13 @@ pub(super) enum Target {
 
 /// The virtual server's check with the real server's own keys laid over it.
 /// What belongs to one type of check is not inherited by another type.
-pub(super) fn inherit(outer: Option<&raw::Check>, inner: Option<&raw::Check>) -> raw::Check {
+pub(super) fn inherit<'a>(
+    outer: Option<&'a raw::Check>,
+    inner: Option<&'a raw::Check>,
+) -> Cow<'a, raw::Check> {
     let (outer, inner) = match (outer, inner) {
-        (None, None) => return raw::Check::default(),
-        (Some(only), None) | (None, Some(only)) => return only.clone(),
+        (None, None) => return Cow::default(),
+        (Some(only), None) | (None, Some(only)) => return Cow::Borrowed(only),
         (Some(outer), Some(inner)) => (outer.clone(), inner.clone()),
     };
     let name = |check: &raw::Check| check.kind.as_ref().map(|kind| kind.get_ref().clone());
@@ -50,7 +54,7 @@ pub(super) fn inherit(outer: Option<&raw::Check>, inner: Option<&raw::Check>) ->
     } else {
         raw::Check::default()
     };
-    raw::Check {
+    Cow::Owned(raw::Check {
         kind: inner.kind.or(outer.kind),
         address: inner.address.or(of_outer.address),
         port: inner.port.or(of_outer.port),
@@ -62,7 +66,7 @@ pub(super) fn inherit(outer: Option<&raw::Check>, inner: Option<&raw::Check>) ->
         retries: inner.retries.or(outer.retries),
         retry_delay: inner.retry_delay.or(outer.retry_delay),
         rise: inner.rise.or(outer.rise),
-    }
+    })
 }
 
 /// Reads a check; `Some(None)` is the type `none`. `place` is the table that an

@@ -21,7 +21,9 @@ const MOST_SHAPE_ERRORS: usize = 50;
 pub(super) struct Document<'a> {
     path: PathBuf,
     text: &'a str,
-    root: Spanned<DeTable<'a>>,
+    /// The values: until they are read, and again when there is a problem to be
+    /// placed among them. They take 20 times the memory of the text.
+    root: Option<Spanned<DeTable<'a>>>,
     /// Byte offset in the text and the problem found there.
     problems: Vec<(usize, Problem)>,
     /// Whether the text is not TOML at all: what the values say is then guesswork.
@@ -36,7 +38,7 @@ impl<'a> Document<'a> {
         let mut document = Self {
             path: path.to_owned(),
             text,
-            root,
+            root: Some(root),
             problems: Vec::new(),
             broken: !errors.is_empty(),
         };
@@ -59,18 +61,25 @@ impl<'a> Document<'a> {
     /// key; here each of them is noted, taken out, and the rest is read again,
     /// so that the user sees all of them at once.
     pub(super) fn read<T: DeserializeOwned + Default>(&mut self) -> T {
-        let mut remaining = self.root.clone();
+        // Used up here, and made anew only if there is a problem.
+        let root = self.root.take();
+        let root = root.unwrap_or_else(|| DeTable::parse_recoverable(self.text).0);
+        let mut error = match T::deserialize(Deserializer::from(root)) {
+            Ok(value) => return value,
+            Err(error) => error,
+        };
+        let mut remaining = self.root().clone();
         for _ in 0..MOST_SHAPE_ERRORS {
-            let error = match T::deserialize(Deserializer::from(remaining.clone())) {
-                Ok(value) => return value,
-                Err(error) => error,
-            };
             let span = error.span().unwrap_or(0..0);
             let (message, mend) = shape_message(error.message());
             self.refuse(&span, message, mend);
             if !take_out(remaining.get_mut(), &span) {
                 break;
             }
+            error = match T::deserialize(Deserializer::from(remaining.clone())) {
+                Ok(value) => return value,
+                Err(error) => error,
+            };
         }
         T::default()
     }
@@ -173,20 +182,25 @@ impl<'a> Document<'a> {
 
     /// `vrrp[0].priority = 300`, or only the path where the value is a table
     /// or the span is that of a key.
-    fn key_at(&self, span: &Range<usize>) -> String {
+    fn key_at(&mut self, span: &Range<usize>) -> String {
         let path = self.path_at(span);
         let written = self.text.get(span.clone()).unwrap_or_default();
         let is_value = !written.contains('\n') && !written.starts_with('[');
-        match find(self.root.get_ref(), span) {
+        match find(self.root().get_ref(), span) {
             Some(Place::Value) if is_value => format!("{path} = {written}"),
             _ => path,
         }
     }
 
-    fn path_at(&self, span: &Range<usize>) -> String {
+    fn path_at(&mut self, span: &Range<usize>) -> String {
         let mut path = String::new();
-        path_in_table(self.root.get_ref(), span, &mut path);
+        path_in_table(self.root().get_ref(), span, &mut path);
         path
+    }
+
+    fn root(&mut self) -> &Spanned<DeTable<'a>> {
+        self.root
+            .get_or_insert_with(|| DeTable::parse_recoverable(self.text).0)
     }
 }
 

@@ -6,6 +6,7 @@
 mod forwarding;
 mod identity;
 mod member;
+mod rules;
 mod scheduling;
 
 use std::collections::{BTreeMap, HashMap};
@@ -16,6 +17,7 @@ use toml::Spanned;
 use super::director::{RealServer, VirtualServer};
 use super::document::Document;
 use super::raw;
+use super::rules::Conduct;
 use crate::lvs::{Forwarding, Protocol, RealServerId, VirtualServerId};
 use forwarding::Outer;
 use identity::Identity;
@@ -54,6 +56,7 @@ fn table_of(
 ) -> Vec<(Identity, VirtualServer)> {
     let identities = identity::read(document, raw, table);
     let forwarding = forwarding::read(document, raw);
+    let conduct = rules::conduct(document, rules::keys(raw), Conduct::default());
     if raw.real_servers.is_empty() && raw.real_server.is_empty() {
         let mend = "list the pool, as in real_servers = [\"192.168.1.53:80\", \"192.168.1.54:80\"]";
         document.refuse_missing(table, "real_servers", mend);
@@ -67,8 +70,10 @@ fn table_of(
         check: raw.check.as_ref(),
         needs_check: matches!(first.protocol(), Some(Protocol::Udp | Protocol::Sctp)),
         port: first.port(),
+        conduct: conduct.unwrap_or_default(),
     };
     let members = member::read(document, raw, &outer);
+    let written = rules::read(document, raw, &outer);
     if synced {
         let mut families = identities.iter().map(|identity| identity.id.family());
         let family = families
@@ -81,16 +86,14 @@ fn table_of(
         .into_iter()
         .zip(settings)
         .map(|(identity, settings)| {
-            let real_servers = pool(
-                document,
-                &identity,
-                settings.persistence.is_some(),
-                &members,
-            );
+            let persistent = settings.persistence.is_some();
+            let real_servers = pool(document, &identity, persistent, &members);
             let server = VirtualServer {
                 settings,
                 real_servers,
+                rules: written.place(|members| pool(document, &identity, persistent, members)),
             };
+            rules::contradictions(document, raw, &server);
             (identity, server)
         });
     servers.collect()

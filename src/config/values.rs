@@ -44,7 +44,7 @@ where
     let value = *field.get_ref();
     let number = T::try_from(value).ok().filter(|_| range.contains(&value));
     let legal = number.ok_or("out of range");
-    let mend = format!("must be {}..={}", range.start(), range.end());
+    let mend = format_args!("must be {}..={}", range.start(), range.end());
     document.accept(&field.span(), legal, mend)
 }
 

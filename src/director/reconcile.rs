@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::ipvs::client::{Client, Refusal};
 use crate::ipvs::kernel::{Info, KernelTable};
@@ -14,6 +14,7 @@ use crate::ipvs::plan::{Op, plan};
 use crate::ipvs::table::Table;
 use crate::lvs::VirtualServerId;
 use crate::status::text::chain;
+use crate::sys::clock;
 use crate::sys::state_file::{self, StateFile};
 
 /// How many times a pass starts over because the table changed under it.
@@ -138,7 +139,7 @@ impl Reconciler {
             let news = self.news(&ops);
             let repair = self.settled == Some(generation);
             log(&news, repair);
-            let refusals = kernel.apply(&ops)?;
+            let refusals = self.change(kernel, &ops)?;
             let done = news.iter().filter(|op| !is_refused(op, &refusals)).count() as u64;
             self.report.operations += news.len() as u64;
             self.report.repaired += if repair { done } else { 0 };
@@ -147,9 +148,11 @@ impl Reconciler {
                 refusals.into_iter().partition(Refusal::is_stale);
             self.refuse(&refused);
             if stale.is_empty() {
-                self.report.kernel = Arc::new(kernel.dump()?);
                 break;
             }
+        }
+        if self.settled != Some(generation) {
+            debug!(generation, "IPVS table is as wanted");
         }
         self.report.generation = generation;
         self.settled = Some(generation);
@@ -182,6 +185,29 @@ impl Reconciler {
     fn news(&self, ops: &[Op]) -> Vec<Op> {
         let tried_before = |op: &Op| is_refused(op, &self.refused);
         ops.iter().filter(|op| !tried_before(op)).copied().collect()
+    }
+
+    /// Applies the ops and brings the report up to them. Reading a large table takes
+    /// longer than writing it, and the next pass reads it anyway.
+    fn change(&mut self, kernel: &mut impl Kernel, ops: &[Op]) -> Result<Vec<Refusal>, Error> {
+        let sent_at = clock::now();
+        let refusals = kernel.apply(ops)?;
+        let took = clock::now() - sent_at;
+        debug!(
+            ops = ops.len(),
+            refused = refusals.len(),
+            ?took,
+            "IPVS table changed"
+        );
+        let table = Arc::make_mut(&mut self.report.kernel);
+        let mut refused = refusals.iter().peekable();
+        for op in ops {
+            // Refusals come in the order of their ops.
+            if refused.next_if(|refusal| refusal.op == *op).is_none() {
+                table.note(op);
+            }
+        }
+        Ok(refusals)
     }
 
     /// Tells each refusal once, as long as it lasts.

@@ -138,7 +138,7 @@ struct Driver<A> {
     ask: A,
     in_flight: usize,
     attempts: JoinSet<Ended>,
-    running: HashMap<Id, CheckId>,
+    running: HashMap<Id, (CheckId, Arc<Check>)>,
     warned: Option<Instant>,
 }
 
@@ -179,13 +179,13 @@ where
         };
         let full = due.len() == free;
         for due in due {
-            let (timer, asking) = (Arc::clone(&self.timer), (self.ask)(due.check));
+            let (timer, asking) = (Arc::clone(&self.timer), (self.ask)(Arc::clone(&due.check)));
             let task = self.attempts.spawn(async move {
                 let started = timer.now().at;
                 let outcome = asking.await;
                 (timer.now().at.saturating_duration_since(started), outcome)
             });
-            self.running.insert(task.id(), due.id);
+            self.running.insert(task.id(), (due.id, due.check));
         }
         deadline.filter(|_| !full)
     }
@@ -195,11 +195,11 @@ where
             let reason = format!("the probe broke: {error}");
             (error.id(), (Duration::ZERO, Outcome::Undecided(reason)))
         });
-        let Some(id) = self.running.remove(&task) else {
+        let Some((id, check)) = self.running.remove(&task) else {
             return;
         };
         let now = self.timer.now();
-        debug!(check = ?id, ?took, ?outcome, "attempt ended");
+        debug!(check = %check.probe, ?took, ?outcome, "attempt ended");
         if let Outcome::Undecided(reason) = &outcome {
             self.warn(now.at, reason);
         }

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::lvs::{RealServerId, VirtualServerId};
 
+use super::plan::Op;
 use super::table::{RealServer, Settings, Table, VirtualServer};
 
 /// Every virtual server of the network namespace.
@@ -28,6 +29,42 @@ impl KernelTable {
             .map(|(id, reported)| (*id, reported.virtual_server()))
             .collect()
     }
+
+    /// Takes note of an op that the kernel has performed since, so that the whole
+    /// table need not be read again to know it. Counters stay as they were read.
+    pub fn note(&mut self, op: &Op) {
+        let servers = &mut self.virtual_servers;
+        match op {
+            Op::AddVirtualServer(id, settings) => {
+                servers.insert(*id, KernelVirtualServer::new(*settings));
+            }
+            Op::SetVirtualServer(id, settings) => {
+                if let Some(server) = servers.get_mut(id) {
+                    server.settings = *settings;
+                }
+            }
+            Op::AddRealServer(id, rip, real_server) => {
+                if let Some(server) = servers.get_mut(id) {
+                    let reported = KernelRealServer::new(*real_server);
+                    server.real_servers.insert(*rip, reported);
+                }
+            }
+            Op::SetRealServer(id, rip, real_server) => {
+                let pool = servers.get_mut(id).map(|server| &mut server.real_servers);
+                if let Some(reported) = pool.and_then(|pool| pool.get_mut(rip)) {
+                    reported.real_server = *real_server;
+                }
+            }
+            Op::RemoveRealServer(id, rip) => {
+                if let Some(server) = servers.get_mut(id) {
+                    server.real_servers.remove(rip);
+                }
+            }
+            Op::RemoveVirtualServer(id) => {
+                servers.remove(id);
+            }
+        }
+    }
 }
 
 /// A virtual server as the kernel reports it.
@@ -44,6 +81,16 @@ pub struct KernelVirtualServer {
 }
 
 impl KernelVirtualServer {
+    /// One that was just added: without real servers, every counter 0.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            counters: Counters::default(),
+            rates: Rates::default(),
+            real_servers: BTreeMap::new(),
+        }
+    }
+
     /// The virtual server without its counters.
     pub fn virtual_server(&self) -> VirtualServer {
         VirtualServer {
@@ -72,6 +119,20 @@ pub struct KernelRealServer {
     pub counters: Counters,
     /// What goes to it now.
     pub rates: Rates,
+}
+
+impl KernelRealServer {
+    /// One that was just added: no connections, every counter 0.
+    pub fn new(real_server: RealServer) -> Self {
+        Self {
+            real_server,
+            active_connections: 0,
+            inactive_connections: 0,
+            persistent_connections: 0,
+            counters: Counters::default(),
+            rates: Rates::default(),
+        }
+    }
 }
 
 /// Running totals.

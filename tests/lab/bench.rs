@@ -1,7 +1,40 @@
 //! Benches: scenarios that measure instead of asserting, run by `make bench` on both kernels,
-//! one at a time. They narrate what they measured with [`Lab::say`](super::Lab::say).
+//! one at a time. `LVSD_LAB=uml` or `stock` runs them on that kernel alone, and
+//! `LVSD_BENCH_ROUNDS` says how often each thing is measured.
+//!
+//! A new bench is a file in `bench/` with a function over a [`Lab`](super::Lab), and a line in
+//! [`BENCHES`]. It prints its results as a table of [`figures`] in Markdown, with
+//! [`kernel_name`] on top, fit to be pasted into `docs/bench.md`; it narrates with
+//! [`Lab::say`](super::Lab::say) while it works. It asserts that what it measured was done, never
+//! how fast. Contenders take turns in each round, so that noise of the machine meets all.
 
-use super::scenario::Scenario;
+mod figures;
+mod inputs;
+mod kernel;
+mod memory;
+mod table;
+mod tap;
+
+use super::scenario::{Scenario, scenario};
+use super::wait::secs;
+use table::table;
 
 /// Every bench.
-pub(crate) const BENCHES: &[Scenario] = &[];
+pub(crate) const BENCHES: &[Scenario] = &[scenario!(table).limited_to(secs(900))];
+
+/// How often each thing is measured.
+fn rounds() -> usize {
+    let given = std::env::var("LVSD_BENCH_ROUNDS").ok();
+    given.and_then(|text| text.parse().ok()).unwrap_or(5).max(1)
+}
+
+/// The kernel that this runs on, as its users call it.
+fn kernel_name() -> String {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let kind = match std::env::var("LAB_KERNEL").as_deref() {
+        Ok("uml") => "user-mode Linux, one processor",
+        Ok("stock") => "Debian's stock kernel under qemu without KVM, two processors",
+        _ => "this machine's own kernel",
+    };
+    format!("Linux {} ({kind})", release.trim())
+}

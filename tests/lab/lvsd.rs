@@ -188,8 +188,17 @@ impl Host {
     /// What `lvsd status --json` of a director prints, asked for over its socket without starting
     /// a program; null while nothing answers.
     pub(crate) fn status(&self) -> Value {
-        let answer = self.within(|| {
-            let mut socket = UnixStream::connect("/run/lvsd/director.sock")?;
+        self.status_at("/run/lvsd/director.sock")
+    }
+
+    /// The same of an agent.
+    pub(crate) fn agent_status(&self) -> Value {
+        self.status_at("/run/lvsd/realserver.sock")
+    }
+
+    fn status_at(&self, socket: &'static str) -> Value {
+        let answer = self.within(move || {
+            let mut socket = UnixStream::connect(socket)?;
             socket.set_read_timeout(Some(secs(5)))?;
             socket.write_all(b"GET /v1/status HTTP/1.0\r\nHost: lvsd\r\n\r\n")?;
             let mut answer = String::new();

@@ -112,7 +112,13 @@ fn words(kernel: Kernel, purpose: &Purpose<'_>) -> Vec<(&'static str, String)> {
     if purpose.live {
         words.push(("LAB_LIVE", "1".to_owned()));
     }
-    for name in ["LVSD_LAB_JOBS", "LVSD_LAB_PATIENCE", "RUST_BACKTRACE"] {
+    for name in [
+        "LVSD_BENCH_ROUNDS",
+        "LVSD_LAB_JOBS",
+        "LVSD_LAB_PATIENCE",
+        "LVSD_LAB_CONNECTIONS",
+        "RUST_BACKTRACE",
+    ] {
         if let Ok(value) = std::env::var(name) {
             words.push((name, value));
         }

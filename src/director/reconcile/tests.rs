@@ -4,7 +4,7 @@ use nix::errno::Errno;
 
 use super::*;
 use crate::ipvs::client::KernelError;
-use crate::ipvs::kernel::{Counters, KernelRealServer, KernelVirtualServer, Rates};
+use crate::ipvs::kernel::{KernelRealServer, KernelVirtualServer};
 use crate::ipvs::plan;
 use crate::ipvs::table::{RealServer, Settings, VirtualServer};
 use crate::lvs::{Forwarding, Scheduler, Weight};
@@ -15,12 +15,14 @@ struct Model {
     table: Table,
     refuse: BTreeMap<VirtualServerId, Errno>,
     ops: Vec<Op>,
+    dumps: usize,
     /// Happens once, between a dump and the ops that follow it.
     meanwhile: Option<fn(&mut Table)>,
 }
 
 impl Kernel for Model {
     fn dump(&mut self) -> Result<KernelTable, crate::ipvs::client::Error> {
+        self.dumps += 1;
         let dump = kernel_table(&self.table);
         if let Some(change) = self.meanwhile.take() {
             change(&mut self.table);
@@ -50,23 +52,14 @@ impl Kernel for Model {
 }
 
 fn kernel_table(table: &Table) -> KernelTable {
-    let real_server = |real_server: &RealServer| KernelRealServer {
-        real_server: *real_server,
-        active_connections: 0,
-        inactive_connections: 0,
-        persistent_connections: 0,
-        counters: Counters::default(),
-        rates: Rates::default(),
-    };
-    let virtual_server = |server: &VirtualServer| KernelVirtualServer {
-        settings: server.settings,
-        counters: Counters::default(),
-        rates: Rates::default(),
-        real_servers: server
-            .real_servers
-            .iter()
-            .map(|(id, rs)| (*id, real_server(rs)))
-            .collect(),
+    let virtual_server = |server: &VirtualServer| {
+        let real_servers = server.real_servers.iter();
+        KernelVirtualServer {
+            real_servers: real_servers
+                .map(|(id, rs)| (*id, KernelRealServer::new(*rs)))
+                .collect(),
+            ..KernelVirtualServer::new(server.settings)
+        }
     };
     let virtual_servers = table
         .iter()
@@ -140,6 +133,19 @@ fn the_kernel_comes_to_hold_what_is_wanted_and_then_nothing_is_written() {
     assert_eq!(site.pass(&table(&[1, 2]), 2), 0);
     assert_eq!(site.reconciler.report.operations, 6);
     assert_eq!(site.reconciler.report.repaired, 0);
+}
+
+#[test]
+fn what_was_changed_is_reported_without_reading_the_table_again() {
+    let mut site = Site::new(Table::new());
+    let (refused, _) = entry(2);
+    site.kernel.refuse.insert(refused, Errno::EINVAL);
+    site.pass(&table(&[1, 2, 3]), 1);
+    site.pass(&table(&[3]), 2);
+    let kernel = &site.reconciler.report.kernel;
+    assert_eq!(kernel.table(), site.kernel.table);
+    assert_eq!(site.kernel.table, table(&[3]));
+    assert_eq!(site.kernel.dumps, 2, "once for each pass, to plan by");
 }
 
 #[test]

@@ -20,11 +20,14 @@
 //! It decides nothing: a [`Refusal`] is handed to the caller, who dumps and
 //! plans again when [`Refusal::is_stale`].
 
+use std::collections::BTreeMap;
+
 use netlink_packet_core::DecodeError;
 
-use super::kernel::{Info, KernelTable, Timeouts};
+use super::kernel::{Info, KernelRealServer, KernelTable, Timeouts};
 use super::plan::Op;
 use super::wire::{Command, Message};
+use crate::lvs::{RealServerId, VirtualServerId};
 
 mod daemon;
 mod error;
@@ -106,23 +109,32 @@ impl Client {
             },
         )?;
         for (id, virtual_server) in &mut table.virtual_servers {
-            let dumped = self.dump_each(
-                "read the real servers",
-                &request::real_servers(id),
-                |message| {
-                    let (rip, real_server) = report::real_server(message, id.family())?;
-                    virtual_server.real_servers.insert(rip, real_server);
-                    Ok(())
-                },
-            );
-            match dumped {
-                // The virtual server was removed since it was listed, and it will
-                // be missed the next time.
-                Err(Error::Refused { source, .. }) if source.is_missing() => {}
-                result => result?,
-            }
+            // One that was removed since it was listed will be missed the next time.
+            virtual_server.real_servers = self.real_servers(id)?;
         }
         Ok(table)
+    }
+
+    /// Reads the real servers of one virtual server. There are none if it is not
+    /// there: the kernel does not tell the two apart.
+    pub fn real_servers(
+        &mut self,
+        id: &VirtualServerId,
+    ) -> Result<BTreeMap<RealServerId, KernelRealServer>, Error> {
+        let mut real_servers = BTreeMap::new();
+        let dumped = self.dump_each(
+            "read the real servers",
+            &request::real_servers(id),
+            |message| {
+                real_servers.extend([report::real_server(message, id.family())?]);
+                Ok(())
+            },
+        );
+        match dumped {
+            Err(Error::Refused { source, .. }) if source.is_missing() => {}
+            result => result?,
+        }
+        Ok(real_servers)
     }
 
     /// Performs ops in their order and tells which of them the kernel refused.

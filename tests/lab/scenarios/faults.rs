@@ -94,7 +94,7 @@ fn a_start_that_fails_says_what_and_how_to_mend_it(lab: &Lab) {
     director.terminate();
     let said = says(host, "lvsd status", 1);
     assert!(said[0].contains("/run/lvsd/director.sock"), "{said:?}");
-    assert!(said[1].contains("is lvsd director running?"), "{said:?}");
+    assert!(said[1].contains("is it running?"), "{said:?}");
     assert_eq!(host.run("ip -4 -o addr; ipvsadm -Sn").ok(), before);
 }
 

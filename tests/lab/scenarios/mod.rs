@@ -5,9 +5,12 @@ mod conflict;
 mod demo;
 mod faults;
 mod forwarding;
+mod ipvs_commands;
+mod ipvs_traffic;
 mod lab_itself;
 mod local;
 mod nat;
+mod pools;
 mod readme;
 mod realserver;
 mod reload;
@@ -31,9 +34,12 @@ const ALL: &[&[Scenario]] = &[
     demo::SCENARIOS,
     faults::SCENARIOS,
     forwarding::SCENARIOS,
+    ipvs_commands::SCENARIOS,
+    ipvs_traffic::SCENARIOS,
     lab_itself::SCENARIOS,
     local::SCENARIOS,
     nat::SCENARIOS,
+    pools::SCENARIOS,
     readme::SCENARIOS,
     realserver::SCENARIOS,
     reload::SCENARIOS,

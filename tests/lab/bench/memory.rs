@@ -1,0 +1,26 @@
+//! How much memory a program took at most.
+
+use std::fs;
+
+/// The peak of resident memory (`VmHWM`) of a process and its children, in bytes. Pages that
+/// they share are counted for each.
+pub(super) fn peak(pid: u32) -> u64 {
+    let children = fs::read_dir("/proc")
+        .unwrap()
+        .flatten()
+        .filter_map(|entry| {
+            let child: u32 = entry.file_name().to_str()?.parse().ok()?;
+            (field(child, "PPid:")? == u64::from(pid)).then_some(child)
+        });
+    let kilobytes: u64 = std::iter::once(pid)
+        .chain(children)
+        .filter_map(|pid| field(pid, "VmHWM:"))
+        .sum();
+    kilobytes * 1024
+}
+
+fn field(pid: u32, name: &str) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+    line.split_whitespace().next()?.parse().ok()
+}

@@ -1,0 +1,448 @@
+//! The kernel's table: how long it takes to load, to reload and to clear, and the memory that
+//! takes, for lvsd, keepalived, `ipvsadm -R` and the bare requests.
+
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use lvsd::ipvs::client::Client;
+use lvsd::ipvs::plan::{Op, plan};
+use lvsd::ipvs::table::Table;
+use lvsd::lvs::Weight;
+use nix::sys::signal::Signal;
+
+use super::figures::{Times, markdown, ratio};
+use super::inputs::Inputs;
+use super::kernel::{self, Watch};
+use super::memory;
+use super::tap::Tap;
+use crate::lab::room::{Running, in_net};
+use crate::lab::wait::{millis, secs};
+use crate::lab::{Host, Lab, eventually, within};
+
+const VIRTUAL_SERVERS: u32 = 1_000;
+const REAL_SERVERS: u32 = 10;
+
+pub(super) fn table(lab: &Lab) {
+    let bench = Bench {
+        lab,
+        inputs: Inputs::new(VIRTUAL_SERVERS, REAL_SERVERS),
+    };
+    let mut lvsd = Measured::default();
+    let mut keepalived = Measured::default();
+    // A table of one, which also brings the programs into memory.
+    lvsd.least_memory = bench.least_memory(Contender::Lvsd);
+    keepalived.least_memory = bench.least_memory(Contender::Keepalived);
+    let (mut raw, mut applied, mut ipvsadm) = Default::default();
+    for round in 1..=super::rounds() {
+        lab.say(&format!("round {round}"));
+        bench.raw(&mut raw);
+        bench.contend(Contender::Lvsd, &mut lvsd, &mut applied);
+        bench.contend(
+            Contender::Keepalived,
+            &mut keepalived,
+            &mut Times::default(),
+        );
+        bench.ipvsadm(&mut ipvsadm);
+    }
+    lab.say("counting requests");
+    lvsd.writes = bench.writes(Contender::Lvsd);
+    keepalived.writes = bench.writes(Contender::Keepalived);
+    print(&raw, &applied, &lvsd, &keepalived, &ipvsadm);
+}
+
+/// What is told of a daemon.
+#[derive(Default)]
+struct Measured {
+    /// From its start to its first virtual server in the kernel.
+    prelude: Times,
+    /// From its first virtual server to its last real server.
+    filling: Times,
+    /// The whole.
+    load: Times,
+    /// From SIGHUP to the end of a reload that changes nothing.
+    same: Times,
+    /// From SIGHUP to the new weight in the kernel.
+    weight: Times,
+    /// From SIGTERM until the table is empty and the process gone.
+    stop: Times,
+    /// Bytes with one real server, after loading all, and after two reloads.
+    least_memory: u64,
+    memory: u64,
+    memory_reloaded: u64,
+    /// Requests to change something in a reload of the same file, and of one changed weight.
+    writes: (usize, usize),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Contender {
+    Lvsd,
+    Keepalived,
+}
+
+impl Contender {
+    fn file(self) -> &'static str {
+        match self {
+            Self::Lvsd => "/etc/lvsd/director.toml",
+            Self::Keepalived => "/etc/keepalived/keepalived.conf",
+        }
+    }
+
+    fn write(self, host: &Host, inputs: &Inputs) {
+        let text = match self {
+            Self::Lvsd => inputs.director_toml(),
+            Self::Keepalived => inputs.keepalived_conf(),
+        };
+        host.write(self.file(), &text);
+    }
+
+    /// What it says when it has read its file again and done what that takes.
+    fn end_of_reload(self) -> &'static str {
+        match self {
+            // At level debug.
+            Self::Lvsd => "IPVS table is as wanted",
+            Self::Keepalived => "Reload complete",
+        }
+    }
+
+    /// Started directly: a shell would count for it.
+    fn command(self) -> Command {
+        match self {
+            Self::Lvsd => {
+                let mut command = Command::new(env!("CARGO_BIN_EXE_lvsd"));
+                command
+                    .args(["director", "--config", self.file()])
+                    .env("LVSD_LOG", "info,lvsd::director::reconcile=debug");
+                command
+            }
+            Self::Keepalived => {
+                let mut command = Command::new("/usr/sbin/keepalived");
+                command.args(["-n", "-l", "-G", "-f", self.file()]);
+                command
+            }
+        }
+    }
+}
+
+/// A daemon that runs, and what it writes.
+struct Daemon {
+    running: Running,
+    log: PathBuf,
+    started: Instant,
+}
+
+impl Daemon {
+    fn start(host: &Host, contender: Contender) -> Self {
+        let log = PathBuf::from(format!("/run/lab/{}.log", host.name()));
+        let out = File::options()
+            .create(true)
+            .append(true)
+            .open(&log)
+            .unwrap();
+        let mut command = contender.command();
+        command
+            .stdin(Stdio::null())
+            .stdout(out.try_clone().unwrap())
+            .stderr(out);
+        let started = Instant::now();
+        Self {
+            running: host.room().spawn(command),
+            log,
+            started,
+        }
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// Waits until it has said this since its log was so long.
+    fn says(&self, text: &str, since: usize) {
+        let begun = Instant::now();
+        while !self.log()[since..].contains(text) {
+            assert!(
+                begun.elapsed() < secs(120),
+                "never said {text:?}:\n{}",
+                self.log()
+            );
+            std::thread::sleep(millis(1));
+        }
+    }
+
+    fn hang_up(&self) -> Instant {
+        let now = Instant::now();
+        self.running.signal(Signal::SIGHUP);
+        now
+    }
+
+    fn kill(&self) {
+        self.running.signal(Signal::SIGKILL);
+        self.running.wait(secs(60));
+    }
+}
+
+struct Bench<'a> {
+    lab: &'a Lab,
+    inputs: Inputs,
+}
+
+impl Bench<'_> {
+    /// A host whose network nobody has used yet.
+    fn fresh_host(&self) -> Host {
+        let name = format!("director{}", self.lab.hosts().len());
+        self.lab.lan().host(&name, "192.168.1.51/24")
+    }
+
+    /// Asserts that the kernel holds just what it is to hold. Too long to be printed.
+    #[track_caller]
+    fn is_loaded(&self, host: &Host) {
+        assert!(kernel::table(host) == self.inputs.table, "another table");
+    }
+
+    /// Ends a host. Its namespace stays for as long as the lab, so the table goes first: the
+    /// kernel would go on computing its rates.
+    fn close(&self, host: &Host) {
+        host.run("ipvsadm -C").ok();
+        host.die();
+        // What the kernel does behind its answer is not the next contender's.
+        std::thread::sleep(millis(500));
+    }
+
+    /// The reference: the requests themselves, made and sent as lvsd does.
+    fn raw(&self, times: &mut Times) {
+        let host = self.fresh_host();
+        let ops = plan(&self.inputs.table, &Table::new());
+        times.add(
+            in_net(host.room().net(), move || send(&ops))
+                .join()
+                .unwrap(),
+        );
+        self.is_loaded(&host);
+        self.close(&host);
+    }
+
+    fn ipvsadm(&self, times: &mut Times) {
+        let host = self.fresh_host();
+        host.write("/run/rules", &self.inputs.ipvsadm_rules());
+        let rules = host.within(|| File::open("/run/rules").unwrap());
+        let mut command = Command::new("/usr/sbin/ipvsadm");
+        command.arg("-R").stdin(rules);
+        let started = Instant::now();
+        let running = host.room().spawn(command);
+        let status = running.wait(secs(600)).expect("ipvsadm -R ends");
+        times.add(started.elapsed());
+        assert!(status.success());
+        self.is_loaded(&host);
+        self.close(&host);
+    }
+
+    /// One round of a daemon.
+    fn contend(&self, contender: Contender, measured: &mut Measured, applied: &mut Times) {
+        let host = self.fresh_host();
+        let daemon = self.load(&host, contender, measured);
+        measured.memory = measured.memory.max(memory::peak(daemon.running.pid()));
+        if contender == Contender::Lvsd {
+            applied.add(time_it_tells(&daemon.log()));
+        }
+        settle();
+        measured.same.add(reload_of_the_same(&daemon, contender));
+        settle();
+        measured
+            .weight
+            .add(self.reload_of_a_weight(&host, &daemon, contender));
+        measured.memory_reloaded = measured
+            .memory_reloaded
+            .max(memory::peak(daemon.running.pid()));
+        settle();
+        if contender == Contender::Lvsd || stop_is_due(measured) {
+            measured.stop.add(self.stop(&host, &daemon));
+        } else {
+            daemon.kill();
+        }
+        self.close(&host);
+    }
+
+    fn load(&self, host: &Host, contender: Contender, measured: &mut Measured) -> Daemon {
+        contender.write(host, &self.inputs);
+        let last = self.inputs.last();
+        let mut begun = None;
+        let watch = Watch::begin(host, "the table is loaded", move |client| {
+            if begun.is_none() && !kernel::is_empty() {
+                begun = Some(Instant::now());
+            }
+            let pool = client.real_servers(&last).unwrap();
+            (pool.len() == REAL_SERVERS as usize)
+                .then(|| (begun.expect("the first is there"), Instant::now()))
+        });
+        let daemon = Daemon::start(host, contender);
+        let (begun, complete) = watch.wait();
+        measured.prelude.add(begun - daemon.started);
+        measured.filling.add(complete - begun);
+        measured.load.add(complete - daemon.started);
+        self.is_loaded(host);
+        daemon
+    }
+
+    fn reload_of_a_weight(&self, host: &Host, daemon: &Daemon, contender: Contender) -> Duration {
+        let (changed, id, rip) = self.inputs.with_one_weight(7);
+        contender.write(host, &changed);
+        let wanted = Weight::try_from(7).unwrap();
+        let watch = Watch::begin(host, "the weight has changed", move |client| {
+            let pool = client.real_servers(&id).unwrap();
+            (pool[&rip].real_server.weight == wanted).then(Instant::now)
+        });
+        let asked = daemon.hang_up();
+        let took = watch.wait() - asked;
+        assert!(kernel::table(host) == changed.table, "another table");
+        took
+    }
+
+    fn stop(&self, host: &Host, daemon: &Daemon) -> Duration {
+        let watch = Watch::begin(host, "the table is empty", |_| {
+            kernel::is_empty().then(Instant::now)
+        });
+        let asked = Instant::now();
+        daemon.running.signal(Signal::SIGTERM);
+        let ended = daemon.running.wait(secs(600)).map(|_| Instant::now());
+        watch.wait().max(ended.expect("it ends")) - asked
+    }
+
+    /// The peak with one real server.
+    fn least_memory(&self, contender: Contender) -> u64 {
+        let least = Bench {
+            lab: self.lab,
+            inputs: Inputs::new(1, 1),
+        };
+        let host = least.fresh_host();
+        contender.write(&host, &least.inputs);
+        let daemon = Daemon::start(&host, contender);
+        eventually("the table is loaded", within(secs(10)), || {
+            kernel::table(&host) == least.inputs.table
+        });
+        let peak = memory::peak(daemon.running.pid());
+        daemon.kill();
+        least.close(&host);
+        peak
+    }
+
+    /// The requests to change something that two reloads make: of the same file, and of one
+    /// weight. Not timed: being overheard costs time.
+    fn writes(&self, contender: Contender) -> (usize, usize) {
+        let host = self.fresh_host();
+        let daemon = self.load(&host, contender, &mut Measured::default());
+        settle();
+        let tap = Tap::begin(&host);
+        reload_of_the_same(&daemon, contender);
+        let same = tap.writes();
+        let tap = Tap::begin(&host);
+        self.reload_of_a_weight(&host, &daemon, contender);
+        settle();
+        let weight = tap.writes();
+        daemon.kill();
+        self.close(&host);
+        (same, weight)
+    }
+}
+
+/// Opens a connection and sends the ops.
+fn send(ops: &[Op]) -> Duration {
+    let begun = Instant::now();
+    let refused = Client::open().unwrap().apply(ops).unwrap();
+    let took = begun.elapsed();
+    assert!(refused.is_empty(), "{refused:?}");
+    took
+}
+
+/// Lets a daemon come to rest.
+fn settle() {
+    std::thread::sleep(secs(2));
+}
+
+fn reload_of_the_same(daemon: &Daemon, contender: Contender) -> Duration {
+    let since = daemon.log().len();
+    let asked = daemon.hang_up();
+    daemon.says(contender.end_of_reload(), since);
+    asked.elapsed()
+}
+
+/// How long lvsd says that its requests took.
+fn time_it_tells(log: &str) -> Duration {
+    let told = log.split("IPVS table changed").nth(1).unwrap();
+    let told = told.split("took=").nth(1).unwrap();
+    let told = told.split_whitespace().next().unwrap();
+    let number = told.trim_end_matches(|c: char| c.is_alphabetic());
+    let unit = match &told[number.len()..] {
+        "s" => 1.0,
+        "ms" => 1e-3,
+        _ => 1e-6,
+    };
+    Duration::from_secs_f64(number.parse::<f64>().unwrap() * unit)
+}
+
+/// keepalived may take minutes to stop: one such time is enough.
+fn stop_is_due(measured: &Measured) -> bool {
+    measured.stop.median().is_none_or(|stop| stop < secs(10))
+}
+
+fn print(raw: &Times, applied: &Times, lvsd: &Measured, keepalived: &Measured, ipvsadm: &Times) {
+    let none = || "–".to_owned();
+    let both = |name: &str, of: fn(&Measured) -> String| {
+        vec![name.to_owned(), none(), of(lvsd), of(keepalived), none()]
+    };
+    let requests = [raw, applied].map(Times::to_string);
+    let mut load = both("load: start to complete", |m| m.load.to_string());
+    load[4] = ipvsadm.to_string();
+    let [raw_requests, requests] = requests;
+    let rows = vec![
+        vec![
+            "load: the requests".to_owned(),
+            raw_requests,
+            requests,
+            none(),
+            none(),
+        ],
+        both("load: start to first entry", |m| m.prelude.to_string()),
+        both("load: first to last entry", |m| m.filling.to_string()),
+        load,
+        both("reload, same file", |m| m.same.to_string()),
+        both("reload, same file: changes sent", |m| {
+            m.writes.0.to_string()
+        }),
+        both("reload, one weight", |m| m.weight.to_string()),
+        both("reload, one weight: changes sent", |m| {
+            m.writes.1.to_string()
+        }),
+        both("stop: SIGTERM to empty and gone", |m| m.stop.to_string()),
+        both("peak memory after load", |m| megabytes(m.memory)),
+        both("peak memory after two reloads", |m| {
+            megabytes(m.memory_reloaded)
+        }),
+        both("peak memory per real server", |m| {
+            let real_servers = u64::from(VIRTUAL_SERVERS * REAL_SERVERS);
+            let more = m.memory.saturating_sub(m.least_memory);
+            format!("{} B", more / real_servers)
+        }),
+    ];
+    let rounds = super::rounds();
+    println!("\n### {}\n", super::kernel_name());
+    println!(
+        "{VIRTUAL_SERVERS} virtual servers x {REAL_SERVERS} real servers, {rounds} rounds: \
+         median (least–most)\n"
+    );
+    let head = ["", "raw requests", "lvsd", "keepalived", "ipvsadm -R"];
+    println!("{}", markdown(&head, &rows));
+    println!(
+        "lvsd's requests take {} of raw requests; its whole load takes {} of raw requests, \
+         {} of keepalived's and {} of ipvsadm's; its stop {} of keepalived's.\n",
+        ratio(applied, raw),
+        ratio(&lvsd.load, raw),
+        ratio(&lvsd.load, &keepalived.load),
+        ratio(&lvsd.load, ipvsadm),
+        ratio(&lvsd.stop, &keepalived.stop),
+    );
+}
+
+fn megabytes(bytes: u64) -> String {
+    format!("{}.{} MB", bytes / 1_000_000, bytes / 100_000 % 10)
+}
