@@ -32,18 +32,22 @@ const CHECK: &str = "/up";
 
 const BIG: usize = 200_000;
 
+/// Long enough for what happens meanwhile.
+const DOWNLOAD: Duration = secs(10);
+
 /// A site with one director without VRRP, the VIP on it, and real servers that serve `/up` while
-/// a file is there, and `/big` in about twenty seconds.
+/// a file is there, and `/big` in the time of a [`DOWNLOAD`].
 fn site(lab: &Lab, file: &DirectorFile) -> (Site, Program) {
     let site = Site::build(lab);
     site.configure_real_servers_by_hand();
+    let rate = BIG / usize::try_from(within(DOWNLOAD).limit().as_secs()).unwrap();
     for (rs, last) in site.real_servers.iter().zip([53, 54, 55]) {
         rs.stop_nginx();
         rs.write("/var/www/up", "up");
         rs.write("/var/www/big", &"x".repeat(BIG));
         rs.nginx_with(&format!(
             "location = /up {{ root /var/www; }}\n\
-             location = /big {{ root /var/www; limit_rate 10k; }}\n\
+             location = /big {{ root /var/www; limit_rate {rate}; }}\n\
              location / {{ return 200 \"I am {last}\\n\"; }}"
         ));
     }
@@ -154,7 +158,7 @@ fn a_download_ends_before_its_drained_server_is_out(lab: &Lab) {
     let curl = downloading_from_53(&site);
     let load = load(&site, millis(20));
     site.lvs51
-        .run("lvsd server drain 192.168.1.53 --timeout 50s")
+        .run("lvsd server drain 192.168.1.53 --timeout 5m")
         .ok();
     eventually_weights(&site.lvs51, &[("53", 0), ("54", 1)]);
     assert!(curl.is_running(), "the download goes on");
@@ -163,7 +167,7 @@ fn a_download_ends_before_its_drained_server_is_out(lab: &Lab) {
     assert!(shown.contains("OVERRIDDEN: drained"), "{shown}");
     let waited = site
         .lvs51
-        .run("lvsd server drain 192.168.1.53:80 --timeout 50s --wait")
+        .run("lvsd server drain 192.168.1.53:80 --timeout 5m --wait")
         .ok();
     assert!(waited.contains("drained"), "{waited}");
     assert_downloaded(&curl);
@@ -342,7 +346,7 @@ fn a_plan_says_what_a_reload_would_do_and_a_bad_file_does_nothing(lab: &Lab) {
 }
 
 fn a_stop_that_drains_lets_a_download_end(lab: &Lab) {
-    let file = file("['192.168.1.53', '192.168.1.54']").server_key("drain", "'60s'");
+    let file = file("['192.168.1.53', '192.168.1.54']").server_key("drain", "'5m'");
     let (site, director) = site(lab, &file);
     let text = format!("ipvs.on_stop = 'drain'\n{}", file.text());
     site.lvs51.write(DIRECTOR_FILE, &text);
