@@ -1,6 +1,6 @@
 //! Benches: scenarios that measure instead of asserting, run by `make bench` on both kernels,
 //! one at a time. `LVSD_LAB=uml` or `stock` runs them on that kernel alone, and
-//! `LVSD_BENCH_ROUNDS` says how often each thing is measured.
+//! `LVSD_BENCH_ROUNDS` says how often each thing is measured (3 times unless told).
 //!
 //! A new bench is a file in `bench/` with a function over a [`Lab`](super::Lab), and a line in
 //! [`BENCHES`]. It prints its results as a table of [`figures`] in Markdown, with
@@ -8,6 +8,12 @@
 //! [`Lab::say`](super::Lab::say) while it works. It asserts that what it measured was done, never
 //! how fast. Contenders take turns in each round, so that noise of the machine meets all.
 
+#![expect(
+    clippy::float_arithmetic,
+    reason = "medians and ratios are for reading, in digits that floats have"
+)]
+
+mod daemon;
 mod figures;
 mod inputs;
 mod kernel;
@@ -25,7 +31,7 @@ pub(crate) const BENCHES: &[Scenario] = &[scenario!(table).limited_to(secs(900))
 /// How often each thing is measured.
 fn rounds() -> usize {
     let given = std::env::var("LVSD_BENCH_ROUNDS").ok();
-    given.and_then(|text| text.parse().ok()).unwrap_or(5).max(1)
+    given.and_then(|text| text.parse().ok()).unwrap_or(3).max(1)
 }
 
 /// The kernel that this runs on, as its users call it.

@@ -49,11 +49,13 @@ impl std::fmt::Display for Times {
     }
 }
 
-/// `3.1x`: how many times longer than the reference.
+/// `3.10x`: how many times longer than the reference.
 pub(super) fn ratio(times: &Times, reference: &Times) -> String {
     match (times.median(), reference.median()) {
         (Some(time), Some(reference)) => {
-            format!("{:.2}x", time.as_secs_f64() / reference.as_secs_f64())
+            let ratio = time.as_secs_f64() / reference.as_secs_f64();
+            let digits = if ratio < 10.0 { 2 } else { 0 };
+            format!("{ratio:.digits$}x")
         }
         _ => "–".to_owned(),
     }

@@ -1,9 +1,8 @@
 //! The kernel's table: how long it takes to load, to reload and to clear, and the memory that
 //! takes, for lvsd, keepalived, `ipvsadm -R` and the bare requests.
 
-use std::fs::{self, File};
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::fs::File;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use lvsd::ipvs::client::Client;
@@ -12,12 +11,13 @@ use lvsd::ipvs::table::Table;
 use lvsd::lvs::Weight;
 use nix::sys::signal::Signal;
 
+use super::daemon::{Contender, Daemon};
 use super::figures::{Times, markdown, ratio};
 use super::inputs::Inputs;
 use super::kernel::{self, Watch};
 use super::memory;
 use super::tap::Tap;
-use crate::lab::room::{Running, in_net};
+use crate::lab::room::in_net;
 use crate::lab::wait::{millis, secs};
 use crate::lab::{Host, Lab, eventually, within};
 
@@ -50,6 +50,7 @@ pub(super) fn table(lab: &Lab) {
     lab.say("counting requests");
     lvsd.writes = bench.writes(Contender::Lvsd);
     keepalived.writes = bench.writes(Contender::Keepalived);
+    assert_eq!(lvsd.writes, (0, 1), "what did not change is not written");
     print(&raw, &applied, &lvsd, &long, &keepalived, &ipvsadm);
 }
 
@@ -74,112 +75,6 @@ struct Measured {
     memory_reloaded: u64,
     /// Requests to change something in a reload of the same file, and of one changed weight.
     writes: (usize, usize),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Contender {
-    Lvsd,
-    Keepalived,
-}
-
-impl Contender {
-    fn file(self) -> &'static str {
-        match self {
-            Self::Lvsd => "/etc/lvsd/director.toml",
-            Self::Keepalived => "/etc/keepalived/keepalived.conf",
-        }
-    }
-
-    fn text(self, inputs: &Inputs) -> String {
-        match self {
-            Self::Lvsd => inputs.director_toml(),
-            Self::Keepalived => inputs.keepalived_conf(),
-        }
-    }
-
-    /// What it says when it has read its file again and done what that takes.
-    fn end_of_reload(self) -> &'static str {
-        match self {
-            // At level debug.
-            Self::Lvsd => "IPVS table is as wanted",
-            Self::Keepalived => "Reload complete",
-        }
-    }
-
-    /// Started directly: a shell would count for it.
-    fn command(self) -> Command {
-        match self {
-            Self::Lvsd => {
-                let mut command = Command::new(env!("CARGO_BIN_EXE_lvsd"));
-                command
-                    .args(["director", "--config", self.file()])
-                    .env("LVSD_LOG", "info,lvsd::director::reconcile=debug");
-                command
-            }
-            Self::Keepalived => {
-                let mut command = Command::new("/usr/sbin/keepalived");
-                command.args(["-n", "-l", "-G", "-f", self.file()]);
-                command
-            }
-        }
-    }
-}
-
-/// A daemon that runs, and what it writes.
-struct Daemon {
-    running: Running,
-    log: PathBuf,
-    started: Instant,
-}
-
-impl Daemon {
-    fn start(host: &Host, contender: Contender) -> Self {
-        let log = PathBuf::from(format!("/run/lab/{}.log", host.name()));
-        let out = File::options()
-            .create(true)
-            .append(true)
-            .open(&log)
-            .unwrap();
-        let mut command = contender.command();
-        command
-            .stdin(Stdio::null())
-            .stdout(out.try_clone().unwrap())
-            .stderr(out);
-        let started = Instant::now();
-        Self {
-            running: host.room().spawn(command),
-            log,
-            started,
-        }
-    }
-
-    fn log(&self) -> String {
-        fs::read_to_string(&self.log).unwrap()
-    }
-
-    /// Waits until it has said this since its log was so long.
-    fn says(&self, text: &str, since: usize) {
-        let begun = Instant::now();
-        while !self.log()[since..].contains(text) {
-            assert!(
-                begun.elapsed() < secs(120),
-                "never said {text:?}:\n{}",
-                self.log()
-            );
-            std::thread::sleep(millis(1));
-        }
-    }
-
-    fn hang_up(&self) -> Instant {
-        let now = Instant::now();
-        self.running.signal(Signal::SIGHUP);
-        now
-    }
-
-    fn kill(&self) {
-        self.running.signal(Signal::SIGKILL);
-        self.running.wait(secs(60));
-    }
 }
 
 struct Bench<'a> {
@@ -468,13 +363,14 @@ fn print(
     let head = ["", "raw requests", "lvsd", "keepalived", "ipvsadm -R"];
     println!("{}", markdown(&head, &rows));
     println!(
-        "lvsd's requests take {} of raw requests; its whole load takes {} of raw requests, \
-         {} of keepalived's and {} of ipvsadm's; its stop {} of keepalived's.\n",
+        "lvsd's requests take {} as long as raw requests. Compared with lvsd's whole load, \
+         keepalived's takes {} as long and ipvsadm's {}; compared with lvsd's requests alone, \
+         ipvsadm takes {}. keepalived's stop takes {} as long as lvsd's.\n",
         ratio(applied, raw),
-        ratio(&lvsd.load, raw),
-        ratio(&lvsd.load, &keepalived.load),
-        ratio(&lvsd.load, ipvsadm),
-        ratio(&lvsd.stop, &keepalived.stop),
+        ratio(&keepalived.load, &lvsd.load),
+        ratio(ipvsadm, &lvsd.load),
+        ratio(ipvsadm, applied),
+        ratio(&keepalived.stop, &lvsd.stop),
     );
 }
 
