@@ -8,7 +8,6 @@
     reason = "scenarios measure what really happens, in real time"
 )]
 #![expect(
-    clippy::float_arithmetic,
     clippy::unwrap_used,
     clippy::panic,
     clippy::print_stdout,
