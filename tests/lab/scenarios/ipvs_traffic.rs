@@ -123,19 +123,16 @@ fn listed_as_in_ipvsadm(lab: &Lab, lvs: &Host) {
         ours == theirs && ours.lines().count() == 40
     });
     lab.say(&lvs.run("lvsd ipvs connections | head -4").ok());
-    let to_one = lvs
-        .run("lvsd ipvs connections --real-server 192.168.1.53 | grep -c ^tcp")
-        .ok();
-    assert_eq!(to_one, "10\n");
-    let to_vip = lvs.run(&format!(
-        "lvsd ipvs connections --virtual-server tcp {VIP}:80 --json"
-    ));
-    let to_vip: Vec<Value> = serde_json::from_str(&to_vip.ok()).unwrap();
-    assert_eq!(to_vip.len(), 40);
-    let none = lvs.run(&format!(
-        "lvsd ipvs connections --virtual-server udp {VIP}:80 --json"
-    ));
-    assert_eq!(none.ok(), "[]\n");
+    let of = |options: &str| {
+        let command = format!("lvsd ipvs connections --json {options}");
+        json_of(lvs, &command).len()
+    };
+    eventually("they can be chosen from", within(secs(10)), || {
+        of("--real-server 192.168.1.53") == 10
+            && of("--real-server 192.168.1.55:80") == 20
+            && of(&format!("--virtual-server tcp {VIP}:80")) == 40
+    });
+    assert_eq!(of(&format!("--virtual-server udp {VIP}:80")), 0);
 }
 
 /// A director that balances what it asks itself, to real servers that are not there.
@@ -197,21 +194,24 @@ fn every_kind_of_connection_is_listed(lab: &Lab) {
         UdpSocket::bind("[fd00::200]:4000")?.send_to(b"x", "[fd00::200]:53")
     });
     sent.join().unwrap().unwrap();
-    let listed = host.run("lvsd ipvs connections").ok();
-    lab.say(&listed);
-    let squeezed: Vec<_> = listed
-        .lines()
-        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
-        .collect();
-    for wanted in KINDS {
-        assert!(
-            squeezed.iter().any(|line| line.ends_with(wanted)),
-            "{wanted}\n{listed}"
-        );
-    }
-    let json: Vec<Value> =
-        serde_json::from_str(&host.run("lvsd ipvs connections --json").ok()).unwrap();
-    assert_eq!(json.len() + 1, listed.lines().count());
+    lab.say(&host.run("lvsd ipvs connections").ok());
+    // What other scenarios do meanwhile repeats or hides some in the kernel's list.
+    eventually("every kind is listed", within(secs(10)), || {
+        let listed = host.run("lvsd ipvs connections").ok();
+        let squeezed: Vec<_> = listed
+            .lines()
+            .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+            .collect();
+        let is_listed = |wanted: &&str| squeezed.iter().any(|line| line.ends_with(wanted));
+        KINDS.iter().all(is_listed)
+            && squeezed.len() == 8
+            && json_of(&host, "lvsd ipvs connections --json").len() == 7
+    });
+}
+
+/// A command's JSON array.
+fn json_of(host: &Host, command: &str) -> Vec<Value> {
+    serde_json::from_str(&host.run(command).ok()).unwrap()
 }
 
 /// The most memory that a command ever held, in KB, and how many lines it wrote.
@@ -238,7 +238,10 @@ fn a_long_list_of_connections_takes_no_more_memory(lab: &Lab) {
     datagrams(&host, 300, "192.168.1.200:53");
     let commands = ["lvsd ipvs connections", "lvsd ipvs connections --json"];
     let few = commands.map(|command| peak(&host, command));
-    assert_eq!([few[0].1, few[1].1], [301, 302]);
+    assert!(
+        few.iter().all(|(_, lines)| lines.abs_diff(300) < 30),
+        "{few:?}"
+    );
     datagrams(&host, count, "192.168.1.200:53");
     let begun = std::time::Instant::now();
     let many = commands.map(|command| peak(&host, command));
@@ -257,7 +260,7 @@ fn a_long_list_of_connections_takes_no_more_memory(lab: &Lab) {
             "300 connections: {few} KB; {count}: {many} KB, {took:.2?}"
         ));
         // Mostly the program's own pages, of which more or fewer are mapped at once; 20,000
-        // connections that were kept would be 8 MB.
+        // connections that were kept would be 29 MB.
         assert!(*many < few + 4096, "{few} KB grew to {many} KB");
     }
 }
