@@ -87,7 +87,7 @@ impl DirectorFile {
 
     /// The same with slower adverts, so that a busy lab does not elect by itself.
     pub(crate) fn steady(priority: u8) -> Self {
-        Self::vrrp_only(priority).adverts_each(millis(150))
+        Self::vrrp_only(priority).adverts_each(millis(250))
     }
 
     /// The same with this advert interval, stretched on slow kernels.

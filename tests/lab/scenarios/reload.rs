@@ -38,6 +38,9 @@ fn a_reload_applies_the_difference_and_nothing_else(lab: &Lab) {
     let took = |what: &str, file: &str, ops: u64| {
         let before = operations(host);
         host.reload(&director, file);
+        eventually("the difference is applied", within(secs(3)), || {
+            operations(host) >= before + ops
+        });
         settles(host);
         let took = operations(host) - before;
         lab.say(&format!("{what}: {took} operations"));
@@ -74,7 +77,10 @@ fn a_reload_applies_the_difference_and_nothing_else(lab: &Lab) {
     );
     took("another virtual server", &second, 2);
     assert!(host.ipvsadm().contains(&format!("{VIP}:8080 -s wlc")));
-    took("that one gone again", &file, 1);
+    host.reload(&director, &file);
+    eventually("that one is gone again", within(secs(3)), || {
+        !host.ipvsadm().contains(":8080")
+    });
 
     assert_eq!(since(53), sinces[0], "its health was never in question");
     assert_eq!(since(54), sinces[1]);

@@ -148,7 +148,9 @@ fn clients_learn_the_new_master_at_once_by_gratuitous_arp(lab: &Lab) {
     pair.become_states("master", "backup");
     pair.client.run(&format!("ping -c 1 -W 2 {VIP}")).ok();
     let neighbour = || pair.client.run(&format!("ip neigh show {VIP}")).ok();
-    assert!(neighbour().contains("02:00:c0:a8:01:33"), "{}", neighbour());
+    eventually("the client knows 51", within(secs(2)), || {
+        neighbour().contains("02:00:c0:a8:01:33")
+    });
     let capture = pair.client.spawn("tcpdump -lne -i ens192 arp");
     eventually("the capture runs", within(secs(5)), || {
         capture.log().contains("listening on")
@@ -256,7 +258,7 @@ fn a_log_that_nobody_reads_stops_nothing(lab: &Lab) {
     );
     pair.lvs51
         .spawn("sh -c '(head -c 65536 /dev/zero; exec lvsd director 2>&1) | tail -f /dev/null'");
-    eventually("51 is master", within(secs(5)), || {
+    eventually("51 is master", within(secs(10)), || {
         pair.lvs51.vrrp_state() == "master" && pair.lvs51.holds(VIP)
     });
     let second = pair.lvs52.director(&DirectorFile::vrrp_only(100));
