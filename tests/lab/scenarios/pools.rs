@@ -140,7 +140,7 @@ fn downloading_from_53(site: &Site) -> Program {
     site.lvs51.run("lvsd server weight 192.168.1.54 0").ok();
     eventually_weights(&site.lvs51, &[("53", 1), ("54", 0)]);
     let curl = download(site);
-    eventually("the download has begun", within(secs(5)), || {
+    eventually("the download has begun", within(DOWNLOAD), || {
         site.lvs51.real_server("192.168.1.53:80")["active"] == 1
     });
     site.lvs51.run("lvsd server enable 192.168.1.54:80").ok();
