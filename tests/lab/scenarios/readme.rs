@@ -233,7 +233,11 @@ fn accepts(host: &Host, key: &str) {
              [[virtual_server]]\naddress = '{VIP}:80'\nreal_servers = ['192.168.1.53']\n{server}\n"
         )
     };
-    let files = [file("", &vrrp_key, ""), file("", "", key), file(key, "", "")];
+    let files = [
+        file("", &vrrp_key, ""),
+        file("", "", key),
+        file(key, "", ""),
+    ];
     let tried = files.map(|text| {
         host.write("/tmp/key.toml", &text);
         host.run("lvsd config check /tmp/key.toml")
