@@ -1,146 +1,14 @@
+mod world;
+
 use std::time::Duration;
 
+use self::world::{World, file, rip};
 use super::member::SETTLE;
 use super::*;
 use crate::config::director::DirectorConfig;
 use crate::ipvs::{plan, table};
 
-const FILE: &str = "
-[[virtual_server]]
-address = '10.0.0.9:80'
-scheduler = 'wrr'
-";
-
 const TWO: &str = "real_servers = ['10.0.0.1', '10.0.0.2']";
-
-/// A virtual server with these lines in its table.
-fn file(lines: &str) -> Configured {
-    DirectorConfig::parse(std::path::Path::new("test.toml"), &format!("{FILE}{lines}"))
-        .unwrap_or_else(|error| panic!("{error}"))
-        .virtual_servers
-}
-
-/// Pools with the world around them: checks, a kernel and a clock.
-struct World {
-    pools: Pools,
-    configured: Configured,
-    standings: BTreeMap<RealServerId, Standing>,
-    otherwise: Standing,
-    connections: BTreeMap<RealServerId, u32>,
-    kernel: Table,
-    start: Instant,
-    now: Instant,
-    deadline: Option<Instant>,
-    events: Vec<Event>,
-}
-
-impl World {
-    fn new(lines: &str) -> Self {
-        let start = crate::sys::clock::now();
-        let mut world = Self {
-            pools: Pools::default(),
-            configured: Configured::new(),
-            standings: BTreeMap::new(),
-            otherwise: Standing::Unchecked,
-            connections: BTreeMap::new(),
-            kernel: Table::new(),
-            start,
-            now: start,
-            deadline: None,
-            events: Vec::new(),
-        };
-        world.reload(file(lines));
-        world
-    }
-
-    /// A virtual server whose servers are all up.
-    fn up(lines: &str) -> Self {
-        let mut world = Self::new(lines);
-        world.otherwise = Standing::Up;
-        world.step();
-        world.events.clear();
-        world
-    }
-
-    fn reload(&mut self, configured: Configured) {
-        let before = std::mem::replace(&mut self.configured, configured);
-        self.pools
-            .configure(&before, &self.configured, &self.kernel);
-        self.step();
-    }
-
-    /// One step; the kernel does as it is told, in the order of the plan.
-    fn step(&mut self) -> Vec<plan::Op> {
-        let outcome = self.pools.step(&Inputs {
-            now: self.now,
-            configured: &self.configured,
-            standing: &|_, rip, server| match (&server.check, self.standings.get(rip)) {
-                (None, _) => Standing::Up,
-                (_, Some(standing)) => *standing,
-                _ => self.otherwise,
-            },
-            load: &|id, rip| {
-                let entry = self.kernel.get(id)?.real_servers.get(rip)?;
-                Some(Load {
-                    weight: entry.weight,
-                    active: self.connections.get(rip).copied().unwrap_or(0),
-                })
-            },
-        });
-        let ops = plan::plan(&outcome.table, &self.kernel);
-        plan::apply(&ops, &mut self.kernel);
-        self.deadline = outcome.deadline;
-        self.events.extend(outcome.events);
-        ops
-    }
-
-    fn is(&mut self, last: u8, standing: Standing) {
-        self.standings.insert(rip(last), standing);
-        self.step();
-    }
-
-    /// Lets time pass, stepping at each deadline.
-    fn wait(&mut self, time: Duration) {
-        let end = self.now + time;
-        while let Some(deadline) = self.deadline.filter(|deadline| *deadline <= end) {
-            assert!(deadline > self.now, "a deadline of the past");
-            self.now = deadline;
-            self.step();
-        }
-        self.now = end;
-        self.step();
-    }
-
-    /// The table of the one virtual server: last octet and weight.
-    fn table(&self) -> Vec<(u8, u32)> {
-        let server = self.kernel.values().next();
-        let entries = server.into_iter().flat_map(|server| &server.real_servers);
-        let pair = |(rip, entry): (&RealServerId, &table::RealServer)| {
-            let last = rip.ip().to_string().rsplit('.').next().unwrap().parse();
-            (last.unwrap(), entry.weight.get())
-        };
-        entries.map(pair).collect()
-    }
-
-    fn operator(&mut self, last: u8, wish: Option<Override>) {
-        let id = *self.configured.keys().next().unwrap();
-        let overrides = self.pools.overrides_mut();
-        overrides.set(&self.configured, id, rip(last), wish);
-        self.step();
-    }
-
-    fn told(&self) -> Vec<String> {
-        let id = self.configured.keys().next().unwrap().to_string();
-        let events = self.events.iter();
-        events
-            .map(|event| event.to_string().replace(&id, "VS"))
-            .collect()
-    }
-}
-
-fn rip(last: u8) -> RealServerId {
-    format!("10.0.0.{last}:80").parse().unwrap()
-}
 
 const SECOND: Duration = Duration::from_secs(1);
 

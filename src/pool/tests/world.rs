@@ -1,0 +1,138 @@
+//! Pools with the world around them.
+
+use super::*;
+
+const FILE: &str = "
+[[virtual_server]]
+address = '10.0.0.9:80'
+scheduler = 'wrr'
+";
+
+/// A virtual server with these lines in its table.
+pub(super) fn file(lines: &str) -> Configured {
+    DirectorConfig::parse(std::path::Path::new("test.toml"), &format!("{FILE}{lines}"))
+        .unwrap_or_else(|error| panic!("{error}"))
+        .virtual_servers
+}
+
+/// Pools with the world around them: checks, a kernel and a clock.
+pub(super) struct World {
+    pub(super) pools: Pools,
+    pub(super) configured: Configured,
+    pub(super) standings: BTreeMap<RealServerId, Standing>,
+    pub(super) otherwise: Standing,
+    pub(super) connections: BTreeMap<RealServerId, u32>,
+    pub(super) kernel: Table,
+    pub(super) start: Instant,
+    pub(super) now: Instant,
+    pub(super) deadline: Option<Instant>,
+    pub(super) events: Vec<Event>,
+}
+
+impl World {
+    pub(super) fn new(lines: &str) -> Self {
+        let start = crate::sys::clock::now();
+        let mut world = Self {
+            pools: Pools::default(),
+            configured: Configured::new(),
+            standings: BTreeMap::new(),
+            otherwise: Standing::Unchecked,
+            connections: BTreeMap::new(),
+            kernel: Table::new(),
+            start,
+            now: start,
+            deadline: None,
+            events: Vec::new(),
+        };
+        world.reload(file(lines));
+        world
+    }
+
+    /// A virtual server whose servers are all up.
+    pub(super) fn up(lines: &str) -> Self {
+        let mut world = Self::new(lines);
+        world.otherwise = Standing::Up;
+        world.step();
+        world.events.clear();
+        world
+    }
+
+    pub(super) fn reload(&mut self, configured: Configured) {
+        let before = std::mem::replace(&mut self.configured, configured);
+        self.pools
+            .configure(&before, &self.configured, &self.kernel);
+        self.step();
+    }
+
+    /// One step; the kernel does as it is told, in the order of the plan.
+    pub(super) fn step(&mut self) -> Vec<plan::Op> {
+        let outcome = self.pools.step(&Inputs {
+            now: self.now,
+            configured: &self.configured,
+            standing: &|_, rip, server| match (&server.check, self.standings.get(rip)) {
+                (None, _) => Standing::Up,
+                (_, Some(standing)) => *standing,
+                _ => self.otherwise,
+            },
+            load: &|id, rip| {
+                let entry = self.kernel.get(id)?.real_servers.get(rip)?;
+                Some(Load {
+                    weight: entry.weight,
+                    active: self.connections.get(rip).copied().unwrap_or(0),
+                })
+            },
+        });
+        let ops = plan::plan(&outcome.table, &self.kernel);
+        plan::apply(&ops, &mut self.kernel);
+        self.deadline = outcome.deadline;
+        self.events.extend(outcome.events);
+        ops
+    }
+
+    pub(super) fn is(&mut self, last: u8, standing: Standing) {
+        self.standings.insert(rip(last), standing);
+        self.step();
+    }
+
+    /// Lets time pass, stepping at each deadline.
+    pub(super) fn wait(&mut self, time: Duration) {
+        let end = self.now + time;
+        while let Some(deadline) = self.deadline.filter(|deadline| *deadline <= end) {
+            assert!(deadline > self.now, "a deadline of the past");
+            self.now = deadline;
+            self.step();
+        }
+        self.now = end;
+        self.step();
+    }
+
+    /// The table of the one virtual server: last octet and weight.
+    pub(super) fn table(&self) -> Vec<(u8, u32)> {
+        let server = self.kernel.values().next();
+        let entries = server.into_iter().flat_map(|server| &server.real_servers);
+        let pair = |(rip, entry): (&RealServerId, &table::RealServer)| {
+            let last = rip.ip().to_string().rsplit('.').next().unwrap().parse();
+            (last.unwrap(), entry.weight.get())
+        };
+        entries.map(pair).collect()
+    }
+
+    pub(super) fn operator(&mut self, last: u8, wish: Option<Override>) {
+        let id = *self.configured.keys().next().unwrap();
+        let overrides = self.pools.overrides_mut();
+        overrides.set(&self.configured, id, rip(last), wish);
+        self.step();
+    }
+
+    pub(super) fn told(&self) -> Vec<String> {
+        let id = self.configured.keys().next().unwrap().to_string();
+        let events = self.events.iter();
+        events
+            .map(|event| event.to_string().replace(&id, "VS"))
+            .collect()
+    }
+}
+
+pub(super) fn rip(last: u8) -> RealServerId {
+    format!("10.0.0.{last}:80").parse().unwrap()
+}
