@@ -7,7 +7,7 @@ use lvsd::cli::{self, Cli};
 
 fn main() -> ExitCode {
     match cli::run(Cli::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(failure) => {
             eprintln!("lvsd: {failure}");
             failure.exit_code()

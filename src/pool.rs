@@ -1,9 +1,53 @@
-//! Configuration and health in, the wanted IPVS table out.
+//! The rules of the pools: configuration, health and the operator's wishes in,
+//! the wanted IPVS table out.
+//!
+//! [`Pools`] is a value. Its driver tells it of a new configuration
+//! ([`Pools::configure`]), and calls [`Pools::step`] when health changed, when
+//! the kernel's connection counts are new, and at the deadline that the last
+//! step named.
+//!
+//! A real server in the table is in one of these states:
+//! ```text
+//!            check passes                    asked to leave
+//!  out ───────────────────────▶ serving ──────────────────────▶ draining
+//!   ▲   slow start: a tenth …      │  ▲                            │ no connection
+//!   │                              ▼  │ quorum                     │ left, or time over
+//!   ├──── check fails ────────  at rest (weight 0, stays)           ▼
+//!   └───────────────────────────────────────────────────────── drained, out
+//! ```
+//! Asked to leave: by the operator, by the server itself (readiness), by a
+//! reload that no longer lists it, or because the pool it stood in for is back.
+//! At rest: failed under `on_failure = "quiesce"`, or alive in a pool without
+//! quorum while a substitute serves.
+//!
+//! # Who serves
+//! The pool, as long as it has its quorum. Without it the backup pool if any of
+//! it is usable, else the sorry server, else what is alive of the pool: a quorum
+//! without a substitute is only told of. While the first checks are under way
+//! the quorum is undecided, and nothing that serves is taken out.
+
+mod assessed;
+mod event;
+mod member;
+mod one;
+mod overrides;
+mod quorum;
+mod view;
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
+pub use self::event::Event;
+pub use self::member::{Because, Drain, Role};
+pub use self::overrides::{Override, Overrides};
+pub use self::quorum::Quorum;
+pub use self::view::{MemberView, PoolView};
+
+use self::one::Pool;
 use crate::config::director::{RealServer, VirtualServer};
-use crate::ipvs::table::{self, Table};
+use crate::health::Check;
+use crate::health::checks::Origin;
+use crate::ipvs::table::Table;
 use crate::lvs::{RealServerId, VirtualServerId, Weight};
 
 /// What is known of a real server's fitness for traffic.
@@ -19,69 +63,171 @@ pub enum Standing {
     Down,
 }
 
-/// The entries of wanted real servers that the kernel has already.
-///
-/// They are held as they are until the first verdict, because taking them out
-/// would cut the connections they carry: those that an earlier run left, and
-/// those whose check a reload replaced.
-pub type Inherited = BTreeMap<(VirtualServerId, RealServerId), table::RealServer>;
+/// The configured virtual servers.
+pub type Configured = BTreeMap<VirtualServerId, VirtualServer>;
 
-/// Tells which of the wanted real servers the kernel has already.
-pub fn inherited(
-    configured: &BTreeMap<VirtualServerId, VirtualServer>,
-    kernel: &Table,
-) -> Inherited {
-    let present = configured
-        .iter()
-        .filter_map(|(id, server)| Some((id, server, kernel.get(id)?)));
-    let entries = present.flat_map(|(id, wanted, have)| {
-        let common = have.real_servers.iter();
-        let common = common.filter(|(rip, _)| wanted.real_servers.contains_key(rip));
-        common.map(move |(rip, entry)| ((*id, *rip), *entry))
-    });
-    entries.collect()
+/// What the kernel tells of a real server in its table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Load {
+    /// Its weight there.
+    pub weight: Weight,
+    /// Its established connections.
+    pub active: u32,
 }
 
-/// The table that the kernel should hold.
-///
-/// A virtual server is there from the start, empty until a real server passed
-/// its check, so that clients are refused at once instead of being sent to the
-/// director's own ports.
-pub fn desired(
-    configured: &BTreeMap<VirtualServerId, VirtualServer>,
-    inherited: &Inherited,
-    standing: impl Fn(&RealServer) -> Standing,
-) -> Table {
-    let servers = configured.iter().map(|(id, server)| {
-        let pool = server.real_servers.iter().filter_map(|(rip, real_server)| {
-            let held = inherited.get(&(*id, *rip));
-            let entry = entry(real_server, standing(real_server), held)?;
-            Some((*rip, entry))
-        });
-        let wanted = table::VirtualServer {
-            settings: server.settings,
-            real_servers: pool.collect(),
-        };
-        (*id, wanted)
-    });
-    servers.collect()
+/// What a step is decided upon.
+pub struct Inputs<'a> {
+    /// The time.
+    pub now: Instant,
+    /// The configuration that was given to [`Pools::configure`] last.
+    pub configured: &'a Configured,
+    /// What the checks say.
+    pub standing: &'a dyn Fn(&VirtualServerId, &RealServerId, &RealServer) -> Standing,
+    /// What the kernel says; none: it has no such entry.
+    pub load: &'a dyn Fn(&VirtualServerId, &RealServerId) -> Option<Load>,
 }
 
-fn entry(
-    configured: &RealServer,
-    standing: Standing,
-    inherited: Option<&table::RealServer>,
-) -> Option<table::RealServer> {
-    match standing {
-        Standing::Up => Some(configured.settings),
-        Standing::Draining => Some(table::RealServer {
-            weight: Weight::ZERO,
-            ..configured.settings
-        }),
-        Standing::Unchecked => inherited.copied(),
-        Standing::Down => None,
+impl std::fmt::Debug for Inputs<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Inputs")
+            .field("now", &self.now)
+            .finish_non_exhaustive()
     }
 }
 
+/// What a step came to.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// The table that the kernel should hold.
+    pub table: Table,
+    /// When to step again if nothing happens before; later than this step.
+    pub deadline: Option<Instant>,
+    /// Whether drains wait for connections to end: step at each new report.
+    pub draining: bool,
+    /// Whether servers are gone for good, and their checks no longer wanted.
+    pub fewer_checks: bool,
+    /// What happened, in order.
+    pub events: Vec<Event>,
+}
+
+/// Every pool with what it is in the middle of.
+#[derive(Debug, Default, Clone)]
+pub struct Pools {
+    pools: BTreeMap<VirtualServerId, Pool>,
+    overrides: Overrides,
+    /// A configuration has been given: servers that come later are new, not
+    /// only unknown.
+    running: bool,
+}
+
+/// Which servers of a virtual server take the traffic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Serving {
+    /// Its own pool.
+    #[default]
+    Pool,
+    /// The backup pool.
+    Backup,
+    /// The sorry server.
+    Sorry,
+}
+
+impl Serving {
+    /// The word for logs and status.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pool => "pool",
+            Self::Backup => "backup",
+            Self::Sorry => "sorry",
+        }
+    }
+}
+
+impl Pools {
+    /// Without pools; the overrides are those that an earlier run kept.
+    pub fn new(overrides: Overrides) -> Self {
+        Self {
+            overrides,
+            ..Self::default()
+        }
+    }
+
+    /// Makes these the pools. What is configured as before keeps its state; what
+    /// is not any more begins to leave. Of a virtual server seen for the first
+    /// time, what the `kernel` has is taken over as it is, because taking it out
+    /// would cut the connections that it carries.
+    ///
+    /// Overrides of servers that are configured otherwise than when they were
+    /// made end here.
+    pub fn configure(&mut self, before: &Configured, after: &Configured, kernel: &Table) {
+        for (id, server) in after {
+            let pool = self
+                .pools
+                .entry(*id)
+                .or_insert_with(|| Pool::new(kernel.get(id)));
+            pool.configure(before.get(id), server, self.running);
+        }
+        for (id, pool) in &mut self.pools {
+            if !after.contains_key(id)
+                && let Some(server) = before.get(id)
+            {
+                pool.remove(server);
+            }
+        }
+        self.overrides.retain_configured(after);
+        self.running = true;
+    }
+
+    /// Every check that is wanted, and whether its server serves already.
+    pub fn checks(&self, configured: &Configured) -> Vec<(Check, Origin)> {
+        let pools = self.pools.iter();
+        pools
+            .flat_map(|(id, pool)| pool.checks(configured.get(id)))
+            .collect()
+    }
+
+    /// Decides what the table should be now.
+    pub fn step(&mut self, inputs: &Inputs<'_>) -> Outcome {
+        let mut outcome = Outcome::default();
+        self.pools.retain(|id, pool| {
+            let configured = inputs.configured.get(id);
+            pool.step(id, configured, &self.overrides, inputs, &mut outcome);
+            let wanted = pool.wanted(configured);
+            let stays = wanted.is_some();
+            outcome.table.extend(wanted.map(|wanted| (*id, wanted)));
+            stays
+        });
+        outcome
+    }
+
+    /// What the operator changed at run time.
+    pub fn overrides(&self) -> &Overrides {
+        &self.overrides
+    }
+
+    /// The same, to change more.
+    pub fn overrides_mut(&mut self) -> &mut Overrides {
+        &mut self.overrides
+    }
+
+    /// Every pool, for people to read.
+    pub fn views<'a>(&'a self, configured: &'a Configured) -> impl Iterator<Item = PoolView<'a>> {
+        let ids = self.pools.keys();
+        ids.filter_map(|id| self.view(id, configured.get(id)))
+    }
+
+    /// The pool of a virtual server.
+    pub fn view<'a>(
+        &'a self,
+        id: &VirtualServerId,
+        configured: Option<&'a VirtualServer>,
+    ) -> Option<PoolView<'a>> {
+        let pool = self.pools.get(id)?;
+        PoolView::new(*id, pool, configured, &self.overrides)
+    }
+}
+
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;

@@ -115,7 +115,10 @@ fn status_says_how_to_start_what_does_not_run() {
         assert_eq!(output.status.code(), Some(1), "{output:?}");
         assert_eq!(stdout(&output), "");
         let said = stderr(&output);
-        assert!(said.contains("is lvsd director running?"), "{said}");
+        assert!(
+            said.contains("is it running? `systemctl status lvsd-director"),
+            "{said}"
+        );
         assert_eq!(said.lines().count(), 2, "{said}");
     }
 }

@@ -14,6 +14,8 @@ pub enum Failure {
     /// The configuration cannot be used: 78 (`EX_CONFIG`), on which the units do
     /// not restart.
     Config(config::Error),
+    /// The running director says so of its file: 78 too.
+    Refused(String),
     /// Arguments that make no sense together: 2, as clap's.
     Usage(String),
     /// Something failed at run time: 1.
@@ -48,7 +50,7 @@ impl Failure {
     /// The exit code.
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Config(_) => ExitCode::from(78),
+            Self::Config(_) | Self::Refused(_) => ExitCode::from(78),
             Self::Usage(_) => ExitCode::from(2),
             Self::Runtime { .. } => ExitCode::from(1),
         }
@@ -67,6 +69,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Config(error) => error.fmt(f),
+            Self::Refused(error) => error.fmt(f),
             Self::Usage(what) => f.write_str(what),
             Self::Runtime { error, mend } => {
                 chain(error.as_ref()).fmt(f)?;

@@ -4,11 +4,14 @@ mod config;
 mod failure;
 mod ipvs;
 mod log;
+mod plan;
 mod run;
+mod server;
 mod status;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -55,6 +58,35 @@ enum Command {
     Status(StatusArgs),
     /// Read and change the kernel's IPVS table by hand, as ipvsadm does.
     Ipvs(ipvs::IpvsArgs),
+    /// Change a real server of the running director: drain, enable, weight.
+    Server(ServerArgs),
+    /// Have the running director read its file again, and tell what changed.
+    ///
+    /// Exits 78 with every error if the file is refused; the running
+    /// configuration then runs on.
+    Reload,
+    /// Tell what a file would change in this kernel, changing nothing.
+    ///
+    /// Health is what the running director says; where none runs, every real
+    /// server is taken to be up.
+    Plan(PlanArgs),
+}
+
+#[derive(Debug, Args)]
+struct ServerArgs {
+    #[command(subcommand)]
+    command: server::ServerCommand,
+}
+
+#[derive(Debug, Args)]
+struct PlanArgs {
+    /// The configuration file.
+    #[arg(long, default_value = DIRECTOR_FILE, value_name = "FILE")]
+    config: PathBuf,
+
+    /// Exit 3 if anything would change, 0 if not.
+    #[arg(long)]
+    exit_code: bool,
 }
 
 #[derive(Debug, Args)]
@@ -112,12 +144,15 @@ struct StatusArgs {
 ///
 /// # Errors
 /// [`Failure`], which knows its exit code.
-pub fn run(cli: Cli) -> Result<(), Failure> {
+pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
     let Cli {
         runtime_dir,
         command,
     } = cli;
-    match command {
+    let done = match command {
+        Command::Plan(args) => return plan::run(&runtime_dir, &args.config, args.exit_code),
+        Command::Server(args) => server::run(&runtime_dir, args.command),
+        Command::Reload => server::reload(&runtime_dir),
         Command::Director(args) => run::director(args.config, runtime_dir),
         Command::Realserver(args) => run::realserver(args.vip, args.config, runtime_dir),
         Command::Config(ConfigArgs {
@@ -128,5 +163,6 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         }) => config::show(&file),
         Command::Status(args) => status::run(&runtime_dir, args.json, args.watch),
         Command::Ipvs(args) => ipvs::run(args, &runtime_dir),
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }

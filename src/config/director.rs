@@ -8,6 +8,7 @@ use std::path::Path;
 use super::document::Document;
 use super::error::Error;
 use super::ipvs::{self, Ipvs};
+use super::rules::{Conduct, Rules};
 use super::values::parsed;
 use super::{pool, raw, show, vrrp as vrrp_tables};
 use crate::health::Check;
@@ -43,6 +44,9 @@ pub enum OnStop {
     Clear,
     /// They stay as they are, unchecked, until lvsd starts again.
     Keep,
+    /// They take no new connections, and are removed when those they have ended
+    /// or their time is over.
+    Drain,
 }
 
 /// A virtual router and where it runs.
@@ -63,6 +67,8 @@ pub struct VirtualServer {
     pub settings: table::Settings,
     /// The configured pool.
     pub real_servers: BTreeMap<RealServerId, RealServer>,
+    /// What it does when they come and go.
+    pub rules: Rules,
 }
 
 /// A real server of a pool.
@@ -72,6 +78,22 @@ pub struct RealServer {
     pub settings: table::RealServer,
     /// What decides whether it is up; none: always.
     pub check: Option<Check>,
+    /// What becomes of it when it fails, recovers or leaves.
+    pub conduct: Conduct,
+}
+
+impl VirtualServer {
+    /// Every server that may be in its table: the pool, the backup pool, the
+    /// sorry server.
+    pub fn servers(&self) -> impl Iterator<Item = (&RealServerId, &RealServer)> {
+        let sorry = self
+            .rules
+            .sorry_server
+            .iter()
+            .map(|(id, server)| (id, server));
+        let pools = self.real_servers.iter().chain(&self.rules.backup_servers);
+        pools.chain(sorry)
+    }
 }
 
 impl DirectorConfig {
@@ -105,11 +127,12 @@ impl DirectorConfig {
         };
         let mend = "write ADDRESS:PORT, such as \"127.0.0.1:9481\"";
         let http_listen = parsed(&mut document, &raw.http.listen, HTTP_LISTEN, mend);
-        let mend = "use one of: clear keep";
+        let mend = "use one of: clear keep drain";
         let on_stop = parsed(&mut document, &raw.ipvs.on_stop, OnStop::Clear, mend);
         let vrrp = vrrp_tables::read(&mut document, &raw.vrrp);
         let ipvs = ipvs::read(&mut document, &raw.ipvs, &raw.vrrp, &vrrp);
-        let virtual_servers = pool::read(&mut document, &raw.virtual_server);
+        let virtual_servers =
+            pool::read(&mut document, &raw.virtual_server, raw.ipvs.sync.is_some());
         if raw.vrrp.is_empty() && raw.virtual_server.is_empty() {
             let mend = "write at least one [[vrrp]] or [[virtual_server]] table";
             document.refuse_missing(&(0..0), "[[virtual_server]]", mend);
@@ -141,11 +164,11 @@ impl DirectorConfig {
     /// (`net.ipv4.ip_forward`): only NAT does. Direct routing and tunnels send
     /// what they schedule as this host's own output.
     pub fn needs_ip_forward(&self) -> bool {
-        let mut real_servers = self
+        let mut servers = self
             .virtual_servers
             .values()
-            .flat_map(|server| server.real_servers.values());
-        real_servers.any(|server| server.settings.forwarding == Forwarding::Nat)
+            .flat_map(VirtualServer::servers);
+        servers.any(|(_, server)| server.settings.forwarding == Forwarding::Nat)
     }
 }
 
@@ -156,6 +179,7 @@ impl std::str::FromStr for OnStop {
         match text {
             "clear" => Ok(Self::Clear),
             "keep" => Ok(Self::Keep),
+            "drain" => Ok(Self::Drain),
             _ => Err("unknown choice"),
         }
     }

@@ -6,6 +6,7 @@
 //! it remembers where each value was written, so that every error names its
 //! file, line and key.
 
+pub mod changes;
 pub mod check;
 pub mod director;
 mod document;
@@ -14,6 +15,7 @@ pub mod ipvs;
 mod pool;
 mod raw;
 pub mod realserver;
+pub mod rules;
 mod show;
 mod values;
 mod vrrp;

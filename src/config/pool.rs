@@ -6,6 +6,7 @@
 mod forwarding;
 mod identity;
 mod member;
+mod rules;
 mod scheduling;
 
 use std::collections::{BTreeMap, HashMap};
@@ -16,21 +17,24 @@ use toml::Spanned;
 use super::director::{RealServer, VirtualServer};
 use super::document::Document;
 use super::raw;
+use super::rules::Conduct;
 use crate::lvs::{Forwarding, Protocol, RealServerId, VirtualServerId};
 use forwarding::Outer;
 use identity::Identity;
 use member::Member;
 
-/// Reads every virtual server.
+/// Reads every virtual server; `synced`: connections are synchronised with another
+/// director.
 pub(super) fn read(
     document: &mut Document<'_>,
     raw: &[Spanned<raw::VirtualServer>],
+    synced: bool,
 ) -> BTreeMap<VirtualServerId, VirtualServer> {
     let mut virtual_servers = BTreeMap::new();
     let mut places = HashMap::new();
     for table in raw {
         let span = table.span();
-        for (identity, server) in table_of(document, table.get_ref(), &span) {
+        for (identity, server) in table_of(document, table.get_ref(), &span, synced) {
             let Identity { id, place } = identity;
             if let Some(first) = places.insert(id, place.clone()) {
                 let first = document.place(&first);
@@ -48,9 +52,11 @@ fn table_of(
     document: &mut Document<'_>,
     raw: &raw::VirtualServer,
     table: &Range<usize>,
+    synced: bool,
 ) -> Vec<(Identity, VirtualServer)> {
     let identities = identity::read(document, raw, table);
     let forwarding = forwarding::read(document, raw);
+    let conduct = rules::conduct(document, rules::keys(raw), Conduct::default());
     if raw.real_servers.is_empty() && raw.real_server.is_empty() {
         let mend = "list the pool, as in real_servers = [\"192.168.1.53:80\", \"192.168.1.54:80\"]";
         document.refuse_missing(table, "real_servers", mend);
@@ -64,23 +70,30 @@ fn table_of(
         check: raw.check.as_ref(),
         needs_check: matches!(first.protocol(), Some(Protocol::Udp | Protocol::Sctp)),
         port: first.port(),
+        conduct: conduct.unwrap_or_default(),
     };
     let members = member::read(document, raw, &outer);
+    let written = rules::read(document, raw, &outer);
+    if synced {
+        let mut families = identities.iter().map(|identity| identity.id.family());
+        let family = families
+            .next()
+            .filter(|first| families.all(|other| other == *first));
+        member::refuse_other_family(document, &members, family);
+    }
     scheduling::refuse_answers_nobody_translates(document, raw, &members);
     let servers = identities
         .into_iter()
         .zip(settings)
         .map(|(identity, settings)| {
-            let real_servers = pool(
-                document,
-                &identity,
-                settings.persistence.is_some(),
-                &members,
-            );
+            let persistent = settings.persistence.is_some();
+            let real_servers = pool(document, &identity, persistent, &members);
             let server = VirtualServer {
                 settings,
                 real_servers,
+                rules: written.place(|members| pool(document, &identity, persistent, members)),
             };
+            rules::contradictions(document, raw, &server);
             (identity, server)
         });
     servers.collect()

@@ -91,6 +91,17 @@ pub(super) struct VirtualServer {
     pub(super) check: Option<Check>,
     pub(super) real_servers: Vec<Spanned<String>>,
     pub(super) real_server: Vec<Spanned<RealServer>>,
+    pub(super) quorum: Field<i64>,
+    pub(super) hysteresis: Field<i64>,
+    pub(super) on_quorum_up: Field<Vec<String>>,
+    pub(super) on_quorum_down: Field<Vec<String>>,
+    pub(super) hook_timeout: Field<Text>,
+    pub(super) on_failure: Field<String>,
+    pub(super) slow_start: Field<Text>,
+    pub(super) drain: Field<Text>,
+    pub(super) sorry_server: Field<String>,
+    pub(super) sorry_forwarding: Field<String>,
+    pub(super) backup_server: Vec<Spanned<RealServer>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -103,6 +114,9 @@ pub(super) struct RealServer {
     pub(super) forwarding: Field<String>,
     pub(super) tunnel: Option<Spanned<Tunnel>>,
     pub(super) check: Option<Check>,
+    pub(super) on_failure: Field<String>,
+    pub(super) slow_start: Field<Text>,
+    pub(super) drain: Field<Text>,
 }
 
 #[derive(Default, Deserialize)]

@@ -194,10 +194,12 @@ fn forwarding(document: &mut Document<'_>, raw: &raw::RealServerAgent) -> Option
     let mend = "use one of: dr tun";
     let default = Forwarding::DirectRoute;
     let forwarding = parsed(document, &raw.forwarding, default, mend)?;
-    if forwarding == Forwarding::Nat
-        && let Some(field) = &raw.forwarding
-    {
-        let message = "a real server behind NAT needs no VIP of its own";
+    let message = match forwarding {
+        Forwarding::DirectRoute | Forwarding::Tunnel(_) => None,
+        Forwarding::Nat => Some("a real server behind NAT needs no VIP of its own"),
+        Forwarding::Local => Some("other directors reach this host by direct routing or a tunnel"),
+    };
+    if let (Some(message), Some(field)) = (message, &raw.forwarding) {
         document.refuse(&field.span(), message, mend);
         return None;
     }

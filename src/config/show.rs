@@ -7,6 +7,7 @@ use toml::{Table, Value};
 use super::director::{DirectorConfig, OnStop, RealServer, VirtualServer, VrrpInstance};
 use super::ipvs::{Ipvs, KEEP, Sync, SyncRole, Timeouts, to_toml};
 use super::realserver::RealServerConfig;
+use super::rules::Rules;
 use super::values::show_duration;
 use crate::health::{Check, Probe};
 use crate::ipvs::sysctl::PARAMETERS;
@@ -28,18 +29,25 @@ impl Keys {
     }
 }
 
-pub(super) fn director(config: &DirectorConfig) -> String {
+/// The keys outside of the tables of virtual routers and servers.
+pub(super) fn top(config: &DirectorConfig) -> Table {
     let on_stop = match config.on_stop {
         OnStop::Clear => "clear",
         OnStop::Keep => "keep",
+        OnStop::Drain => "drain",
     };
-    let mut keys = Keys::default()
+    Keys::default()
         .set_text("router_id", &config.router_id)
         .set(
             "http",
             Keys::default().set_text("listen", config.http_listen).0,
         )
-        .set("ipvs", ipvs(&config.ipvs, on_stop));
+        .set("ipvs", ipvs(&config.ipvs, on_stop))
+        .0
+}
+
+pub(super) fn director(config: &DirectorConfig) -> String {
+    let mut keys = Keys(top(config));
     let vrrp: Vec<_> = config
         .vrrp
         .iter()
@@ -129,7 +137,7 @@ fn sync(sync: &Sync) -> Table {
     }
 }
 
-fn vrrp(name: &str, instance: &VrrpInstance) -> Table {
+pub(super) fn vrrp(name: &str, instance: &VrrpInstance) -> Table {
     let settings = &instance.settings;
     let keys = Keys::default()
         .set_text("name", name)
@@ -159,7 +167,7 @@ fn shortest(prefixed: &Prefixed) -> String {
     }
 }
 
-fn virtual_server(id: &VirtualServerId, server: &VirtualServer) -> Table {
+pub(super) fn virtual_server(id: &VirtualServerId, server: &VirtualServer) -> Table {
     let settings = &server.settings;
     let keys = match id {
         VirtualServerId::Address { protocol, address } => Keys::default()
@@ -192,7 +200,7 @@ fn virtual_server(id: &VirtualServerId, server: &VirtualServer) -> Table {
     }
     let pool = server.real_servers.iter();
     let pool: Vec<_> = pool.map(|(id, rs)| real_server(id, rs, outer)).collect();
-    keys.set("real_server", pool).0
+    rules(keys.set("real_server", pool), &server.rules, outer).0
 }
 
 fn family_name(family: Family) -> &'static str {
@@ -229,21 +237,58 @@ fn forwarding(keys: Keys, forwarding: Forwarding) -> Keys {
 
 /// `outer`: the virtual server's forwarding, which need not be repeated.
 fn real_server(id: &RealServerId, server: &RealServer, outer: Option<Forwarding>) -> Table {
-    let address = if id.port() == 0 {
-        id.ip().to_string()
-    } else {
-        id.to_string()
-    };
+    let conduct = &server.conduct;
+    let slow_start = conduct.slow_start.unwrap_or_default();
     let settings = &server.settings;
     let mut keys = Keys::default()
-        .set("address", address)
+        .set("address", bare(id))
         .set("weight", i64::from(settings.weight.get()))
         .set("upper_threshold", i64::from(settings.upper_threshold))
-        .set("lower_threshold", i64::from(settings.lower_threshold));
+        .set("lower_threshold", i64::from(settings.lower_threshold))
+        .set_text("on_failure", conduct.on_failure.as_str())
+        .set_text("slow_start", show_duration(slow_start))
+        .set_text("drain", show_duration(conduct.drain));
     if outer != Some(settings.forwarding) {
         keys = forwarding(keys, settings.forwarding);
     }
     keys.set("check", check(server.check.as_ref(), Some(*id))).0
+}
+
+/// The inherited keys of [`Conduct`] are not here: each server has its own.
+fn rules(keys: Keys, rules: &Rules, outer: Option<Forwarding>) -> Keys {
+    let mut keys = keys
+        .set("quorum", i64::from(rules.quorum))
+        .set("hysteresis", i64::from(rules.hysteresis))
+        .set_text("hook_timeout", show_duration(rules.hook_timeout));
+    let hooks = [
+        ("on_quorum_up", &rules.on_quorum_up),
+        ("on_quorum_down", &rules.on_quorum_down),
+    ];
+    for (key, hook) in hooks {
+        if let Some(argv) = hook {
+            keys = keys.set(key, argv.clone());
+        }
+    }
+    if let Some((id, server)) = &rules.sorry_server {
+        keys = keys
+            .set_text("sorry_server", bare(id))
+            .set_text("sorry_forwarding", server.settings.forwarding.method())
+            .set_text("drain", show_duration(server.conduct.drain));
+    }
+    let backup = rules.backup_servers.iter();
+    let backup: Vec<_> = backup.map(|(id, rs)| real_server(id, rs, outer)).collect();
+    if !backup.is_empty() {
+        keys = keys.set("backup_server", backup);
+    }
+    keys
+}
+
+/// An address, and a port if it has one.
+fn bare(id: &RealServerId) -> String {
+    match id.port() {
+        0 => id.ip().to_string(),
+        _ => id.to_string(),
+    }
 }
 
 /// `server`: the real server whose own address need not be written.

@@ -2,31 +2,54 @@
 //! on its port.
 
 use hyper::{Method, StatusCode};
+use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
+use super::control::{self, Changed, Fault, Refused, Reloaded, ServerWish};
 use crate::http::{Request, Response};
 use crate::status::director::Director;
 use crate::status::metrics;
 
-/// A wish for a snapshot, with the place to put it.
-pub(super) type Ask = oneshot::Sender<Box<Director>>;
+/// The answer to something that may be refused.
+pub(super) type Answer<T> = Result<T, Refused>;
+
+/// A question to the task that knows everything, with the place for the answer.
+#[derive(Debug)]
+pub(super) enum Ask {
+    /// A snapshot of everything.
+    Status(oneshot::Sender<Box<Director>>),
+    /// To read the file again.
+    Reload(oneshot::Sender<Answer<Reloaded>>),
+    /// To change a real server.
+    Server(ServerWish, oneshot::Sender<Answer<Vec<Changed>>>),
+}
+
+/// What those who ask may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    /// Ask, and change what runs: on the socket, whose mode says who that is.
+    Control,
+    /// Ask: on the port, where anybody may be.
+    ReadOnly,
+}
 
 /// Answers one request; `asks` reaches the task that knows everything.
-pub(super) async fn handle(request: Request, asks: mpsc::Sender<Ask>) -> Response {
+pub(super) async fn handle(request: Request, access: Access, asks: mpsc::Sender<Ask>) -> Response {
+    match (request.path.as_str(), access) {
+        (control::RELOAD | control::SERVER, Access::Control) => command(&request, &asks).await,
+        ("/v1/status" | "/metrics" | "/healthz" | "/readyz", _) => report(&request, &asks).await,
+        _ => Response::not_found(),
+    }
+}
+
+async fn report(request: &Request, asks: &mpsc::Sender<Ask>) -> Response {
     if request.method != Method::GET {
         return Response::method_not_allowed();
     }
-    let path = request.path.as_str();
-    if !matches!(path, "/v1/status" | "/metrics" | "/healthz" | "/readyz") {
-        return Response::not_found();
-    }
-    let Some(status) = ask(&asks).await else {
-        return Response::text(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "the director is stopping\n",
-        );
+    let Some(status) = ask(asks, Ask::Status).await else {
+        return stopping();
     };
-    match path {
+    match request.path.as_str() {
         "/metrics" => Response::text(StatusCode::OK, &metrics::render(&status)),
         "/healthz" => Response::text(StatusCode::OK, "ok\n"),
         "/readyz" => readiness(&status),
@@ -34,9 +57,47 @@ pub(super) async fn handle(request: Request, asks: mpsc::Sender<Ask>) -> Respons
     }
 }
 
-async fn ask(asks: &mpsc::Sender<Ask>) -> Option<Box<Director>> {
+async fn command(request: &Request, asks: &mpsc::Sender<Ask>) -> Response {
+    if request.method != Method::POST {
+        return Response::method_not_allowed();
+    }
+    if request.path == control::RELOAD {
+        return answer(ask(asks, Ask::Reload).await);
+    }
+    match serde_json::from_slice::<ServerWish>(&request.body) {
+        Ok(wish) => answer(ask(asks, |reply| Ask::Server(wish, reply)).await),
+        Err(error) => Response::text(StatusCode::BAD_REQUEST, &error.to_string()),
+    }
+}
+
+fn answer<T: Serialize>(answer: Option<Answer<T>>) -> Response {
+    match answer {
+        None => stopping(),
+        Some(Ok(done)) => Response::json(StatusCode::OK, &done),
+        Some(Err(refused)) => {
+            let status = match refused.fault {
+                Fault::Config => StatusCode::UNPROCESSABLE_ENTITY,
+                Fault::Unknown => StatusCode::NOT_FOUND,
+                Fault::Runtime => StatusCode::INTERNAL_SERVER_ERROR,
+            };
+            Response::json(status, &refused)
+        }
+    }
+}
+
+fn stopping() -> Response {
+    Response::text(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "the director is stopping\n",
+    )
+}
+
+async fn ask<T>(
+    asks: &mpsc::Sender<Ask>,
+    question: impl FnOnce(oneshot::Sender<T>) -> Ask,
+) -> Option<T> {
     let (reply, answer) = oneshot::channel();
-    asks.send(reply).await.ok()?;
+    asks.send(question(reply)).await.ok()?;
     answer.await.ok()
 }
 

@@ -87,11 +87,11 @@ impl Balancer {
 
     /// Replaces the wanted table and returns its generation. The thread jumps
     /// to the newest; it never works through a queue of old ones.
-    pub(super) fn want(&self, table: Table) -> u64 {
+    pub(super) fn want(&self, table: Arc<Table>) -> u64 {
         let mut generation = 0;
         self.wanted.send_modify(|wanted| {
             wanted.generation += 1;
-            wanted.table = Some(Arc::new(table));
+            wanted.table = Some(table);
             generation = wanted.generation;
         });
         generation

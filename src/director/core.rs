@@ -1,19 +1,23 @@
 //! The task that knows every part of the director and tells them what is wanted.
 
+mod balance;
+mod control;
 mod whole;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tracing::{error, info};
 
+use self::balance::{reported, standing, until};
 use super::api::Ask;
 use super::balancer::Balancer;
+use super::hooks::Hooks;
 use super::reconcile::Report;
 use super::settings::Settings;
 use super::summary::Summary;
@@ -21,17 +25,16 @@ use super::sysctls::{self, Sysctls};
 use super::vips::{self, VipsHandle};
 use super::vrrp::{self, Command, VrrpHandle};
 use super::{Error, preflight, snapshot};
-use crate::config::director::{DirectorConfig, OnStop, RealServer};
-use crate::health::Check;
-use crate::health::checks::Origin;
+use crate::config::director::{DirectorConfig, OnStop};
 use crate::health::runner::{self, Changes, Runner};
 use crate::health::verdict::State;
 use crate::ipvs::table::Table;
-use crate::lvs::{VirtualServerId, Weight};
-use crate::pool::{self, Inherited, Standing};
+use crate::lvs::VirtualServerId;
+use crate::pool::{Configured, Overrides, Pools, Standing};
 use crate::status::director as status;
 use crate::status::text::chain;
 use crate::sys::signal::{Signal, Signals};
+use crate::sys::state_file::StateFile;
 use crate::sys::{clock, systemd};
 
 /// How long the first checks may take before the director calls itself ready
@@ -59,9 +62,19 @@ pub(super) struct Core {
     sysctls: Sysctls,
     checks: Runner,
     changes: Changes,
-    inherited: Inherited,
+    pools: Pools,
+    overrides_file: StateFile<Overrides>,
+    /// When the pools want to be looked at again.
+    pools_deadline: Option<Instant>,
+    /// Drains wait for the kernel to count no connections.
+    draining: bool,
+    hooks: Hooks,
     /// None until a configuration has virtual servers.
     balancer: Option<Balancer>,
+    /// What it reports; here for as long as it is.
+    reports: Option<watch::Receiver<Arc<Report>>>,
+    /// The newest wanted table.
+    wanted: Option<Arc<Table>>,
     /// As the balancer.
     settings: Option<Settings>,
     /// Virtual servers that must not be in the table now.
@@ -86,6 +99,8 @@ impl Core {
         runtime_dir: &Path,
     ) -> Result<Self, Error> {
         preflight::check(&config, None)?;
+        let overrides_file = StateFile::new(runtime_dir.join(super::OVERRIDES_FILE));
+        let overrides = overrides_file.load()?;
         let vrrp = vrrp::spawn().map_err(Error::Vrrp)?;
         let vips = vips::spawn(runtime_dir, &vrrp)?;
         let (checks, changes) = runner::spawn(u64::from(std::process::id()));
@@ -99,8 +114,14 @@ impl Core {
             sysctls: Sysctls::new(runtime_dir.join("director-sysctl.json")),
             checks,
             changes,
-            inherited: Inherited::new(),
+            pools: Pools::new(overrides),
+            overrides_file,
+            pools_deadline: None,
+            draining: false,
+            hooks: Hooks::start(),
             balancer: None,
+            reports: None,
+            wanted: None,
             settings: None,
             held_back: BTreeSet::new(),
             generation: 0,
@@ -110,7 +131,7 @@ impl Core {
             told: String::new(),
             config,
         };
-        match core.apply() {
+        match core.apply(&Configured::new()) {
             Ok(()) => Ok(core),
             Err(error) => {
                 core.stop(OnStop::Keep).await;
@@ -135,14 +156,14 @@ impl Core {
             tokio::select! {
                 signal = signals.next() => match signal {
                     Signal::Terminate => break Ok(()),
-                    Signal::Reload => self.reload(),
+                    // The log tells what came of it.
+                    Signal::Reload => drop(self.reload()),
                 },
                 Some(_) = self.changes.next() => self.rebalance(),
+                () = reported(&mut self.reports), if self.draining => self.rebalance(),
+                () = until(self.pools_deadline) => self.rebalance(),
                 Ok(()) = self.vrrp.status.changed() => self.follow_vrrp(),
-                Some(ask) = asks.recv() => {
-                    // Whoever asked may have gone away.
-                    let _ = ask.send(Box::new(self.snapshot()));
-                }
+                Some(ask) = asks.recv() => self.answer(ask),
                 _ = readiness.tick(), if !self.ready => self.call_ready_if_checked(),
                 () = &mut first_checks, if !self.ready => self.call_ready(),
                 _ = look_after.tick() => match self.failed_thread() {
@@ -162,132 +183,34 @@ impl Core {
         outcome
     }
 
-    /// Tells every part what the configuration wants of it.
+    /// Tells every part what the configuration wants of it, other than the one
+    /// before.
     ///
     /// IPVS comes first, so that a VIP never comes before the table that serves it.
-    fn apply(&mut self) -> Result<(), Error> {
-        let file = self.runtime_dir.join("director-ipvs.json");
+    fn apply(&mut self, before: &Configured) -> Result<(), Error> {
+        let file = self.runtime_dir.join(super::OWNED_FILE);
         // The file is there if an earlier run left virtual servers behind.
         let needed = !self.config.virtual_servers.is_empty() || file.exists();
         if self.balancer.is_none() && needed {
-            self.balancer = Some(Balancer::start(file)?);
+            let balancer = Balancer::start(file)?;
+            self.reports = Some(balancer.report());
+            self.balancer = Some(balancer);
         }
         self.sysctls.hold(&sysctls::wanted(&self.config))?;
         self.apply_settings()?;
-        if let Some(balancer) = &self.balancer {
-            let kernel = balancer.report().borrow().kernel.table();
-            self.inherited = pool::inherited(&self.config.virtual_servers, &kernel);
-        }
-        self.checks.configure(self.wanted_checks());
         self.held_back = self.to_hold_back();
-        self.rebalance();
+        self.configure_pools(before);
         self.vrrp
             .commands
             .send(Command::Configure(self.config.vrrp.clone()));
         Ok(())
     }
 
-    /// Every check of the configuration, once for each real server that has it.
-    fn wanted_checks(&self) -> Vec<(Check, Origin)> {
-        let pools = self.config.virtual_servers.iter();
-        let servers = pools.flat_map(|(id, server)| {
-            server
-                .real_servers
-                .iter()
-                .map(move |(rip, real_server)| (*id, *rip, real_server))
-        });
-        let checks = servers.filter_map(|(id, rip, real_server)| {
-            // Weight 0 may be what is left of a server that died.
-            let origin = match self.inherited.get(&(id, rip)) {
-                Some(entry) if entry.weight > Weight::ZERO => Origin::Adopted,
-                _ => Origin::New,
-            };
-            Some((real_server.check.clone()?, origin))
-        });
-        checks.collect()
-    }
-
-    fn rebalance(&mut self) {
-        let table = self.desired();
-        if let Some(balancer) = &self.balancer {
-            self.generation = balancer.want(table);
-        }
-    }
-
-    fn desired(&self) -> Table {
-        let mut table = pool::desired(&self.config.virtual_servers, &self.inherited, |server| {
-            self.standing(server)
-        });
-        table.retain(|id, _| !self.held_back.contains(id));
-        table
-    }
-
-    fn standing(&self, server: &RealServer) -> Standing {
-        let Some(check) = &server.check else {
-            return Standing::Up;
-        };
-        match self.checks.verdict(check) {
-            None => Standing::Unchecked,
-            Some(verdict) if verdict.adopted => Standing::Unchecked,
-            Some(verdict) => match verdict.state {
-                State::Unchecked => Standing::Unchecked,
-                State::Up => Standing::Up,
-                State::Draining => Standing::Draining,
-                State::Down => Standing::Down,
-            },
-        }
-    }
-
-    /// Reads the file again; one that is refused changes nothing.
-    fn reload(&mut self) {
-        systemd::reloading();
-        let outcome = DirectorConfig::read(&self.path).map_err(|error| error.to_string());
-        let outcome = outcome.and_then(|config| {
-            if config.http_listen != self.config.http_listen {
-                return Err(format!(
-                    "{}: http.listen cannot change while lvsd runs\n    \
-                     restart lvsd, or leave it at {}",
-                    self.path.display(),
-                    self.config.http_listen
-                ));
-            }
-            self.preflight(&config)?;
-            let previous = std::mem::replace(&mut self.config, config);
-            self.apply().map_err(|error| {
-                self.config = previous;
-                // What did work once works again.
-                if let Err(error) = self.apply() {
-                    error!(
-                        error = chain(&error),
-                        "cannot return to the running configuration"
-                    );
-                }
-                chain(&error)
-            })
-        });
-        match outcome {
-            Ok(()) => {
-                self.loaded = clock::wall();
-                self.refused = None;
-                info!(file = %self.path.display(), "reloaded");
-            }
-            Err(refused) => {
-                error!("reload refused, the running configuration runs on\n{refused}");
-                self.refused = Some(refused);
-            }
-        }
-        self.told = self.summary();
-        systemd::ready(&self.told);
-    }
-
     /// Refuses what this kernel cannot do, with the way out.
     fn preflight(&self, config: &DirectorConfig) -> Result<(), String> {
         let report = self.balancer.as_ref().map(Balancer::report);
         let seen = report.map(|report| Arc::clone(&report.borrow().kernel));
-        preflight::check(config, seen.as_deref()).map_err(|error| {
-            let mend = error.mend().unwrap_or_default();
-            format!("{}: {}\n    {mend}", self.path.display(), chain(&error))
-        })
+        preflight::check(config, seen.as_deref()).map_err(|error| error.of_file(&self.path))
     }
 
     /// Ready as soon as the kernel holds what the first checks found.
@@ -297,7 +220,8 @@ impl Core {
             .as_ref()
             .map(|balancer| balancer.report().borrow().clone());
         let programmed = report.is_none_or(|report| report.generation == self.generation);
-        let checked = self.wanted_checks().iter().all(|(check, _)| {
+        let wanted = self.pools.checks(&self.config.virtual_servers);
+        let checked = wanted.iter().all(|(check, _)| {
             self.checks
                 .verdict(check)
                 .is_some_and(|verdict| verdict.state != State::Unchecked && !verdict.adopted)
@@ -330,7 +254,7 @@ impl Core {
         let (mut up, mut real_servers) = (0, 0);
         for server in servers {
             real_servers += 1;
-            up += usize::from(self.standing(server) == Standing::Up);
+            up += usize::from(standing(&self.checks, server) == Standing::Up);
         }
         let vrrp = self.vrrp.status.borrow();
         let routers = vrrp.instances.iter();
@@ -396,6 +320,7 @@ impl Core {
                 self.loaded,
                 &self.checks.snapshot(),
                 report,
+                &self.pools,
                 &self.held_back,
             ),
         }
@@ -409,11 +334,10 @@ impl Core {
         self.vips.shutdown();
         join("VIP", self.vips.join).await;
         self.checks.stop().await;
+        self.hooks.stop().await;
         if let Some(balancer) = self.balancer {
-            if on_stop == OnStop::Clear {
-                balancer.want(Table::new());
-            }
-            balancer.stop().await;
+            let table = self.wanted.unwrap_or_default();
+            balance::stop(balancer, on_stop, &table, &self.config).await;
         }
         if let Some(settings) = self.settings {
             settings.stop().await;

@@ -46,7 +46,7 @@ pub(super) fn held_back(
 /// Whether this host may get packets for the VIP from another director. NAT
 /// gives them another destination, so they are no case for IPVS here.
 fn serves_itself(server: &VirtualServer, addresses: &BTreeSet<IpAddr>) -> bool {
-    let mut pool = server.real_servers.iter();
+    let mut pool = server.servers();
     pool.any(|(rip, real_server)| match real_server.settings.forwarding {
         Forwarding::Local => true,
         Forwarding::DirectRoute | Forwarding::Tunnel(_) => addresses.contains(&rip.ip()),

@@ -14,7 +14,9 @@
 
 mod api;
 mod balancer;
+pub mod control;
 mod core;
+mod hooks;
 mod local;
 mod module;
 mod preflight;
@@ -32,10 +34,17 @@ use crate::config::director::DirectorConfig;
 use crate::http::{self, Limits};
 use crate::sys::signal::Signals;
 
+use self::api::Access;
 use self::core::Core;
 
 /// Name of the director's socket in the runtime directory.
 pub const SOCKET: &str = "director.sock";
+
+/// Which virtual servers are lvsd's, in the runtime directory.
+pub const OWNED_FILE: &str = "director-ipvs.json";
+
+/// What the operator changed at run time, in the runtime directory.
+pub const OVERRIDES_FILE: &str = "director-overrides.json";
 
 /// Why the director could not start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +78,9 @@ pub enum Error {
     /// The thread of IPVS settings could not start.
     #[error(transparent)]
     Settings(#[from] settings::StartError),
+    /// What an earlier run kept of the operator's wishes cannot be read.
+    #[error(transparent)]
+    Overrides(#[from] crate::sys::state_file::Error),
     /// Signals could not be taken over.
     #[error("cannot listen for signals")]
     Signals(#[source] std::io::Error),
@@ -122,20 +134,23 @@ pub async fn run(config: DirectorConfig, path: PathBuf, runtime_dir: PathBuf) ->
     let port = http::bind_tcp(config.http_listen)?;
     let (asks_tx, asks) = tokio::sync::mpsc::channel(16);
     let (stopped_tx, stopped) = tokio::sync::watch::channel(());
-    let serve = |listener: http::Listener| {
+    let serve = |listener: http::Listener, access: Access| {
         let asks = asks_tx.clone();
         let mut stopped = stopped.clone();
         tokio::spawn(http::serve(
             listener,
             Limits::default(),
-            move |request| api::handle(request, asks.clone()),
+            move |request| api::handle(request, access, asks.clone()),
             // An error means that the sender is gone, which says the same.
             async move { drop(stopped.changed().await) },
         ))
     };
     vips::refuse_held_elsewhere(&config.vrrp, &runtime_dir).await?;
     let core = Core::start(config, path, &runtime_dir).await?;
-    let servers = [serve(socket.into()), serve(port.into())];
+    let servers = [
+        serve(socket.into(), Access::Control),
+        serve(port.into(), Access::ReadOnly),
+    ];
     let outcome = core.run(signals, asks).await;
     drop(stopped_tx);
     for server in servers {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::path::Path;
 
 use super::module;
 use crate::config::director::DirectorConfig;
@@ -9,6 +10,7 @@ use crate::ipvs::client::{self, Client};
 use crate::ipvs::kernel::KernelTable;
 use crate::ipvs::table::Settings;
 use crate::lvs::{PersistenceEngine, Scheduler, VirtualServerId};
+use crate::status::text::chain;
 
 /// Why a configuration cannot run on this kernel.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +32,12 @@ impl Error {
                 Some("use another, or install the kernel that has the module".to_owned())
             }
         }
+    }
+
+    /// What is said of a file that is refused for it.
+    pub(super) fn of_file(&self, path: &Path) -> String {
+        let mend = self.mend().unwrap_or_default();
+        format!("{}: {}\n    {mend}", path.display(), chain(self))
     }
 }
 

@@ -2,14 +2,17 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
+use std::time::Instant;
 
-use crate::config::director::{self as config, DirectorConfig};
+use crate::config::director::DirectorConfig;
 use crate::health::Check;
 use crate::health::checks::CheckStatus;
 use crate::ipvs::daemon::{Daemon, Role};
 use crate::ipvs::kernel::{self, Counters, KernelRealServer, KernelVirtualServer, Rates};
-use crate::lvs::{RealServerId, VirtualServerId};
+use crate::lvs::VirtualServerId;
+use crate::pool::{MemberView, PoolView, Pools};
 use crate::status::director as status;
+use crate::sys::clock;
 
 use super::reconcile::Report;
 use super::{settings, sysctls};
@@ -20,27 +23,27 @@ pub(super) fn virtual_servers(
     loaded: jiff::Timestamp,
     checks: &[CheckStatus],
     report: Option<&Report>,
+    pools: &Pools,
     held_back: &BTreeSet<VirtualServerId>,
 ) -> Vec<status::VirtualServer> {
     let checks: HashMap<&Check, &CheckStatus> = checks
         .iter()
         .map(|status| (status.check.as_ref(), status))
         .collect();
-    let of = |(id, server): (&VirtualServerId, &config::VirtualServer)| {
-        let kernel = report.and_then(|report| report.kernel.virtual_servers.get(id));
-        let real_servers = server.real_servers.iter().map(|(rip, real_server)| {
-            let entry = kernel.and_then(|kernel| kernel.real_servers.get(rip));
-            let check = real_server
-                .check
-                .as_ref()
-                .and_then(|check| checks.get(check).copied());
-            self::real_server(rip, real_server, check, entry, loaded)
+    let now = clock::now();
+    let of = |pool: PoolView<'_>| {
+        let kernel = report.and_then(|report| report.kernel.virtual_servers.get(&pool.id));
+        let real_servers = pool.members.iter().map(|member| {
+            let entry = kernel.and_then(|kernel| kernel.real_servers.get(&member.address));
+            let check = member.server.check.as_ref();
+            let check = check.and_then(|check| checks.get(check).copied());
+            real_server(member, check, entry, loaded, now)
         });
-        let settings = &server.settings;
+        let settings = &pool.settings;
         let flags = settings.scheduler_flags.set(settings.scheduler);
         let persistence = settings.persistence;
         status::VirtualServer {
-            id: *id,
+            id: pool.id,
             scheduler: settings.scheduler.to_string(),
             scheduler_flags: flags.map(str::to_owned).collect(),
             one_packet: settings.one_packet,
@@ -48,21 +51,30 @@ pub(super) fn virtual_servers(
             persistence_prefix: persistence.map(|p| p.prefix_len),
             persistence_engine: persistence.and_then(|p| p.engine).map(|e| e.to_string()),
             in_kernel: kernel.is_some(),
-            held_back: held_back.contains(id),
+            held_back: held_back.contains(&pool.id),
+            removed: pool.rules.is_none(),
+            quorum: status::Quorum {
+                state: pool.quorum.as_str().to_owned(),
+                weight: pool.weight,
+                required: pool.rules.map_or(0, |rules| rules.quorum),
+                hysteresis: pool.rules.map_or(0, |rules| rules.hysteresis),
+            },
+            served_by: pool.serving.as_str().to_owned(),
             traffic: kernel.map(KernelVirtualServer::traffic).unwrap_or_default(),
             real_servers: real_servers.collect(),
         }
     };
-    config.virtual_servers.iter().map(of).collect()
+    pools.views(&config.virtual_servers).map(of).collect()
 }
 
 fn real_server(
-    rip: &RealServerId,
-    configured: &config::RealServer,
+    member: &MemberView<'_>,
     check: Option<&CheckStatus>,
     entry: Option<&KernelRealServer>,
     loaded: jiff::Timestamp,
+    now: Instant,
 ) -> status::RealServer {
+    let configured = member.server;
     let (health, since, reason) = match check {
         Some(CheckStatus { verdict, .. }) => (
             verdict.state.as_str(),
@@ -74,7 +86,15 @@ fn real_server(
     };
     let last = check.and_then(|check| check.last.as_ref());
     status::RealServer {
-        address: *rip,
+        address: member.address,
+        role: member.role.as_str().to_owned(),
+        removed: member.removed,
+        state: member.state.to_owned(),
+        draining: member.drain.map(|drain| status::Draining {
+            because: drain.because.to_string(),
+            left_s: drain.until.saturating_duration_since(now).as_secs(),
+        }),
+        overridden: member.overridden.map(ToString::to_string),
         forwarding: configured.settings.forwarding.to_string(),
         upper_threshold: configured.settings.upper_threshold,
         lower_threshold: configured.settings.lower_threshold,

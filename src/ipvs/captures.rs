@@ -12,6 +12,24 @@
 //! -a -t [2001:db8::1]:443 -r [2001:db8:1::1]:8443 -m -w 1 -x 1000 -y 800
 //! -A -f 7 -s rr
 //! ```
+//!
+//! Another one, for flags and tunnels:
+//!
+//! ```text
+//! -A -t 192.168.1.200:80 -s sh -b sh-fallback,sh-port
+//! -A -u 192.168.1.200:53 -s rr -o
+//! -A --sctp-service 192.168.1.200:9 -s mh -b flag-3
+//! -A -f 7 -6 -s fo -p 60 -M 64
+//! ```
+//!
+//! ```text
+//! -A -t 192.168.1.200:80 -s rr
+//! -a -t 192.168.1.200:80 -r 192.168.1.53:80 -i -w 1 --tun-type gue --tun-port 6080 --tun-csum
+//! -a -t 192.168.1.200:80 -r 192.168.1.54:80 -i -w 1 --tun-type gue --tun-port 6080 --tun-remcsum
+//! -a -t 192.168.1.200:80 -r 192.168.1.55:80 -i -w 1 --tun-type gre --tun-csum
+//! -a -t 192.168.1.200:80 -r 192.168.1.56:80 -i -w 1 --tun-type gre --tun-nocsum
+//! -a -t 192.168.1.200:80 -r [2001:db8::57]:80 -i -w 1 --tun-type ipip
+//! ```
 
 use netlink_packet_core::NetlinkMessage;
 use netlink_packet_generic::GenlMessage;
@@ -24,6 +42,10 @@ pub(super) const VIRTUAL_SERVERS: &str = include_str!("captures/virtual_servers.
 pub(super) const REAL_SERVERS_OF_IPV4: &str = include_str!("captures/real_servers_of_ipv4.hex");
 /// The dump of the real servers of `-t [2001:db8::1]:443`.
 pub(super) const REAL_SERVERS_OF_IPV6: &str = include_str!("captures/real_servers_of_ipv6.hex");
+/// The dump of the virtual servers with flags.
+pub(super) const WITH_FLAGS: &str = include_str!("captures/virtual_servers_with_flags.hex");
+/// The dump of the real servers behind tunnels.
+pub(super) const THROUGH_TUNNELS: &str = include_str!("captures/real_servers_through_tunnels.hex");
 /// IPVS 1.2.1, connection table of 4096.
 pub(super) const INFO: &str = include_str!("captures/info.hex");
 /// 900, 120 and 300 seconds.
@@ -32,10 +54,12 @@ pub(super) const TIMEOUTS: &str = include_str!("captures/timeouts.hex");
 pub(super) const SYNC_DAEMONS: &str = include_str!("captures/sync_daemons.hex");
 
 /// All of them.
-pub(super) const ALL: [&str; 6] = [
+pub(super) const ALL: [&str; 8] = [
     VIRTUAL_SERVERS,
     REAL_SERVERS_OF_IPV4,
     REAL_SERVERS_OF_IPV6,
+    WITH_FLAGS,
+    THROUGH_TUNNELS,
     INFO,
     TIMEOUTS,
     SYNC_DAEMONS,

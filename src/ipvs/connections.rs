@@ -2,7 +2,9 @@
 //!
 //! `/proc/net/ip_vs_conn` is the only place where the kernel lists connections;
 //! generic netlink has no command for them. A table may hold a million, so
-//! [`each`] keeps one line and nothing else.
+//! [`each`] keeps one line and nothing else. The list is no snapshot: the kernel
+//! goes on after each 4 KB by counting from the start again, over the connections of
+//! all namespaces, so what comes or goes meanwhile repeats or hides some.
 //!
 //! ```text
 //! Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       Expires PEName PEData

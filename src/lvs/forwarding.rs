@@ -57,6 +57,7 @@ impl FromStr for Forwarding {
             "dr" => Ok(Self::DirectRoute),
             "nat" => Ok(Self::Nat),
             "tun" => Ok(Self::IPIP),
+            "local" => Ok(Self::Local),
             _ => Err("unknown forwarding method"),
         }
     }

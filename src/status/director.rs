@@ -1,5 +1,6 @@
 //! A director's snapshot.
 
+mod servers;
 mod vrrp;
 
 use std::collections::BTreeMap;
@@ -9,7 +10,7 @@ use std::net::SocketAddr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::text::{self, Align, elapsed};
+use super::text::elapsed;
 use crate::lvs::VirtualServerId;
 pub use vrrp::{Peer, Rejected, Rival, VipConflict, VirtualRouter, VrrpInterface};
 
@@ -128,6 +129,12 @@ pub struct VirtualServer {
     pub persistence_engine: Option<String>,
     /// Whether the kernel has it.
     pub in_kernel: bool,
+    /// Whether the configuration has it no more, and it only drains.
+    pub removed: bool,
+    /// Whether its pool is strong enough.
+    pub quorum: Quorum,
+    /// Which servers take its traffic: `pool`, `backup` or `sorry`.
+    pub served_by: String,
     /// Whether it is kept out of the kernel because this host is one of its real
     /// servers and does not hold the VIP.
     pub held_back: bool,
@@ -137,11 +144,45 @@ pub struct VirtualServer {
     pub real_servers: Vec<RealServer>,
 }
 
+/// Whether a pool is strong enough.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quorum {
+    /// `up`, `down`, or `undecided` while the first checks are under way.
+    pub state: String,
+    /// The weight of usable servers.
+    pub weight: u64,
+    /// The weight that it takes.
+    pub required: u32,
+    /// How much more to gain it, how much less to lose it.
+    pub hysteresis: u32,
+}
+
+/// A drain that is under way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Draining {
+    /// Why.
+    pub because: String,
+    /// Seconds until it is over whatever connections are left.
+    pub left_s: u64,
+}
+
 /// A real server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RealServer {
     /// RIP and port.
     pub address: SocketAddr,
+    /// What it is there for: `real`, `backup` or `sorry`.
+    pub role: String,
+    /// Whether the configuration has it no more, and it only drains.
+    pub removed: bool,
+    /// What it does: `serving`, `slow start`, `held` (as it was found, until its
+    /// first check), `at rest` (weight 0, stays), `draining`, `drained` or `out`.
+    pub state: String,
+    /// The drain that is under way.
+    pub draining: Option<Draining>,
+    /// What the operator changed, until the file changes this server: `drained`
+    /// or `weight N`.
+    pub overridden: Option<String>,
     /// Forwarding method, with the kind of its tunnel.
     pub forwarding: String,
     /// No new connections above this many; 0: no limit.
@@ -224,99 +265,6 @@ impl fmt::Display for Director {
             write!(f, "\n{}\n{}", self.ipvs, self.server_table())?;
         }
         Ok(())
-    }
-}
-
-impl Director {
-    fn server_table(&self) -> String {
-        let head = [
-            "SERVER", "FORWARD", "WEIGHT", "HEALTH", "FOR", "ACTIVE", "INACTIVE", "CONN/S",
-            "BECAUSE",
-        ];
-        let mut rows = vec![head.map(str::to_owned).to_vec()];
-        for server in &self.virtual_servers {
-            rows.push(server.row());
-            rows.extend(
-                server
-                    .real_servers
-                    .iter()
-                    .map(|real_server| real_server.row(self.now)),
-            );
-        }
-        use Align::{Left, Right};
-        text::table(
-            &[Left, Left, Right, Left, Left, Right, Right, Right, Left],
-            &rows,
-        )
-    }
-}
-
-impl VirtualServer {
-    /// `wrr`, `mh port persistent 60s mask 24`: as ops are logged.
-    fn settings(&self) -> String {
-        let mut words = vec![self.scheduler.clone()];
-        words.extend(self.scheduler_flags.iter().cloned());
-        if self.one_packet {
-            words.push("one-packet".to_owned());
-        }
-        if let Some(seconds) = self.persistence_s {
-            words.push(format!("persistent {seconds}s"));
-        }
-        if let Some(prefix_len) = self
-            .persistence_prefix
-            .filter(|len| !matches!(len, 32 | 128))
-        {
-            words.push(format!("mask {prefix_len}"));
-        }
-        if let Some(engine) = &self.persistence_engine {
-            words.push(format!("engine {engine}"));
-        }
-        words.join(" ")
-    }
-
-    fn row(&self) -> Vec<String> {
-        let sum = |count: fn(&RealServer) -> u32| {
-            self.real_servers
-                .iter()
-                .map(|server| u64::from(count(server)))
-                .sum::<u64>()
-                .to_string()
-        };
-        let because = if self.in_kernel {
-            ""
-        } else if self.held_back {
-            "held back: this host is a real server and not master"
-        } else {
-            "not in the kernel's table"
-        };
-        vec![
-            format!("{} {}", self.id, self.settings()),
-            String::new(),
-            String::new(),
-            String::new(),
-            String::new(),
-            sum(|server| server.active),
-            sum(|server| server.inactive),
-            self.traffic.connections_per_s.to_string(),
-            because.to_owned(),
-        ]
-    }
-}
-
-impl RealServer {
-    fn row(&self, now: Timestamp) -> Vec<String> {
-        vec![
-            format!("  {}", self.address),
-            self.forwarding.clone(),
-            self.weight
-                .map_or_else(|| "-".to_owned(), |weight| weight.to_string()),
-            self.health.clone(),
-            elapsed(self.since, now),
-            self.active.to_string(),
-            self.inactive.to_string(),
-            self.traffic.connections_per_s.to_string(),
-            self.reason.clone(),
-        ]
     }
 }
 

@@ -233,6 +233,35 @@ fn ipvs_settings(text: &mut Exposition, ipvs: &Ipvs) {
 }
 
 fn virtual_servers(text: &mut Exposition, status: &Director) {
+    let gauges: [Metric<VirtualServer>; 4] = [
+        (
+            "lvsd_virtual_server_quorum",
+            "1 while it has its quorum",
+            |s| u64::from(s.quorum.state == "up"),
+        ),
+        (
+            "lvsd_virtual_server_usable_weight",
+            "Weight of its usable real servers",
+            |s| s.quorum.weight,
+        ),
+        (
+            "lvsd_virtual_server_backup",
+            "1 while the backup pool serves",
+            |s| u64::from(s.served_by == "backup"),
+        ),
+        (
+            "lvsd_virtual_server_sorry",
+            "1 while the sorry server serves",
+            |s| u64::from(s.served_by == "sorry"),
+        ),
+    ];
+    for (name, help, value) in gauges {
+        text.family(name, "gauge", help);
+        for server in &status.virtual_servers {
+            let id = server.id.to_string();
+            text.sample(name, &[("virtual_server", &id)], value(server));
+        }
+    }
     for (suffix, help, value) in TRAFFIC {
         let name = format!("lvsd_virtual_server_{suffix}");
         text.family(&name, "counter", help);
@@ -244,7 +273,15 @@ fn virtual_servers(text: &mut Exposition, status: &Director) {
 }
 
 fn real_servers(text: &mut Exposition, status: &Director) {
-    let gauges: [Metric<RealServer>; 4] = [
+    let gauges: [Metric<RealServer>; 6] = [
+        ("lvsd_real_server_draining", "1 while it drains", |s| {
+            u64::from(s.draining.is_some())
+        }),
+        (
+            "lvsd_real_server_overridden",
+            "1 while the operator has changed it",
+            |s| u64::from(s.overridden.is_some()),
+        ),
         ("lvsd_real_server_up", "1 while it is up", |s| {
             u64::from(s.health == "up")
         }),

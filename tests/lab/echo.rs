@@ -64,6 +64,11 @@ impl Host {
 }
 
 impl Talk {
+    /// The port that it comes from.
+    pub(crate) fn port(&self) -> u16 {
+        self.stream.get_ref().local_addr().unwrap().port()
+    }
+
     /// Says a line, and waits until it comes back.
     pub(crate) fn say(&mut self) -> Result<Duration, String> {
         let begun = Instant::now();

@@ -13,7 +13,7 @@ use super::lan::Lan;
 use super::program::Program;
 use super::scenario::Lab;
 use super::site::{Site, VIP};
-use super::wait::{eventually, secs, within};
+use super::wait::{eventually, millis, secs, within};
 
 /// Where a director's file is.
 pub(crate) const DIRECTOR_FILE: &str = "/etc/lvsd/director.toml";
@@ -78,10 +78,22 @@ impl DirectorFile {
 
     /// Without virtual servers: a director that only moves the VIP.
     pub(crate) fn vrrp_only(priority: u8) -> Self {
-        Self {
+        let file = Self {
             server: String::new(),
             ..Self::quick(priority)
-        }
+        };
+        file.adverts_each(millis(50))
+    }
+
+    /// The same with slower adverts, so that a busy lab does not elect by itself.
+    pub(crate) fn steady(priority: u8) -> Self {
+        Self::vrrp_only(priority).adverts_each(millis(250))
+    }
+
+    /// The same with this advert interval, stretched on slow kernels.
+    fn adverts_each(self, interval: Duration) -> Self {
+        let interval = within(interval).limit().as_millis();
+        self.vrrp_key("advert_interval", &format!("'{interval}ms'"))
     }
 
     /// The same with `key = …` of the VRRP table replaced or added.
@@ -188,8 +200,17 @@ impl Host {
     /// What `lvsd status --json` of a director prints, asked for over its socket without starting
     /// a program; null while nothing answers.
     pub(crate) fn status(&self) -> Value {
-        let answer = self.within(|| {
-            let mut socket = UnixStream::connect("/run/lvsd/director.sock")?;
+        self.status_at("/run/lvsd/director.sock")
+    }
+
+    /// The same of an agent.
+    pub(crate) fn agent_status(&self) -> Value {
+        self.status_at("/run/lvsd/realserver.sock")
+    }
+
+    fn status_at(&self, socket: &'static str) -> Value {
+        let answer = self.within(move || {
+            let mut socket = UnixStream::connect(socket)?;
             socket.set_read_timeout(Some(secs(5)))?;
             socket.write_all(b"GET /v1/status HTTP/1.0\r\nHost: lvsd\r\n\r\n")?;
             let mut answer = String::new();

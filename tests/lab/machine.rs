@@ -116,6 +116,7 @@ fn words(kernel: Kernel, purpose: &Purpose<'_>) -> Vec<(&'static str, String)> {
         "LVSD_BENCH_ROUNDS",
         "LVSD_LAB_JOBS",
         "LVSD_LAB_PATIENCE",
+        "LVSD_LAB_CONNECTIONS",
         "RUST_BACKTRACE",
     ] {
         if let Ok(value) = std::env::var(name) {

@@ -9,10 +9,12 @@
 
 // The vocabulary is for all scenarios, whether today's use all of it or not.
 mod asker;
+mod balanced;
 mod bench;
 mod boot;
 mod client;
 mod echo;
+mod endpoint;
 mod host;
 pub(crate) mod inside;
 mod journal;
@@ -37,7 +39,9 @@ mod web;
 )]
 pub(crate) use {
     asker::Report,
+    balanced::Balanced,
     client::Answer,
+    endpoint::Held,
     host::{Host, Output},
     lan::Lan,
     program::Program,

@@ -3,10 +3,12 @@
 use std::net::IpAddr;
 
 use clap::{Args, Subcommand, ValueEnum};
+use nix::errno::Errno;
 
 use super::kernel;
 use crate::cli::Failure;
 use crate::cli::config::print;
+use crate::ipvs::client::Error;
 use crate::ipvs::daemon::{DEFAULT_GROUP, DEFAULT_PORT, DEFAULT_TTL, Daemon, Op, Role};
 
 #[derive(Debug, Args)]
@@ -101,7 +103,27 @@ pub(super) fn run(args: DaemonArgs) -> Result<(), Failure> {
             });
         }
     };
-    Ok(client.change_daemon(&op)?)
+    client
+        .change_daemon(&op)
+        .map_err(|error| refused(&op, error))
+}
+
+/// What the kernel's answer to a change of daemons means.
+fn refused(op: &Op, error: Error) -> Failure {
+    let Error::Refused { source, .. } = error else {
+        return error.into();
+    };
+    let (Op::Start(role, _) | Op::Stop(role)) = op;
+    let mend = match source.errno() {
+        Errno::EEXIST => format!("one runs already: lvsd ipvs daemon stop {role}"),
+        Errno::ESRCH => "none of that role runs: `lvsd ipvs daemon` shows those that do".to_owned(),
+        Errno::ENODEV => "there is no such interface: `ip link` shows those that are".to_owned(),
+        Errno::EINVAL => "real servers of the other address family than their virtual server \
+                          exclude sync daemons"
+            .to_owned(),
+        _ => return Failure::with_mend(format!("cannot {op}: {source}"), error.hint()),
+    };
+    Failure::with_mend(format!("cannot {op}: {source}"), Some(mend))
 }
 
 impl StartArgs {

@@ -140,6 +140,28 @@ fn contradictions_are_refused_by_line_and_key() {
 }
 
 #[test]
+fn sync_and_mixed_families_exclude_each_other() {
+    let text = "[ipvs.sync]\nrole = 'both'\ninterface = 'eth1'\n[[virtual_server]]\n\
+                address = '10.0.0.9:80'\nforwarding = 'tun'\nreal_servers = ['[2001:db8::1]:80']";
+    let told = DirectorConfig::parse(Path::new("d.toml"), text).unwrap_err();
+    let told = told.to_string();
+    assert!(
+        told.contains("connection sync cannot tell of a real server of the other family"),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_real_server_may_be_this_very_host() {
+    let text = "[[virtual_server]]\naddress = '10.0.0.9:80'\nreal_servers = ['10.0.0.2:80']\n\
+                [[virtual_server.real_server]]\naddress = '10.0.0.1:80'\nforwarding = 'local'";
+    let config = DirectorConfig::parse(Path::new("d.toml"), text).unwrap();
+    assert!(config.to_toml().contains("forwarding = \"local\""));
+    let again = DirectorConfig::parse(Path::new("d.toml"), &config.to_toml()).unwrap();
+    assert_eq!(again, config);
+}
+
+#[test]
 fn what_is_legal_and_surprising_comes_with_advice() {
     let advice = |ipvs| read(ipvs).unwrap().advice();
     assert_eq!(advice("[ipvs]\ntimeouts.tcp = '60s'"), Vec::<String>::new());

@@ -6,10 +6,11 @@ use toml::Spanned;
 
 use crate::config::document::Document;
 use crate::config::raw::{self, Field};
+use crate::config::rules::Conduct;
 use crate::config::values::{number, parsed};
 use crate::lvs::{Checksum, Forwarding, Tunnel};
 
-const METHODS: &str = "use one of: dr nat tun";
+const METHODS: &str = "use one of: dr nat tun local";
 
 /// What real servers inherit from their virtual server.
 pub(super) struct Outer<'a> {
@@ -19,6 +20,8 @@ pub(super) struct Outer<'a> {
     pub(super) needs_check: bool,
     /// The port to check where the real server names none; 0: there is none.
     pub(super) port: u16,
+    /// What becomes of them when they fail, recover or leave.
+    pub(super) conduct: Conduct,
 }
 
 /// Reads the virtual server's own keys.
@@ -29,6 +32,15 @@ pub(super) fn read(document: &mut Document<'_>, raw: &raw::VirtualServer) -> Opt
         raw.tunnel.as_ref(),
         Forwarding::DirectRoute,
     )
+}
+
+/// Reads the sorry server's own key.
+pub(super) fn of_sorry(
+    document: &mut Document<'_>,
+    raw: &raw::VirtualServer,
+    outer: Forwarding,
+) -> Option<Forwarding> {
+    keys(document, &raw.sorry_forwarding, None, outer)
 }
 
 /// Reads a real server's own keys over those of its virtual server.

@@ -190,3 +190,6 @@ fn family_of_pool(raw: &raw::VirtualServer) -> Family {
     let address = first.and_then(|text| member::address_of(text.get_ref()));
     address.map_or(Family::Ipv4, |address| Family::of(address.ip()))
 }
+
+#[cfg(test)]
+mod tests;

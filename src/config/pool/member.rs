@@ -6,10 +6,12 @@ use std::ops::Range;
 use toml::Spanned;
 
 use super::forwarding::{self, Outer};
+use super::rules;
 use crate::config::check::{self, Target, is_host};
 use crate::config::director::RealServer;
 use crate::config::document::Document;
 use crate::config::raw;
+use crate::config::rules::Conduct;
 use crate::config::values::number;
 use crate::ipvs::table;
 use crate::lvs::{Family, Forwarding, RealServerId, VirtualServerId, Weight};
@@ -47,6 +49,50 @@ pub(super) fn read(
     members
 }
 
+/// Reads the backup pool of a table.
+pub(super) fn read_backup(
+    document: &mut Document<'_>,
+    raw: &raw::VirtualServer,
+    outer: &Outer<'_>,
+) -> Vec<Member> {
+    let mut members = Vec::new();
+    for table in &raw.backup_server {
+        let (place, own) = (table.span(), table.get_ref());
+        let address = document.require(&place, own.address.as_ref(), "address", MEND);
+        members.extend(address.and_then(|text| member(document, text, Some(own), outer, &place)));
+    }
+    members
+}
+
+/// Reads the sorry server of a table, which is not checked.
+pub(super) fn read_sorry(
+    document: &mut Document<'_>,
+    text: &Spanned<String>,
+    forwarding: Forwarding,
+    outer: &Outer<'_>,
+) -> Option<Member> {
+    let place = text.span();
+    let address = address_of(text.get_ref()).filter(|address| is_host(address.ip()));
+    let address = address.ok_or("not the address of a server");
+    Some(Member {
+        address: document.accept(&place, address, MEND)?,
+        place,
+        real_server: RealServer {
+            settings: table::RealServer {
+                forwarding,
+                weight: Weight::ONE,
+                upper_threshold: 0,
+                lower_threshold: 0,
+            },
+            check: None,
+            conduct: Conduct {
+                drain: outer.conduct.drain,
+                ..Conduct::default()
+            },
+        },
+    })
+}
+
 fn member(
     document: &mut Document<'_>,
     text: &Spanned<String>,
@@ -58,6 +104,10 @@ fn member(
     let address = address_of(text.get_ref()).filter(|address| is_host(address.ip()));
     let address = document.accept(&place, address.ok_or("not the address of a server"), MEND);
     let settings = settings(document, own, outer);
+    let conduct = match own {
+        Some(own) => rules::conduct(document, rules::keys_of(own), outer.conduct),
+        None => Some(outer.conduct),
+    };
     let check = check::inherit(outer.check, own.and_then(|own| own.check.as_ref()));
     if outer.needs_check && check.kind.is_none() {
         let mend = "name a check: a TCP connection says nothing about a UDP or SCTP service; \
@@ -77,6 +127,7 @@ fn member(
         real_server: RealServer {
             settings: settings?,
             check,
+            conduct: conduct?,
         },
     })
 }
@@ -127,6 +178,27 @@ fn settings(
         upper_threshold,
         lower_threshold,
     })
+}
+
+/// The kernel's connection sync has no words for a real server of another family
+/// than its virtual server's; none: the virtual servers are of both.
+pub(super) fn refuse_other_family(
+    document: &mut Document<'_>,
+    members: &[Member],
+    family: Option<Family>,
+) {
+    let other = |member: &&Member| {
+        let tunnelled = matches!(
+            member.real_server.settings.forwarding,
+            Forwarding::Tunnel(_)
+        );
+        tunnelled && family != Some(Family::of(member.address.ip()))
+    };
+    for member in members.iter().filter(other) {
+        let message = "connection sync cannot tell of a real server of the other family";
+        let mend = "use IPv4 for both, or IPv6 for both, or remove [ipvs.sync]";
+        document.refuse(&member.place, message, mend);
+    }
 }
 
 impl Member {

@@ -3,7 +3,7 @@ use std::path::Path;
 use crate::config::director::DirectorConfig;
 
 /// A virtual server with its pool, and what it becomes in the kernel.
-fn in_kernel(text: &str) -> Vec<String> {
+pub(super) fn in_kernel(text: &str) -> Vec<String> {
     let config = parse(text).unwrap();
     let shown = config.to_toml();
     assert_eq!(parse(&shown).unwrap(), config, "{shown}");
@@ -18,7 +18,7 @@ fn in_kernel(text: &str) -> Vec<String> {
     lines.collect()
 }
 
-fn parse(text: &str) -> Result<DirectorConfig, String> {
+pub(super) fn parse(text: &str) -> Result<DirectorConfig, String> {
     DirectorConfig::parse(Path::new("director.toml"), text).map_err(|error| error.to_string())
 }
 
@@ -325,67 +325,6 @@ fn what_cannot_work_is_refused_with_its_line_the_reason_and_the_way_out() {
 }
 
 #[test]
-fn several_addresses_and_port_ranges_are_as_many_virtual_servers_with_one_pool_and_check() {
-    let text = "[[virtual_server]]\n\
-                addresses = ['10.0.0.9:80', '10.0.0.9:8000-8002', '10.0.0.10:443']\n\
-                real_servers = ['10.1.0.1', '10.1.0.2']";
-    let found = in_kernel(text);
-    let ports = [
-        ("9:80", 80),
-        ("9:8000", 8000),
-        ("9:8001", 8001),
-        ("9:8002", 8002),
-        ("10:443", 443),
-    ];
-    let expected = ports.iter().flat_map(|(vip, port)| {
-        [
-            format!("tcp 10.0.0.{vip} wlc"),
-            format!("  10.1.0.1:{port} dr weight 1"),
-            format!("  10.1.0.2:{port} dr weight 1"),
-        ]
-    });
-    assert_eq!(found, expected.collect::<Vec<_>>());
-    let config = parse(text).unwrap();
-    let pools = config.virtual_servers.values();
-    let checks = pools.flat_map(|server| server.real_servers.values());
-    let checks: std::collections::HashSet<_> = checks.map(|found| &found.check).collect();
-    assert_eq!(
-        checks.len(),
-        2,
-        "one for each real server, at the first address's port"
-    );
-}
-
-#[test]
-fn addresses_that_make_no_sense_are_refused_where_they_are_written() {
-    for (addresses, expected) in [
-        ("[]", "is empty"),
-        ("['10.0.0.9']", "not an address with a port or ports"),
-        ("['10.0.0.9:80-79']", "not an address with a port or ports"),
-        ("['10.0.0.9:0-79']", "not an address with a port or ports"),
-        (
-            "['10.0.0.9:80', '224.0.0.1:80']",
-            "[1] = '224.0.0.1:80': not an address that can be",
-        ),
-        (
-            "['10.0.0.9:80-90', '10.0.0.9:85']",
-            "[1] = '10.0.0.9:85': tcp 10.0.0.9:85 is a virtual server already, line 2",
-        ),
-        ("['10.0.0.9:80', '[2001:db8::9]:80']", "not of the family"),
-    ] {
-        let text =
-            format!("[[virtual_server]]\naddresses = {addresses}\nreal_servers = ['10.1.0.1']");
-        let told = parse(&text).expect_err(addresses);
-        assert!(told.contains(expected), "{addresses}\n{told}");
-        assert_eq!(
-            told.matches("director.toml:").count(),
-            1,
-            "{addresses}\n{told}"
-        );
-    }
-}
-
-#[test]
 fn what_is_not_tcp_names_its_check() {
     for protocol in ["udp", "sctp"] {
         let text = format!(
@@ -398,24 +337,24 @@ fn what_is_not_tcp_names_its_check() {
 }
 
 #[test]
-fn a_firewall_mark_takes_bare_addresses_and_wants_to_know_the_port_to_check() {
-    let text = "[[virtual_server]]\nfwmark = 7\nreal_servers = ['10.0.0.1']\ncheck = { port = 80 }";
-    let config = parse(text).unwrap();
-    let (id, server) = config.virtual_servers.first_key_value().unwrap();
-    assert_eq!(id.to_string(), "fwmark 7");
-    assert_eq!(
-        server.real_servers.first_key_value().unwrap().0.to_string(),
-        "10.0.0.1:0"
-    );
-    let told = parse("[[virtual_server]]\nfwmark = 7\nreal_servers = ['10.0.0.1']").unwrap_err();
-    assert!(told.contains("check.port"), "{told}");
-}
-
-#[test]
 fn only_nat_needs_this_host_to_forward() {
     for (method, needed) in [("nat", true), ("dr", false), ("tun", false)] {
         let keys = format!("address = '10.0.0.9:80'\nforwarding = '{method}'");
         let config = parse(&with_pool(&keys, "address = '10.1.0.1'")).unwrap();
         assert_eq!(config.needs_ip_forward(), needed, "{method}");
     }
+}
+
+#[test]
+fn a_real_server_of_the_other_family_and_connection_sync_exclude_each_other() {
+    let text = with_pool(
+        "address = '10.0.0.9:80'\nforwarding = 'tun'",
+        "address = '2001:db8::1'",
+    );
+    assert!(parse(&text).is_ok());
+    let sync = "[ipvs.sync]\nrole = 'both'\ninterface = 'eth1'\n";
+    let told = parse(&format!("{sync}{text}")).unwrap_err();
+    assert!(told.contains("connection sync cannot tell"), "{told}");
+    let same = text.replace("2001:db8::1", "10.1.0.1");
+    assert!(parse(&format!("{sync}{same}")).is_ok());
 }

@@ -23,7 +23,7 @@ use crate::ipvs::table::{Persistence, Settings};
 use crate::ipvs::wire::{Command, Message};
 use crate::lvs::{Family, PersistenceEngine, Scheduler, VirtualServerId};
 
-const DOING: &str = "ask for schedulers";
+const DOING: &str = "ask IPVS which schedulers it has";
 
 impl Client {
     /// Tells which of these schedulers the kernel neither has nor can load.

@@ -5,6 +5,7 @@ use super::*;
 use crate::ipvs::arbitrary::{real_server, settings};
 use crate::ipvs::captures;
 use crate::ipvs::table::{RealServer, Settings};
+use crate::ipvs::wire::{IP_VS_SVC_F_HASHED, ServiceAttribute, ServiceFlags};
 use crate::lvs::{Family, Forwarding, Scheduler, VirtualServerId, Weight};
 
 #[test]
@@ -49,6 +50,76 @@ fn a_real_server_is_read_in_its_own_family() {
             "[2001:db8:1::1]:8443 nat weight 1 thresholds 800..1000",
         ]
     );
+}
+
+#[test]
+fn flags_and_tunnels_are_read_as_ipvsadm_set_them() {
+    let mut servers: Vec<_> = captures::payloads(captures::WITH_FLAGS)
+        .iter()
+        .map(|message| report::virtual_server(message).unwrap().unwrap())
+        .map(|(id, found)| format!("{id} {}", found.settings))
+        .collect();
+    servers.sort();
+    assert_eq!(
+        servers,
+        [
+            "fwmark6 7 fo persistent 60s mask 64",
+            "sctp 192.168.1.200:9 mh flag-3",
+            "tcp 192.168.1.200:80 sh fallback port",
+            "udp 192.168.1.200:53 rr one-packet",
+        ]
+    );
+    let mut pool: Vec<_> = captures::payloads(captures::THROUGH_TUNNELS)
+        .iter()
+        .map(|message| report::real_server(message, Family::Ipv4).unwrap())
+        .map(|(rip, found)| format!("{rip} {}", found.real_server.forwarding))
+        .collect();
+    pool.sort();
+    assert_eq!(
+        pool,
+        [
+            "192.168.1.53:80 tun gue 6080 plain",
+            "192.168.1.54:80 tun gue 6080 remote",
+            "192.168.1.55:80 tun gre plain",
+            "192.168.1.56:80 tun gre",
+            "[2001:db8::57]:80 tun",
+        ]
+    );
+}
+
+#[test]
+fn every_attribute_of_a_request_is_among_those_that_the_kernel_reports_for_it() {
+    for message in captures::payloads(captures::WITH_FLAGS) {
+        let (id, found) = report::virtual_server(&message).unwrap().unwrap();
+        let reported = message.service().unwrap();
+        let request = request::op(&Op::AddVirtualServer(id, found.settings));
+        for attribute in request.service().unwrap() {
+            let attribute = match attribute {
+                // The kernel sets this one by itself.
+                ServiceAttribute::Flags(flags) => ServiceAttribute::Flags(ServiceFlags {
+                    flags: flags.flags | IP_VS_SVC_F_HASHED,
+                    ..*flags
+                }),
+                other => other.clone(),
+            };
+            assert!(
+                reported.contains(&attribute),
+                "{attribute:?} in {reported:?}"
+            );
+        }
+    }
+    for message in captures::payloads(captures::THROUGH_TUNNELS) {
+        let id = "tcp 192.168.1.200:80".parse().unwrap();
+        let (rip, found) = report::real_server(&message, Family::Ipv4).unwrap();
+        let reported = message.dest().unwrap();
+        let request = request::op(&Op::AddRealServer(id, rip, found.real_server));
+        for attribute in request.dest().unwrap() {
+            assert!(
+                reported.contains(attribute),
+                "{attribute:?} in {reported:?}"
+            );
+        }
+    }
 }
 
 #[test]

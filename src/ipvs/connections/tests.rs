@@ -111,10 +111,11 @@ proptest! {
     }
 
     #[test]
-    fn a_mutated_line_never_panics(line in 1..8usize, at in 0..120usize, byte: u8) {
+    fn a_cut_or_mutated_line_never_panics(line in 1..8usize, at in 0..120usize, byte: Option<u8>) {
         let mut bytes = LIST.lines().nth(line).unwrap().as_bytes().to_vec();
-        if let Some(found) = bytes.get_mut(at) {
-            *found = byte;
+        match (bytes.get_mut(at), byte) {
+            (Some(found), Some(byte)) => *found = byte,
+            _ => bytes.truncate(at),
         }
         each(&bytes[..], |_| Ok(())).unwrap();
     }

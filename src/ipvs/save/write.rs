@@ -73,11 +73,10 @@ impl fmt::Display for Options<'_> {
         if let Some(persistence) = &settings.persistence {
             write_persistence(f, persistence, *family)?;
         }
-        write_flags(f, settings.scheduler, settings.scheduler_flags)?;
         if settings.one_packet {
             f.write_str(" -o")?;
         }
-        Ok(())
+        write_flags(f, settings.scheduler, settings.scheduler_flags)
     }
 }
 

@@ -6,8 +6,13 @@ use super::*;
 pub(in crate::status) fn example() -> Director {
     let started = Timestamp::UNIX_EPOCH;
     let since = started + jiff::SignedDuration::from_secs(4);
-    let real_server = |address: &str, health: &str, weight, reason: &str| RealServer {
+    let real_server = |address: &str, health: &str, weight: Option<u32>, reason: &str| RealServer {
         address: address.parse().unwrap(),
+        role: "real".to_owned(),
+        removed: false,
+        state: if weight.is_some() { "serving" } else { "out" }.to_owned(),
+        draining: None,
+        overridden: None,
         forwarding: "dr".to_owned(),
         upper_threshold: 0,
         lower_threshold: 0,
@@ -116,6 +121,14 @@ pub(in crate::status) fn example() -> Director {
             persistence_prefix: None,
             persistence_engine: None,
             in_kernel: true,
+            removed: false,
+            quorum: Quorum {
+                state: "up".to_owned(),
+                weight: 1,
+                required: 1,
+                hysteresis: 0,
+            },
+            served_by: "pool".to_owned(),
             held_back: false,
             traffic: Traffic {
                 connections: 800,
@@ -217,6 +230,30 @@ fn a_rejected_host_is_shown_for_three_of_its_advert_intervals() {
     assert!(!shown(&status));
     status.vrrp[0].advert_interval_ms = 10_000;
     assert!(shown(&status));
+}
+
+#[test]
+fn what_the_operator_and_the_pool_do_is_seen() {
+    let mut status = example();
+    let server = &mut status.virtual_servers[0];
+    server.quorum.state = "down".to_owned();
+    server.quorum.weight = 0;
+    server.served_by = "sorry".to_owned();
+    let mut sorry = server.real_servers[0].clone();
+    sorry.address = "192.168.1.57:80".parse().unwrap();
+    sorry.role = "sorry".to_owned();
+    sorry.check = None;
+    sorry.reason = "it is not checked".to_owned();
+    let drained = &mut server.real_servers[0];
+    drained.state = "draining".to_owned();
+    drained.weight = Some(0);
+    drained.overridden = Some("drained".to_owned());
+    drained.draining = Some(Draining {
+        because: "the operator drains it".to_owned(),
+        left_s: 12,
+    });
+    server.real_servers.push(sorry);
+    insta::assert_snapshot!(status.to_string());
 }
 
 #[test]

@@ -187,7 +187,9 @@ fn an_agent_that_stops_is_drained_before_it_is_out(lab: &Lab) {
     host.director(&DirectorFile::alone().check_key("type", "'readiness'"));
     balances_onto(host, &[53, 54, 55]);
     // Round robin: one of three is on 54.
-    let mut open = [0; 3].map(|_| OpenConnection::to_vip(&site.client));
+    let open = [0; 3].map(|_| OpenConnection::to_vip(&site.client));
+    let mut open = open.map(|mut open| (open.asks(), open));
+    assert!(open.iter().any(|(server, _)| *server == 54));
     let load = asking(&site);
     agents[1].signal(nix::sys::signal::Signal::SIGTERM);
     let took = eventually("54 is at weight 0", within(secs(2)), || {
@@ -197,7 +199,7 @@ fn an_agent_that_stops_is_drained_before_it_is_out(lab: &Lab) {
     assert_eq!(text(&host.real_server(RS54)["health"]), "draining");
     assert!(host.ipvsadm().contains(&format!("-r {RS54} -g -w 0")));
     assert!(
-        open.iter_mut().all(|open| open.asks() == 200),
+        open.iter_mut().all(|(server, open)| open.asks() == *server),
         "connections finish"
     );
     eventually("54 is out", within(secs(6)), || {

@@ -4,12 +4,18 @@ mod checks;
 mod conflict;
 mod demo;
 mod faults;
+mod forwarding;
+mod ipvs_commands;
+mod ipvs_traffic;
 mod lab_itself;
 mod local;
 mod nat;
+mod pools;
 mod readme;
 mod realserver;
 mod reload;
+mod schedulers;
+mod servers;
 mod settings;
 mod sync;
 mod systemd;
@@ -27,12 +33,18 @@ const ALL: &[&[Scenario]] = &[
     conflict::SCENARIOS,
     demo::SCENARIOS,
     faults::SCENARIOS,
+    forwarding::SCENARIOS,
+    ipvs_commands::SCENARIOS,
+    ipvs_traffic::SCENARIOS,
     lab_itself::SCENARIOS,
     local::SCENARIOS,
     nat::SCENARIOS,
+    pools::SCENARIOS,
     readme::SCENARIOS,
     realserver::SCENARIOS,
     reload::SCENARIOS,
+    schedulers::SCENARIOS,
+    servers::SCENARIOS,
     settings::SCENARIOS,
     sync::SCENARIOS,
     systemd::SCENARIOS,

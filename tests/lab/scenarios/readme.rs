@@ -221,27 +221,33 @@ fn accepts(host: &Host, key: &str) {
     } else {
         key.to_owned()
     };
-    let file = |vrrp: &str, server: &str| {
+    let file = |top: &str, vrrp: &str, server: &str| {
         let name = if vrrp.contains("name =") {
             ""
         } else {
             "name = 'VI_1'\n"
         };
         format!(
-            "[[vrrp]]\n{name}interface = 'ens192'\nvirtual_router_id = 51\n\
+            "{top}\n[[vrrp]]\n{name}interface = 'ens192'\nvirtual_router_id = 51\n\
              virtual_addresses = ['{VIP}']\n{vrrp}\n\
              [[virtual_server]]\naddress = '{VIP}:80'\nreal_servers = ['192.168.1.53']\n{server}\n"
         )
     };
-    let tried = [file(&vrrp_key, ""), file("", key)].map(|text| {
+    let files = [
+        file("", &vrrp_key, ""),
+        file("", "", key),
+        file(key, "", ""),
+    ];
+    let tried = files.map(|text| {
         host.write("/tmp/key.toml", &text);
         host.run("lvsd config check /tmp/key.toml")
     });
     assert!(
         tried.iter().any(|output| output.status.success()),
-        "{key}: in no table of a director's file:\n{}\n{}",
+        "{key}: in no table of a director's file:\n{}\n{}\n{}",
         tried[0],
-        tried[1]
+        tried[1],
+        tried[2]
     );
 }
 

@@ -17,9 +17,10 @@ fn a_reload_applies_the_difference_and_nothing_else(lab: &Lab) {
     let host = &site.lvs51;
     let director = host.director(&DirectorFile::alone());
     balances_onto(host, &[53, 54, 55]);
-    let mut open = OpenConnection::to_vip(&site.client);
+    let open = [0; 3].map(|_| OpenConnection::to_vip(&site.client));
+    let mut open = open.map(|mut open| (open.asks(), open));
     let since = |last: u8| host.real_server(&format!("192.168.1.{last}:80"))["since"].clone();
-    let sinces = [53, 54, 55].map(since);
+    let sinces = [53, 54].map(since);
     let pool = |weights: [u8; 3]| {
         let of = |(last, weight): (u8, u8)| {
             format!(
@@ -37,6 +38,9 @@ fn a_reload_applies_the_difference_and_nothing_else(lab: &Lab) {
     let took = |what: &str, file: &str, ops: u64| {
         let before = operations(host);
         host.reload(&director, file);
+        eventually("the difference is applied", within(secs(3)), || {
+            operations(host) >= before + ops
+        });
         settles(host);
         let took = operations(host) - before;
         lab.say(&format!("{what}: {took} operations"));
@@ -73,12 +77,16 @@ fn a_reload_applies_the_difference_and_nothing_else(lab: &Lab) {
     );
     took("another virtual server", &second, 2);
     assert!(host.ipvsadm().contains(&format!("{VIP}:8080 -s wlc")));
-    took("that one gone again", &file, 1);
+    host.reload(&director, &file);
+    eventually("that one is gone again", within(secs(3)), || {
+        !host.ipvsadm().contains(":8080")
+    });
 
     assert_eq!(since(53), sinces[0], "its health was never in question");
     assert_eq!(since(54), sinces[1]);
-    assert_ne!(since(55), sinces[2], "it was away");
-    assert_eq!(open.asks(), 200, "the connection lived through it all");
+    for (server, open) in open.iter_mut().filter(|(server, _)| *server != 55) {
+        assert_eq!(open.asks(), *server, "it lived through it all");
+    }
     let report = load.stop();
     assert_eq!(report.failures(), Vec::<String>::new());
     assert!(director.is_running());

@@ -49,9 +49,10 @@ fn is_in_fault(host: &Host, cause: &str) {
     let router = host.status()["vrrp"][0].clone();
     assert_eq!(router["state"], "fault");
     assert_eq!(router["cause"], cause);
-    let readiness = host.get("http://127.0.0.1:9481/readyz").unwrap();
-    assert_eq!(readiness.status, 503);
-    assert!(readiness.body.contains(cause), "{}", readiness.body);
+    eventually("/readyz says why not", within(secs(2)), || {
+        let readiness = host.get("http://127.0.0.1:9481/readyz");
+        readiness.is_ok_and(|answer| answer.status == 503 && answer.body.contains(cause))
+    });
 }
 
 fn an_interface_that_is_missing_is_a_fault_until_it_appears(lab: &Lab) {

@@ -1,0 +1,190 @@
+//! `lvsd server` and `lvsd reload`: what changes a running director.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use jiff::SignedDuration;
+use serde::de::DeserializeOwned;
+use tokio::runtime;
+use tokio::time::sleep;
+
+use super::Failure;
+use super::config::print;
+use crate::director::SOCKET;
+use crate::director::control::{
+    self, Changed, Fault, Refused, Reloaded, ServerWish, Target, WishKind,
+};
+use crate::http::{self, Reply, StatusCode};
+use crate::lvs::{VirtualServerId, Weight};
+use crate::status::director::Director;
+
+/// How often `--wait` looks.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// What may be done to a real server.
+#[derive(Debug, Subcommand)]
+pub(super) enum ServerCommand {
+    /// Let it finish its connections, then take it out; it stays out until
+    /// `enable`, or until the file changes it.
+    Drain {
+        #[command(flatten)]
+        target: TargetArgs,
+        /// How long its connections may take, e.g. "30s"; default: as configured.
+        #[arg(long, value_name = "TIME", value_parser = duration)]
+        timeout: Option<Duration>,
+        /// Return only when it is out.
+        #[arg(long)]
+        wait: bool,
+    },
+    /// Make it what the file says again.
+    Enable {
+        #[command(flatten)]
+        target: TargetArgs,
+    },
+    /// Give it another weight than the file does.
+    Weight {
+        #[command(flatten)]
+        target: TargetArgs,
+        /// 0..=65535; 0: no new connections.
+        #[arg(value_parser = weight)]
+        weight: Weight,
+    },
+}
+
+/// Which real server.
+#[derive(Debug, Args)]
+pub(super) struct TargetArgs {
+    /// RIP, or RIP:PORT.
+    #[arg(value_name = "IP[:PORT]", value_parser = address)]
+    address: Address,
+    /// Only in this virtual server, e.g. "tcp 192.168.1.200:80".
+    #[arg(long, value_name = "ID")]
+    virtual_server: Option<VirtualServerId>,
+}
+
+type Address = (IpAddr, Option<u16>);
+
+/// Does it, and tells what the real server does now.
+pub(super) fn run(runtime_dir: &Path, command: ServerCommand) -> Result<(), Failure> {
+    let socket = runtime_dir.join(SOCKET);
+    let (target, kind, wait) = match command {
+        ServerCommand::Drain {
+            target,
+            timeout,
+            wait,
+        } => (target, WishKind::Drain { limit: timeout }, wait),
+        ServerCommand::Enable { target } => (target, WishKind::Enable, false),
+        ServerCommand::Weight { target, weight } => (target, WishKind::Weight(weight), false),
+    };
+    let (address, port) = target.address;
+    let virtual_server = target.virtual_server;
+    let target = Target {
+        address,
+        port,
+        virtual_server,
+    };
+    let wish = ServerWish { target, kind };
+    in_runtime(async {
+        let body = serde_json::to_vec(&wish).map_err(Failure::runtime)?;
+        let reply = http::post(&socket, control::SERVER, body).await;
+        let mut changed: Vec<Changed> = answer(&reply.map_err(Failure::runtime)?)?;
+        while wait && changed.iter().any(|server| server.state == "draining") {
+            sleep(LOOK).await;
+            changed = look_again(&socket, changed).await?;
+        }
+        print(
+            &changed
+                .iter()
+                .map(|server| format!("{server}\n"))
+                .collect::<String>(),
+        )
+    })
+}
+
+/// What became of these.
+async fn look_again(socket: &Path, servers: Vec<Changed>) -> Result<Vec<Changed>, Failure> {
+    let reply = http::get(socket, "/v1/status").await;
+    let status: Director = answer(&reply.map_err(Failure::runtime)?)?;
+    let again = |server: Changed| {
+        let pools = status.virtual_servers.iter();
+        let mut pool = pools.filter(|pool| pool.id == server.virtual_server);
+        let mut found = pool.next()?.real_servers.iter();
+        let found = found.find(|found| found.address == server.real_server)?;
+        Some(Changed {
+            state: found.state.clone(),
+            weight: found.weight,
+            ..server
+        })
+    };
+    Ok(servers.into_iter().filter_map(again).collect())
+}
+
+/// Has the director read its file again, and tells what that changed.
+pub(super) fn reload(runtime_dir: &Path) -> Result<(), Failure> {
+    let socket = runtime_dir.join(SOCKET);
+    in_runtime(async {
+        let reply = http::post(&socket, control::RELOAD, "").await;
+        let Reloaded { changes } = answer(&reply.map_err(Failure::runtime)?)?;
+        if changes.is_empty() {
+            return print("reloaded: nothing has changed\n");
+        }
+        print(
+            &changes
+                .iter()
+                .map(|line| format!("{line}\n"))
+                .collect::<String>(),
+        )
+    })
+}
+
+/// The answer, or the director's refusal as this command's failure.
+pub(super) fn answer<T: DeserializeOwned>(reply: &Reply) -> Result<T, Failure> {
+    if reply.status == StatusCode::OK {
+        return serde_json::from_slice(&reply.body).map_err(Failure::runtime);
+    }
+    match serde_json::from_slice::<Refused>(&reply.body) {
+        Ok(Refused {
+            fault: Fault::Config,
+            error,
+        }) => Err(Failure::Refused(error)),
+        Ok(Refused { error, .. }) => Err(Failure::runtime(error)),
+        Err(_) => {
+            let text = String::from_utf8_lossy(&reply.body).trim().to_owned();
+            Err(Failure::runtime(text))
+        }
+    }
+}
+
+/// Runs to the end what asks a daemon.
+pub(super) fn in_runtime<T>(
+    asking: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(Failure::runtime)?.block_on(asking)
+}
+
+fn address(text: &str) -> Result<Address, &'static str> {
+    if let Ok(address) = text.parse::<SocketAddr>() {
+        return Ok((address.ip(), Some(address.port())));
+    }
+    let address = text.parse();
+    address
+        .map(|address| (address, None))
+        .map_err(|_| "write an address, or ADDRESS:PORT")
+}
+
+fn weight(text: &str) -> Result<Weight, &'static str> {
+    let number: u32 = text.parse().map_err(|_| "not a number")?;
+    Weight::try_from(number)
+}
+
+fn duration(text: &str) -> Result<Duration, &'static str> {
+    let parsed = text.parse::<SignedDuration>().ok();
+    let parsed = parsed.and_then(|time| Duration::try_from(time).ok());
+    let day = Duration::from_secs(24 * 60 * 60);
+    parsed
+        .filter(|time| *time <= day)
+        .ok_or("write a number with a unit, such as \"30s\", and at most a day")
+}

@@ -1,0 +1,180 @@
+//! What a new configuration changes in the one that runs, a line for each key.
+
+use toml::{Table, Value};
+
+use super::director::DirectorConfig;
+use super::show;
+
+/// The keys by which the tables of an array are told apart.
+const NAMES: [&str; 3] = ["name", "fwmark", "address"];
+
+/// The changes, in the order of the files: `virtual server tcp
+/// 192.168.1.200:80, real_server 192.168.1.53:80: weight = 1 becomes 3`.
+pub fn between(before: &DirectorConfig, after: &DirectorConfig) -> Vec<String> {
+    let mut lines = Vec::new();
+    differ("", &show::top(before), &show::top(after), &mut lines);
+    let names = before.vrrp.keys().chain(after.vrrp.keys());
+    let mut names: Vec<_> = names.collect();
+    names.sort_unstable();
+    names.dedup();
+    for name in names {
+        let of = |config: &DirectorConfig| {
+            let instance = config.vrrp.get(name);
+            instance.map(|instance| show::vrrp(name, instance))
+        };
+        if before.vrrp.get(name) != after.vrrp.get(name) {
+            entry(&format!("vrrp {name}"), of(before), of(after), &mut lines);
+        }
+    }
+    let servers = (&before.virtual_servers, &after.virtual_servers);
+    let mut ids: Vec<_> = servers.0.keys().chain(servers.1.keys()).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    for id in ids {
+        let (old, new) = (servers.0.get(id), servers.1.get(id));
+        // Most are as before, and need not be written out to see that.
+        if old != new {
+            let of = |server: Option<&_>| server.map(|server| show::virtual_server(id, server));
+            entry(
+                &format!("virtual server {id}"),
+                of(old),
+                of(new),
+                &mut lines,
+            );
+        }
+    }
+    lines
+}
+
+fn entry(place: &str, before: Option<Table>, after: Option<Table>, lines: &mut Vec<String>) {
+    match (before, after) {
+        (None, None) => {}
+        (None, Some(_)) => lines.push(format!("{place}: added")),
+        (Some(_), None) => lines.push(format!("{place}: removed")),
+        (Some(before), Some(after)) => differ(place, &before, &after, lines),
+    }
+}
+
+fn differ(place: &str, before: &Table, after: &Table, lines: &mut Vec<String>) {
+    let gone = before.keys().filter(|key| !after.contains_key(*key));
+    for key in after.keys().chain(gone) {
+        let (old, new) = (before.get(key), after.get(key));
+        if old == new {
+            continue;
+        }
+        if let (Some(old), Some(new)) = (tables(old), tables(new)) {
+            differ_by_name(&join(place, key), &old, &new, lines);
+            continue;
+        }
+        if let (Some(Value::Table(old)), Some(Value::Table(new))) = (old, new) {
+            differ(&join(place, key), old, new, lines);
+            continue;
+        }
+        let at = if place.is_empty() {
+            String::new()
+        } else {
+            format!("{place}: ")
+        };
+        lines.push(match (old, new) {
+            (Some(old), Some(new)) => format!("{at}{key} = {old} becomes {new}"),
+            (None, Some(new)) => format!("{at}{key} = {new} is new"),
+            (old, None) => format!(
+                "{at}{key} = {} is gone",
+                old.unwrap_or(&Value::Boolean(false))
+            ),
+        });
+    }
+}
+
+fn join(place: &str, key: &str) -> String {
+    if place.is_empty() {
+        key.to_owned()
+    } else {
+        format!("{place}, {key}")
+    }
+}
+
+/// The tables of an array of tables; an absent key is an empty one.
+fn tables(value: Option<&Value>) -> Option<Vec<&Table>> {
+    let Some(value) = value else {
+        return Some(Vec::new());
+    };
+    let items = value.as_array()?.iter();
+    items.map(Value::as_table).collect()
+}
+
+fn differ_by_name(place: &str, before: &[&Table], after: &[&Table], lines: &mut Vec<String>) {
+    let name = |table: &&Table| {
+        let key = NAMES.iter().find_map(|key| table.get(*key))?;
+        Some(key.as_str().map_or_else(|| key.to_string(), str::to_owned))
+    };
+    let find = |tables: &[&Table], wanted: &Option<String>| {
+        let found = tables.iter().find(|table| name(table) == *wanted);
+        found.map(|table| (*table).clone())
+    };
+    let gone = before
+        .iter()
+        .filter(|table| find(after, &name(table)).is_none());
+    for table in after.iter().chain(gone) {
+        let wanted = name(table);
+        let place = format!("{place} {}", wanted.as_deref().unwrap_or("?"));
+        entry(&place, find(before, &wanted), find(after, &wanted), lines);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    const FILE: &str = "
+        [[vrrp]]
+        name = 'VI_1'
+        interface = 'eth0'
+        virtual_router_id = 51
+        virtual_addresses = ['10.0.0.9']
+        [[virtual_server]]
+        address = '10.0.0.9:80'
+        scheduler = 'wrr'
+        real_servers = ['10.0.0.1', '10.0.0.2']
+        sorry_server = '10.0.0.7'
+    ";
+
+    fn changes(from: &[(&str, &str)]) -> Vec<String> {
+        let parse = |text: &str| DirectorConfig::parse(Path::new("d.toml"), text).unwrap();
+        let edited = from.iter().fold(FILE.to_owned(), |text, (old, new)| {
+            assert!(text.contains(old), "{old}");
+            text.replace(old, new)
+        });
+        between(&parse(FILE), &parse(&edited))
+    }
+
+    #[test]
+    fn the_same_file_changes_nothing() {
+        assert_eq!(changes(&[]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn each_change_is_a_line_that_names_its_place() {
+        let told = changes(&[
+            ("'wrr'", "'rr'"),
+            ("'10.0.0.1', '10.0.0.2'", "'10.0.0.2', '10.0.0.3'"),
+            ("sorry_server = '10.0.0.7'", "quorum = 2"),
+            ("virtual_router_id = 51", "virtual_router_id = 52"),
+        ]);
+        assert_eq!(
+            told,
+            [
+                "vrrp VI_1: virtual_router_id = 51 becomes 52",
+                "virtual server tcp 10.0.0.9:80: scheduler = \"wrr\" becomes \"rr\"",
+                "virtual server tcp 10.0.0.9:80, real_server 10.0.0.3:80: added",
+                "virtual server tcp 10.0.0.9:80, real_server 10.0.0.1:80: removed",
+                "virtual server tcp 10.0.0.9:80: quorum = 1 becomes 2",
+                "virtual server tcp 10.0.0.9:80: sorry_server = \"10.0.0.7:80\" is gone",
+                "virtual server tcp 10.0.0.9:80: sorry_forwarding = \"dr\" is gone",
+                "virtual server tcp 10.0.0.9:80: drain = \"30s\" is gone",
+            ]
+        );
+    }
+}

@@ -1,0 +1,145 @@
+//! What is asked of a running director over its socket, and what it answers.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::lvs::{RealServerId, VirtualServerId, Weight};
+
+/// `POST` here: a [`ServerWish`], answered by a list of [`Changed`].
+pub const SERVER: &str = "/v1/server";
+
+/// `POST` here, with an empty body: answered by [`Reloaded`].
+pub const RELOAD: &str = "/v1/reload";
+
+/// A wish for a real server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServerWish {
+    /// Which.
+    pub target: Target,
+    /// What.
+    pub kind: WishKind,
+}
+
+/// What is to become of a real server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WishKind {
+    /// It takes no new connections, and is out when those it has are over.
+    Drain {
+        /// How long that may take; none: as configured.
+        limit: Option<Duration>,
+    },
+    /// It is as configured again.
+    Enable,
+    /// It has this weight instead of the configured one.
+    Weight(Weight),
+}
+
+/// Real servers by address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Target {
+    /// RIP.
+    pub address: IpAddr,
+    /// Port; none: every port.
+    pub port: Option<u16>,
+    /// In this virtual server; none: in each that has it.
+    pub virtual_server: Option<VirtualServerId>,
+}
+
+impl Target {
+    /// Whether it is meant.
+    pub fn matches(&self, rip: &RealServerId) -> bool {
+        rip.ip() == self.address && self.port.is_none_or(|port| port == rip.port())
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.port {
+            Some(port) => RealServerId::new(self.address, port).fmt(f)?,
+            None => self.address.fmt(f)?,
+        }
+        let of = self.virtual_server.iter();
+        of.into_iter().try_for_each(|id| write!(f, " of {id}"))
+    }
+}
+
+/// A real server that a wish was for, as it is now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changed {
+    /// Of which virtual server.
+    pub virtual_server: VirtualServerId,
+    /// RIP and port.
+    pub real_server: RealServerId,
+    /// What it does now, as in status.
+    pub state: String,
+    /// The weight that the kernel is told; none: it is not in the table.
+    pub weight: Option<u32>,
+}
+
+/// `192.168.1.53:80 of tcp 192.168.1.200:80: draining, weight 0`
+impl fmt::Display for Changed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            virtual_server,
+            real_server,
+            state,
+            weight,
+        } = self;
+        write!(f, "{real_server} of {virtual_server}: {state}")?;
+        let weight = weight.iter();
+        weight
+            .into_iter()
+            .try_for_each(|weight| write!(f, ", weight {weight}"))
+    }
+}
+
+/// A reload that was done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reloaded {
+    /// What the new file changes, a line each.
+    pub changes: Vec<String>,
+}
+
+/// Something that was not done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// What kind of refusal it is.
+    pub fault: Fault,
+    /// Why, for people.
+    pub error: String,
+}
+
+/// Whose fault a refusal is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fault {
+    /// The file cannot be used.
+    Config,
+    /// There is no such server.
+    Unknown,
+    /// It failed at run time.
+    Runtime,
+}
+
+impl Refused {
+    pub(super) fn config(error: String) -> Self {
+        let fault = Fault::Config;
+        Self { fault, error }
+    }
+
+    pub(super) fn unknown(error: String) -> Self {
+        let fault = Fault::Unknown;
+        Self { fault, error }
+    }
+
+    pub(super) fn runtime(error: String) -> Self {
+        let fault = Fault::Runtime;
+        Self { fault, error }
+    }
+}

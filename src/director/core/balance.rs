@@ -1,0 +1,186 @@
+//! From health, connections and time to the wanted table.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+use tokio::time::{sleep_until, timeout};
+use tracing::{info, warn};
+
+use super::{Core, STOP_WITHIN};
+use crate::config::director::{DirectorConfig, OnStop, RealServer, VirtualServer};
+use crate::director::balancer::Balancer;
+use crate::director::hooks;
+use crate::director::reconcile::Report;
+use crate::health::runner::Runner;
+use crate::health::verdict::State;
+use crate::ipvs::kernel::KernelTable;
+use crate::ipvs::table::Table;
+use crate::lvs::{RealServerId, VirtualServerId, Weight};
+use crate::pool::{Configured, Event, Inputs, Load, Standing};
+use crate::sys::{clock, systemd};
+
+impl Core {
+    /// Tells the pools and the checks of the configuration.
+    pub(super) fn configure_pools(&mut self, before: &Configured) {
+        let kernel = match &self.balancer {
+            Some(balancer) => balancer.report().borrow().kernel.table(),
+            None => Table::new(),
+        };
+        let after = &self.config.virtual_servers;
+        self.pools.configure(before, after, &kernel);
+        self.checks.configure(self.pools.checks(after));
+        self.rebalance();
+    }
+
+    /// Decides what the table should be now, and tells the balancer if that is
+    /// something else.
+    pub(super) fn rebalance(&mut self) {
+        let Some(balancer) = &self.balancer else {
+            return;
+        };
+        let report = match &mut self.reports {
+            Some(reports) => Arc::clone(&reports.borrow_and_update()),
+            None => Arc::default(),
+        };
+        let checks = &self.checks;
+        let mut outcome = self.pools.step(&Inputs {
+            now: clock::now(),
+            configured: &self.config.virtual_servers,
+            standing: &|_, _, server| standing(checks, server),
+            load: &|id, rip| load(&report.kernel, id, rip),
+        });
+        let held_back = &self.held_back;
+        outcome.table.retain(|id, _| !held_back.contains(id));
+        (self.pools_deadline, self.draining) = (outcome.deadline, outcome.draining);
+        if self.wanted.as_deref() != Some(&outcome.table) {
+            let table = Arc::new(outcome.table);
+            self.generation = balancer.want(Arc::clone(&table));
+            self.wanted = Some(table);
+        }
+        if outcome.fewer_checks {
+            let wanted = self.pools.checks(&self.config.virtual_servers);
+            self.checks.configure(wanted);
+        }
+        for event in outcome.events {
+            self.tell(&event);
+        }
+    }
+
+    fn tell(&self, event: &Event) {
+        match event {
+            Event::QuorumLost { .. } => warn!("{event}"),
+            Event::QuorumGained { .. }
+            | Event::Serving { .. }
+            | Event::Draining { .. }
+            | Event::Drained { .. } => info!("{event}"),
+        }
+        if let Some(hook) = hooks::of(event, &self.config) {
+            self.hooks.run(hook);
+        }
+    }
+}
+
+/// What the checks say of a server.
+pub(super) fn standing(checks: &Runner, server: &RealServer) -> Standing {
+    let Some(check) = &server.check else {
+        return Standing::Up;
+    };
+    match checks.verdict(check) {
+        None => Standing::Unchecked,
+        Some(verdict) if verdict.adopted => Standing::Unchecked,
+        Some(verdict) => match verdict.state {
+            State::Unchecked => Standing::Unchecked,
+            State::Up => Standing::Up,
+            State::Draining => Standing::Draining,
+            State::Down => Standing::Down,
+        },
+    }
+}
+
+fn load(kernel: &KernelTable, id: &VirtualServerId, rip: &RealServerId) -> Option<Load> {
+    let entry = kernel.virtual_servers.get(id)?.real_servers.get(rip)?;
+    Some(Load {
+        weight: entry.real_server.weight,
+        active: entry.active_connections,
+    })
+}
+
+/// Waits for the next report, for ever where nobody reports.
+pub(super) async fn reported(reports: &mut Option<watch::Receiver<Arc<Report>>>) {
+    let Some(reports) = reports else {
+        return std::future::pending().await;
+    };
+    if reports.changed().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Waits for that moment, for ever where there is none.
+pub(super) async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Leaves the table as configured, and ends the thread.
+pub(super) async fn stop(
+    balancer: Balancer,
+    on_stop: OnStop,
+    table: &Table,
+    config: &DirectorConfig,
+) {
+    match on_stop {
+        OnStop::Keep => {}
+        OnStop::Drain => {
+            drain(&balancer, table, config).await;
+            balancer.want(Arc::default());
+        }
+        OnStop::Clear => {
+            balancer.want(Arc::default());
+        }
+    }
+    balancer.stop().await;
+}
+
+/// Takes new connections away from every real server, and waits until those
+/// there are have ended or the longest drain is over.
+async fn drain(balancer: &Balancer, table: &Table, config: &DirectorConfig) {
+    let mut at_rest = table.clone();
+    let servers = at_rest.values_mut();
+    for entry in servers.flat_map(|server| server.real_servers.values_mut()) {
+        entry.weight = Weight::ZERO;
+    }
+    let servers = config.virtual_servers.values();
+    let limits = servers.flat_map(VirtualServer::servers);
+    let limit = limits.map(|(_, server)| server.conduct.drain).max();
+    let limit = limit.unwrap_or_default();
+    info!(?limit, "waiting for connections to end");
+    systemd::stopping("waiting for connections to end", limit + STOP_WITHIN);
+    let mut reports = balancer.report();
+    reports.mark_unchanged();
+    balancer.want(Arc::new(at_rest));
+    let empty = async {
+        while reports.changed().await.is_ok() {
+            let report = Arc::clone(&reports.borrow_and_update());
+            if is_empty(&report.kernel, table) {
+                return;
+            }
+        }
+    };
+    if timeout(limit.max(Duration::from_millis(1)), empty)
+        .await
+        .is_err()
+    {
+        warn!("connections are left, and are cut now");
+    }
+}
+
+fn is_empty(kernel: &KernelTable, table: &Table) -> bool {
+    let keys = table
+        .iter()
+        .flat_map(|(id, server)| server.real_servers.keys().map(move |rip| (id, rip)));
+    let mut loads = keys.filter_map(|(id, rip)| load(kernel, id, rip));
+    loads.all(|load| load.weight == Weight::ZERO && load.active == 0)
+}

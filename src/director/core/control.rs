@@ -1,0 +1,148 @@
+//! What the operator asks for at run time.
+
+use tracing::{error, info};
+
+use super::Core;
+use crate::config::changes;
+use crate::config::director::DirectorConfig;
+use crate::director::Error;
+use crate::director::api::{Answer, Ask};
+use crate::director::control::{Changed, Refused, Reloaded, ServerWish, Target, WishKind};
+use crate::lvs::{RealServerId, VirtualServerId};
+use crate::pool::Override;
+use crate::status::text::chain;
+use crate::sys::{clock, systemd};
+
+impl Core {
+    /// Answers; whoever asked may have gone away.
+    pub(super) fn answer(&mut self, ask: Ask) {
+        match ask {
+            Ask::Status(reply) => drop(reply.send(Box::new(self.snapshot()))),
+            Ask::Reload(reply) => drop(reply.send(self.reload())),
+            Ask::Server(wish, reply) => drop(reply.send(self.change(&wish))),
+        }
+    }
+
+    /// Reads the file again; one that is refused changes nothing.
+    pub(super) fn reload(&mut self) -> Answer<Reloaded> {
+        systemd::reloading();
+        let outcome = self.read_again().and_then(|config| self.replace(config));
+        match &outcome {
+            Ok(Reloaded { changes }) => {
+                self.loaded = clock::wall();
+                self.refused = None;
+                let (file, changes) = (self.path.display(), changes.len());
+                info!(%file, changes, "reloaded");
+            }
+            Err(Refused { error, .. }) => {
+                error!("reload refused, the running configuration runs on\n{error}");
+                self.refused = Some(error.clone());
+            }
+        }
+        self.told = self.summary();
+        systemd::ready(&self.told);
+        outcome
+    }
+
+    fn read_again(&self) -> Answer<DirectorConfig> {
+        let config = DirectorConfig::read(&self.path);
+        let config = config.map_err(|error| Refused::config(error.to_string()))?;
+        if config.http_listen != self.config.http_listen {
+            return Err(Refused::config(format!(
+                "{}: http.listen cannot change while lvsd runs\n    \
+                 restart lvsd, or leave it at {}",
+                self.path.display(),
+                self.config.http_listen
+            )));
+        }
+        self.preflight(&config).map_err(Refused::config)?;
+        Ok(config)
+    }
+
+    fn replace(&mut self, config: DirectorConfig) -> Answer<Reloaded> {
+        let changes = changes::between(&self.config, &config);
+        let before = std::mem::replace(&mut self.config, config);
+        self.apply(&before.virtual_servers).map_err(|error| {
+            let tried = std::mem::replace(&mut self.config, before);
+            // What did work once works again.
+            if let Err(error) = self.apply(&tried.virtual_servers) {
+                error!(
+                    error = chain(&error),
+                    "cannot return to the running configuration"
+                );
+            }
+            Refused::runtime(chain(&error))
+        })?;
+        // Those of servers that the file changed are over.
+        self.save_overrides()?;
+        Ok(Reloaded { changes })
+    }
+
+    /// Changes real servers, in one virtual server or in all that have them.
+    fn change(&mut self, wish: &ServerWish) -> Answer<Vec<Changed>> {
+        let servers = self.matching(&wish.target)?;
+        let configured = &self.config.virtual_servers;
+        let overridden = match wish.kind {
+            WishKind::Drain { limit } => Some(Override::Drain { limit }),
+            WishKind::Weight(weight) => Some(Override::Weight(weight)),
+            WishKind::Enable => None,
+        };
+        let overrides = self.pools.overrides_mut();
+        for (id, rip) in &servers {
+            overrides.set(configured, *id, *rip, overridden);
+            info!(virtual_server = %id, real_server = %rip, wish = ?wish.kind, "the operator's wish");
+        }
+        // Before anything is done, so that a crash forgets nothing that was done.
+        self.save_overrides()?;
+        self.rebalance();
+        let changed = servers.into_iter().map(|(id, rip)| self.changed(id, rip));
+        Ok(changed.collect())
+    }
+
+    fn changed(&self, id: VirtualServerId, rip: RealServerId) -> Changed {
+        let pool = self.pools.view(&id, self.config.virtual_servers.get(&id));
+        let members = pool.map(|pool| pool.members).unwrap_or_default();
+        let member = members.into_iter().find(|member| member.address == rip);
+        Changed {
+            virtual_server: id,
+            real_server: rip,
+            state: member
+                .as_ref()
+                .map_or("out", |member| member.state)
+                .to_owned(),
+            weight: member.and_then(|member| Some(member.entry?.weight.get())),
+        }
+    }
+
+    fn save_overrides(&self) -> Answer<()> {
+        let saved = self.overrides_file.save(self.pools.overrides());
+        saved.map_err(|error| Refused::runtime(chain(&Error::from(error))))
+    }
+
+    fn matching(&self, target: &Target) -> Answer<Vec<(VirtualServerId, RealServerId)>> {
+        let servers = &self.config.virtual_servers;
+        if let Some(id) = &target.virtual_server
+            && !servers.contains_key(id)
+        {
+            let known: Vec<_> = servers.keys().map(ToString::to_string).collect();
+            let known = known.join("\n    ");
+            let text = format!("there is no virtual server {id}; there are:\n    {known}");
+            return Err(Refused::unknown(text));
+        }
+        let wanted = servers.iter().filter(|(id, _)| {
+            let named = target.virtual_server;
+            named.is_none_or(|named| named == **id)
+        });
+        let matching = wanted.flat_map(|(id, server)| {
+            let rips = server.servers().map(|(rip, _)| rip);
+            rips.filter(|rip| target.matches(rip))
+                .map(|rip| (*id, *rip))
+        });
+        let matching: Vec<_> = matching.collect();
+        if matching.is_empty() {
+            let text = format!("no real server {target} is configured; `lvsd status` lists them");
+            return Err(Refused::unknown(text));
+        }
+        Ok(matching)
+    }
+}

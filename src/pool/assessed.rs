@@ -1,0 +1,142 @@
+//! What is known of a server at one moment, and what follows from it.
+
+use std::time::Duration;
+
+use super::member::{Because, Member, Role, Wish};
+use super::{Override, Serving, Standing};
+use crate::config::director::RealServer;
+use crate::config::rules::{Conduct, OnFailure};
+use crate::ipvs::table;
+use crate::lvs::Weight;
+
+/// A server with all that decides what becomes of it now.
+#[derive(Debug)]
+pub(super) struct Assessed {
+    role: Role,
+    /// The configuration no longer has it.
+    leaving: bool,
+    /// It has begun to drain.
+    draining: bool,
+    /// What it has in the table.
+    weight: Option<Weight>,
+    standing: Standing,
+    /// The operator's drain, with its limit.
+    drained_by_operator: Option<Duration>,
+    /// What it should have in the table when it serves.
+    pub(super) settings: table::RealServer,
+    pub(super) conduct: Conduct,
+}
+
+impl Assessed {
+    pub(super) fn new(
+        member: &Member,
+        server: &RealServer,
+        standing: Standing,
+        overridden: Option<&Override>,
+    ) -> Self {
+        let leaving = member.left().is_some();
+        let overridden = overridden.filter(|_| !leaving);
+        let mut settings = server.settings;
+        if let Some(Override::Weight(weight)) = overridden {
+            settings.weight = *weight;
+        }
+        let drained_by_operator = match overridden {
+            Some(Override::Drain { limit }) => Some(limit.unwrap_or(server.conduct.drain)),
+            Some(Override::Weight(_)) | None => None,
+        };
+        Self {
+            role: member.role,
+            leaving,
+            draining: member.drain().is_some(),
+            weight: member.entry().map(|entry| entry.weight),
+            standing,
+            drained_by_operator,
+            settings,
+            conduct: server.conduct,
+        }
+    }
+
+    /// The weight that nobody can judge yet, because its check has not ended.
+    pub(super) fn pending(&self) -> u64 {
+        let judged = self.standing != Standing::Unchecked
+            || self.leaving
+            || self.role != Role::Real
+            || self.drained_by_operator.is_some()
+            || self.weight.is_some_and(|weight| weight > Weight::ZERO);
+        if judged {
+            0
+        } else {
+            self.settings.weight.get().into()
+        }
+    }
+
+    /// The weight that it can contribute in this role. `bridging`: what leaves
+    /// serves on until what comes is judged.
+    pub(super) fn usable(&self, role: Role, bridging: bool) -> u64 {
+        if self.role != role || self.drained_by_operator.is_some() {
+            return 0;
+        }
+        let present = self.weight.unwrap_or(Weight::ZERO);
+        let weight = match self.standing {
+            Standing::Up | Standing::Unchecked if self.leaving => {
+                if self.is_bridge(bridging) {
+                    present
+                } else {
+                    Weight::ZERO
+                }
+            }
+            Standing::Up => self.settings.weight,
+            Standing::Unchecked => present,
+            Standing::Draining | Standing::Down => Weight::ZERO,
+        };
+        weight.get().into()
+    }
+
+    /// Whether it serves on although the configuration no longer has it, because
+    /// nobody knows yet what comes in its place.
+    fn is_bridge(&self, bridging: bool) -> bool {
+        bridging && self.leaving && !self.draining && self.role == Role::Real
+    }
+
+    /// What is to become of it. `serving`: who serves; none: undecided.
+    pub(super) fn wish(&self, serving: Option<Serving>, bridging: bool) -> Wish {
+        let leave = |limit, because| Wish::Leave { limit, because };
+        match self.standing {
+            Standing::Down if self.leaving => return Wish::Out,
+            Standing::Down => return self.failed(),
+            Standing::Draining => return leave(self.conduct.drain, Because::Server),
+            Standing::Up | Standing::Unchecked => {}
+        }
+        if self.is_bridge(bridging) && matches!(serving, None | Some(Serving::Pool)) {
+            return Wish::Hold;
+        }
+        if self.leaving {
+            return leave(self.conduct.drain, Because::Removed);
+        }
+        if let Some(limit) = self.drained_by_operator {
+            return leave(limit, Because::Operator);
+        }
+        let serves = match (serving, self.role) {
+            (None, Role::Backup | Role::Sorry) => return Wish::Hold,
+            (None | Some(Serving::Pool), Role::Real)
+            | (Some(Serving::Backup), Role::Backup)
+            | (Some(Serving::Sorry), Role::Sorry) => true,
+            (Some(Serving::Pool | Serving::Sorry), Role::Backup)
+            | (Some(Serving::Pool | Serving::Backup), Role::Sorry)
+            | (Some(Serving::Backup | Serving::Sorry), Role::Real) => false,
+        };
+        match (serves, self.role, self.standing) {
+            (true, _, Standing::Up) => Wish::Serve,
+            (true, ..) => Wish::Hold,
+            (false, Role::Real, _) => Wish::Rest { failed: false },
+            (false, Role::Backup | Role::Sorry, _) => leave(self.conduct.drain, Because::NotNeeded),
+        }
+    }
+
+    fn failed(&self) -> Wish {
+        match self.conduct.on_failure {
+            OnFailure::Remove => Wish::Out,
+            OnFailure::Quiesce => Wish::Rest { failed: true },
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! The pool of one virtual server.
+
+use std::collections::BTreeMap;
+
+use super::assessed::Assessed;
+use super::member::{Member, Role, Turn};
+use super::{Event, Inputs, Outcome, Overrides, Quorum, Serving};
+use crate::config::director::{RealServer, VirtualServer};
+use crate::config::rules::Conduct;
+use crate::health::Check;
+use crate::health::checks::Origin;
+use crate::ipvs::table;
+use crate::lvs::{RealServerId, VirtualServerId};
+
+/// A pool with what it is in the middle of.
+#[derive(Debug, Clone)]
+pub(super) struct Pool {
+    pub(super) quorum: Quorum,
+    /// The usable weight that the quorum was decided upon last.
+    pub(super) weight: u64,
+    pub(super) serving: Serving,
+    pub(super) members: BTreeMap<RealServerId, Member>,
+    /// What it was, when the configuration no longer has it.
+    pub(super) removed: Option<table::Settings>,
+}
+
+impl Pool {
+    /// A pool with what the kernel has of it, whoever it is.
+    pub(super) fn new(kernel: Option<&table::VirtualServer>) -> Self {
+        let found = kernel.iter().flat_map(|server| &server.real_servers);
+        let members = found.map(|(rip, entry)| {
+            let unknown = RealServer {
+                settings: *entry,
+                check: None,
+                conduct: Conduct::default(),
+            };
+            (*rip, Member::found(*entry, unknown))
+        });
+        Self {
+            quorum: Quorum::Undecided,
+            weight: 0,
+            serving: Serving::Pool,
+            members: members.collect(),
+            removed: None,
+        }
+    }
+
+    /// Makes these its members; `running` tells that those it does not know
+    /// are new, not only unknown.
+    pub(super) fn configure(
+        &mut self,
+        before: Option<&VirtualServer>,
+        after: &VirtualServer,
+        running: bool,
+    ) {
+        self.removed = None;
+        let roles: BTreeMap<_, _> = roles(after).collect();
+        for (rip, member) in &mut self.members {
+            if !roles.contains_key(rip) {
+                member.leave(before.and_then(|before| find(before, rip)));
+            }
+        }
+        for (rip, role) in roles {
+            let member = self.members.entry(rip);
+            member.or_insert_with(|| Member::new(running)).stay(role);
+        }
+    }
+
+    /// It is no longer configured: everything in it leaves.
+    pub(super) fn remove(&mut self, before: &VirtualServer) {
+        self.removed = Some(before.settings);
+        for (rip, member) in &mut self.members {
+            member.leave(find(before, rip));
+        }
+    }
+
+    pub(super) fn checks(&self, configured: Option<&VirtualServer>) -> Vec<(Check, Origin)> {
+        let members = self.members.iter().filter_map(|(rip, member)| {
+            let server = member.left().or_else(|| find(configured?, rip))?;
+            Some((server.check.clone()?, member.origin()))
+        });
+        members.collect()
+    }
+
+    /// What the kernel should hold of it; none: nothing any more.
+    pub(super) fn wanted(
+        &self,
+        configured: Option<&VirtualServer>,
+    ) -> Option<table::VirtualServer> {
+        let present = self.members.iter();
+        let present = present.filter_map(|(rip, member)| Some((*rip, member.entry()?)));
+        let real_servers: BTreeMap<_, _> = present.collect();
+        let settings = match configured {
+            Some(configured) => configured.settings,
+            None if real_servers.is_empty() => return None,
+            None => self.removed?,
+        };
+        Some(table::VirtualServer {
+            settings,
+            real_servers,
+        })
+    }
+
+    pub(super) fn step(
+        &mut self,
+        id: &VirtualServerId,
+        configured: Option<&VirtualServer>,
+        overrides: &Overrides,
+        inputs: &Inputs<'_>,
+        outcome: &mut Outcome,
+    ) {
+        let assessed = self.assess(id, configured, overrides, inputs);
+        let pending: u64 = assessed.iter().map(|(_, of)| of.pending()).sum();
+        if let Some(configured) = configured {
+            self.decide(id, configured, &assessed, pending, outcome);
+        }
+        let serving = match self.quorum {
+            Quorum::Undecided => None,
+            Quorum::Up | Quorum::Down => Some(self.serving),
+        };
+        for (rip, assessed) in &assessed {
+            let Some(member) = self.members.get_mut(rip) else {
+                continue;
+            };
+            let wish = assessed.wish(serving, pending > 0);
+            let load = || (inputs.load)(id, rip);
+            let turn = member.follow(
+                wish,
+                &assessed.settings,
+                &assessed.conduct,
+                inputs.now,
+                load,
+            );
+            outcome.events.extend(turn.map(|turn| event(id, rip, turn)));
+            let deadline = member.deadline(&assessed.conduct, inputs.now);
+            outcome.deadline = outcome.deadline.into_iter().chain(deadline).min();
+            outcome.draining |= member.drain().is_some();
+        }
+        let before = self.members.len();
+        self.members
+            .retain(|_, member| member.left().is_none() || member.entry().is_some());
+        outcome.fewer_checks |= self.members.len() < before;
+    }
+
+    fn assess(
+        &self,
+        id: &VirtualServerId,
+        configured: Option<&VirtualServer>,
+        overrides: &Overrides,
+        inputs: &Inputs<'_>,
+    ) -> Vec<(RealServerId, Assessed)> {
+        let members = self.members.iter().filter_map(|(rip, member)| {
+            let server = member.left().or_else(|| find(configured?, rip))?;
+            let standing = (inputs.standing)(id, rip, server);
+            let overridden = overrides.get(id, rip);
+            Some((*rip, Assessed::new(member, server, standing, overridden)))
+        });
+        members.collect()
+    }
+
+    /// Decides on the quorum, and who serves.
+    fn decide(
+        &mut self,
+        id: &VirtualServerId,
+        configured: &VirtualServer,
+        assessed: &[(RealServerId, Assessed)],
+        pending: u64,
+        outcome: &mut Outcome,
+    ) {
+        let usable = |role| -> u64 {
+            let of = assessed.iter().map(|(_, of)| of);
+            of.map(|of| of.usable(role, pending > 0)).sum()
+        };
+        let rules = &configured.rules;
+        let before = self.quorum;
+        let weight_before = std::mem::replace(&mut self.weight, usable(Role::Real));
+        self.quorum = before.next(rules, weight_before, self.weight, pending);
+        if self.quorum != before {
+            let (virtual_server, weight, quorum) = (*id, self.weight, rules.quorum);
+            outcome.events.push(match self.quorum {
+                Quorum::Up => Event::QuorumGained {
+                    virtual_server,
+                    weight,
+                    quorum,
+                },
+                Quorum::Down | Quorum::Undecided => Event::QuorumLost {
+                    virtual_server,
+                    weight,
+                    quorum,
+                },
+            });
+        }
+        let serving = match self.quorum {
+            Quorum::Undecided | Quorum::Up => Serving::Pool,
+            Quorum::Down if usable(Role::Backup) > 0 => Serving::Backup,
+            Quorum::Down if rules.sorry_server.is_some() => Serving::Sorry,
+            Quorum::Down => Serving::Pool,
+        };
+        if serving != self.serving {
+            outcome.events.push(Event::Serving {
+                virtual_server: *id,
+                from: self.serving,
+                to: serving,
+            });
+        }
+        self.serving = serving;
+    }
+}
+
+fn roles(server: &VirtualServer) -> impl Iterator<Item = (RealServerId, Role)> {
+    let real = server.real_servers.keys().map(|rip| (*rip, Role::Real));
+    let backup = server.rules.backup_servers.keys();
+    let sorry = server.rules.sorry_server.iter();
+    real.chain(backup.map(|rip| (*rip, Role::Backup)))
+        .chain(sorry.map(|(rip, _)| (*rip, Role::Sorry)))
+}
+
+/// The server of that address, whatever its role.
+pub(super) fn find<'a>(server: &'a VirtualServer, rip: &RealServerId) -> Option<&'a RealServer> {
+    let rules = &server.rules;
+    let sorry = || rules.sorry_server.as_ref().filter(|(id, _)| id == rip);
+    (server.real_servers.get(rip))
+        .or_else(|| rules.backup_servers.get(rip))
+        .or_else(|| sorry().map(|(_, server)| server))
+}
+
+fn event(id: &VirtualServerId, rip: &RealServerId, turn: Turn) -> Event {
+    let (virtual_server, real_server) = (*id, *rip);
+    match turn {
+        Turn::DrainBegan { because, limit } => Event::Draining {
+            virtual_server,
+            real_server,
+            because,
+            limit,
+        },
+        Turn::DrainEnded {
+            because,
+            connections,
+        } => Event::Drained {
+            virtual_server,
+            real_server,
+            because,
+            connections,
+        },
+    }
+}

@@ -1,0 +1,109 @@
+//! What the operator changed at run time.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::Configured;
+use super::one::find;
+use crate::lvs::{RealServerId, VirtualServerId, Weight};
+
+/// A wish of the operator for one real server of one virtual server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Override {
+    /// It leaves, and stays out.
+    Drain {
+        /// How long its connections may take; none: as configured.
+        limit: Option<Duration>,
+    },
+    /// It has this weight instead of the configured one.
+    Weight(Weight),
+}
+
+/// `drained`, `weight 5`.
+impl fmt::Display for Override {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Drain { .. } => f.write_str("drained"),
+            Self::Weight(weight) => write!(f, "weight {weight}"),
+        }
+    }
+}
+
+/// An override with what it overrides.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Kept {
+    virtual_server: VirtualServerId,
+    real_server: RealServerId,
+    #[serde(rename = "override")]
+    wish: Override,
+    /// The server as configured when the override was made, such as
+    /// `dr weight 1`: once it is configured otherwise the override is over.
+    configured: String,
+}
+
+/// Every override; at most one for each real server of each virtual server.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Vec<Kept>", into = "Vec<Kept>")]
+pub struct Overrides(BTreeMap<(VirtualServerId, RealServerId), Kept>);
+
+impl Overrides {
+    /// The override of a server, if there is one.
+    pub fn get(&self, id: &VirtualServerId, rip: &RealServerId) -> Option<&Override> {
+        if self.0.is_empty() {
+            return None;
+        }
+        self.0.get(&(*id, *rip)).map(|kept| &kept.wish)
+    }
+
+    /// Sets it, or takes it away; nothing happens to a server that is not
+    /// configured.
+    pub fn set(
+        &mut self,
+        configured: &Configured,
+        id: VirtualServerId,
+        rip: RealServerId,
+        wish: Option<Override>,
+    ) {
+        let Some(server) = configured.get(&id).and_then(|server| find(server, &rip)) else {
+            return;
+        };
+        let Some(wish) = wish else {
+            self.0.remove(&(id, rip));
+            return;
+        };
+        let kept = Kept {
+            virtual_server: id,
+            real_server: rip,
+            wish,
+            configured: server.settings.to_string(),
+        };
+        self.0.insert((id, rip), kept);
+    }
+
+    /// Forgets those of servers that are gone, or configured otherwise than when
+    /// the override was made. A changed check or drain time is not about what
+    /// was overridden.
+    pub(super) fn retain_configured(&mut self, configured: &Configured) {
+        self.0.retain(|(id, rip), kept| {
+            let server = configured.get(id).and_then(|server| find(server, rip));
+            server.is_some_and(|server| server.settings.to_string() == kept.configured)
+        });
+    }
+}
+
+impl From<Vec<Kept>> for Overrides {
+    fn from(kept: Vec<Kept>) -> Self {
+        let keyed = |kept: Kept| ((kept.virtual_server, kept.real_server), kept);
+        Self(kept.into_iter().map(keyed).collect())
+    }
+}
+
+impl From<Overrides> for Vec<Kept> {
+    fn from(overrides: Overrides) -> Self {
+        overrides.0.into_values().collect()
+    }
+}

@@ -1,0 +1,363 @@
+//! Pools under traffic: servers swapped, drained and failing, substitutes that come and go, and
+//! what the operator does meanwhile.
+
+use std::time::Duration;
+
+use crate::lab::asker::Asker;
+use crate::lab::lvsd::{DIRECTOR_FILE, DirectorFile, text};
+use crate::lab::program::Program;
+use crate::lab::scenario::scenario;
+use crate::lab::site::VIP;
+use crate::lab::{Host, Lab, Scenario, Site, eventually, millis, secs, within};
+
+pub(crate) const SCENARIOS: &[Scenario] = &[
+    scenario!(a_client_notices_nothing_while_a_reload_swaps_a_server),
+    scenario!(a_download_ends_before_its_drained_server_is_out),
+    scenario!(the_sorry_server_comes_and_goes_and_hooks_run_in_order),
+    scenario!(the_backup_pool_takes_over_before_the_sorry_server),
+    scenario!(a_failed_server_stays_at_weight_0_and_recovers_slowly),
+    scenario!(what_the_operator_changed_outlives_a_crash_until_the_file_changes_it),
+    scenario!(a_plan_says_what_a_reload_would_do_and_a_bad_file_does_nothing),
+    scenario!(a_stop_that_drains_lets_a_download_end),
+];
+
+/// Asks all the time. The limit is for a machine that is busy with other things: a refusal or a
+/// cut connection fails at once.
+fn load(site: &Site, every: Duration) -> Asker {
+    site.client.load_within(&Site::url(), every, secs(10))
+}
+
+/// A check that a scenario can fail while the server goes on serving.
+const CHECK: &str = "/up";
+
+const BIG: usize = 200_000;
+
+/// Long enough for what happens meanwhile.
+const DOWNLOAD: Duration = secs(10);
+
+/// A site with one director without VRRP, the VIP on it, and real servers that serve `/up` while
+/// a file is there, and `/big` in the time of a [`DOWNLOAD`].
+fn site(lab: &Lab, file: &DirectorFile) -> (Site, Program) {
+    let site = Site::build(lab);
+    site.configure_real_servers_by_hand();
+    let rate = BIG / usize::try_from(within(DOWNLOAD).limit().as_secs()).unwrap();
+    for (rs, last) in site.real_servers.iter().zip([53, 54, 55]) {
+        rs.stop_nginx();
+        rs.write("/var/www/up", "up");
+        rs.write("/var/www/big", &"x".repeat(BIG));
+        rs.nginx_with(&format!(
+            "location = /up {{ root /var/www; }}\n\
+             location = /big {{ root /var/www; limit_rate {rate}; }}\n\
+             location / {{ return 200 \"I am {last}\\n\"; }}"
+        ));
+    }
+    site.lvs51
+        .run(&format!("ip addr add {VIP}/32 dev ens192"))
+        .ok();
+    let director = site.lvs51.director(file);
+    eventually("the site answers", within(secs(10)), || {
+        site.client.get(&Site::url()).is_ok()
+    });
+    (site, director)
+}
+
+fn file(pool: &str) -> DirectorFile {
+    DirectorFile::alone()
+        .check_key("type", "'http'")
+        .check_key("path", &format!("'{CHECK}'"))
+        .pool(pool)
+}
+
+fn fail_check(rs: &Host) {
+    rs.run("rm /var/www/up").ok();
+}
+
+fn pass_check(rs: &Host) {
+    rs.write("/var/www/up", "up");
+}
+
+/// `-w` of each real server in the kernel's table, by last octet.
+fn weights(director: &Host) -> Vec<(String, u32)> {
+    let table = director.ipvsadm();
+    let of_line = |line: &str| {
+        let words: Vec<_> = line.split_whitespace().collect();
+        let after = |flag| {
+            let at = words.iter().position(|word| *word == flag)?;
+            words.get(at + 1).copied()
+        };
+        let (host, _) = after("-r")?.split_once(':')?;
+        let (_, last) = host.rsplit_once('.')?;
+        Some((last.to_owned(), after("-w")?.parse().ok()?))
+    };
+    table.lines().filter_map(of_line).collect()
+}
+
+#[track_caller]
+fn eventually_weights(director: &Host, wanted: &[(&str, u32)]) {
+    let what = format!("the table is {wanted:?}");
+    eventually(&what, within(secs(10)), || {
+        let now = weights(director);
+        now.len() == wanted.len()
+            && now
+                .iter()
+                .all(|(last, weight)| wanted.contains(&(last.as_str(), *weight)))
+    });
+}
+
+fn a_client_notices_nothing_while_a_reload_swaps_a_server(lab: &Lab) {
+    let (site, _director) = site(lab, &file("['192.168.1.53', '192.168.1.54']"));
+    eventually_weights(&site.lvs51, &[("53", 1), ("54", 1)]);
+    let load = load(&site, millis(10));
+    site.lvs51.write(
+        DIRECTOR_FILE,
+        &file("['192.168.1.54', '192.168.1.55']").text(),
+    );
+    let said = site.lvs51.run("lvsd reload").ok();
+    lab.say(&format!("lvsd reload says: {said}"));
+    assert!(said.contains("192.168.1.55:80: added"), "{said}");
+    assert!(said.contains("192.168.1.53:80: removed"), "{said}");
+    eventually_weights(&site.lvs51, &[("54", 1), ("55", 1)]);
+    let again = site.lvs51.run("lvsd reload").ok();
+    assert_eq!(again, "reloaded: nothing has changed\n");
+    let report = load.stop();
+    assert_eq!(report.failures(), Vec::<String>::new());
+    let answers = report.answers();
+    assert!(
+        answers.contains_key("I am 53") && answers.contains_key("I am 55"),
+        "{answers:?}"
+    );
+}
+
+fn download(site: &Site) -> Program {
+    let url = format!("http://{VIP}/big");
+    site.client.spawn(&format!(
+        "curl -sS -o /dev/null -w %{{size_download}} {url}"
+    ))
+}
+
+/// A download is under way from 192.168.1.53.
+fn downloading_from_53(site: &Site) -> Program {
+    site.lvs51.run("lvsd server weight 192.168.1.54 0").ok();
+    eventually_weights(&site.lvs51, &[("53", 1), ("54", 0)]);
+    let curl = download(site);
+    eventually("the download has begun", within(DOWNLOAD), || {
+        site.lvs51.real_server("192.168.1.53:80")["active"] == 1
+    });
+    site.lvs51.run("lvsd server enable 192.168.1.54:80").ok();
+    eventually_weights(&site.lvs51, &[("53", 1), ("54", 1)]);
+    curl
+}
+
+fn assert_downloaded(curl: &Program) {
+    curl.expect_exit(0);
+    assert_eq!(curl.log().trim(), BIG.to_string(), "the whole of it");
+}
+
+fn a_download_ends_before_its_drained_server_is_out(lab: &Lab) {
+    let (site, _director) = site(lab, &file("['192.168.1.53', '192.168.1.54']"));
+    let curl = downloading_from_53(&site);
+    let load = load(&site, millis(20));
+    site.lvs51
+        .run("lvsd server drain 192.168.1.53 --timeout 5m")
+        .ok();
+    eventually_weights(&site.lvs51, &[("53", 0), ("54", 1)]);
+    assert!(curl.is_running(), "the download goes on");
+    let shown = site.lvs51.run("lvsd status").ok();
+    lab.say(&format!("status while it drains:\n{shown}"));
+    assert!(shown.contains("OVERRIDDEN: drained"), "{shown}");
+    let waited = site
+        .lvs51
+        .run("lvsd server drain 192.168.1.53:80 --timeout 5m --wait")
+        .ok();
+    assert!(waited.contains("drained"), "{waited}");
+    assert_downloaded(&curl);
+    eventually_weights(&site.lvs51, &[("54", 1)]);
+    site.lvs51.run("lvsd server enable 192.168.1.53").ok();
+    eventually_weights(&site.lvs51, &[("53", 1), ("54", 1)]);
+    assert_eq!(load.stop().failures(), Vec::<String>::new());
+    let unknown = site.lvs51.run("lvsd server drain 192.168.1.99");
+    assert!(
+        unknown
+            .fails_with(1)
+            .contains("no real server 192.168.1.99")
+    );
+    let port = site
+        .lvs51
+        .run("curl -s -o /dev/null -w %{http_code} -X POST http://127.0.0.1:9481/v1/reload");
+    assert_eq!(port.ok(), "404", "the port is for reading");
+}
+
+fn the_sorry_server_comes_and_goes_and_hooks_run_in_order(lab: &Lab) {
+    let hook = |word: &str| {
+        format!("['/bin/sh', '-c', 'echo {word} $LVSD_EVENT weight $LVSD_WEIGHT >> /run/hooks']")
+    };
+    let file = file("['192.168.1.53']")
+        .server_key("on_failure", "'quiesce'")
+        .server_key("sorry_server", "'192.168.1.55'")
+        .server_key("on_quorum_up", &hook("up:"))
+        .server_key("on_quorum_down", &hook("down:"));
+    let (site, _director) = site(lab, &file);
+    let load = load(&site, millis(10));
+    fail_check(&site.real_servers[0]);
+    eventually_weights(&site.lvs51, &[("53", 0), ("55", 1)]);
+    let status = site.lvs51.status();
+    let server = &status["virtual_servers"][0];
+    assert_eq!(text(&server["served_by"]), "sorry");
+    assert_eq!(text(&server["quorum"]["state"]), "down");
+    pass_check(&site.real_servers[0]);
+    eventually_weights(&site.lvs51, &[("53", 1)]);
+    let report = load.stop();
+    assert_eq!(report.failures(), Vec::<String>::new());
+    let answers = report.answers();
+    lab.say(&format!(
+        "answers while the sorry server came and went: {answers:?}"
+    ));
+    assert!(
+        answers.contains_key("I am 53") && answers.contains_key("I am 55"),
+        "{answers:?}"
+    );
+    let ran = "up: quorum_up weight 1\ndown: quorum_down weight 0\nup: quorum_up weight 1\n";
+    eventually("the hooks have run", within(secs(5)), || {
+        site.lvs51.read("/run/hooks") == ran
+    });
+}
+
+fn the_backup_pool_takes_over_before_the_sorry_server(lab: &Lab) {
+    let file = file("['192.168.1.53']")
+        .server_key("on_failure", "'quiesce'")
+        .server_key(
+            "backup_server",
+            "[{ address = '192.168.1.54', weight = 5 }]",
+        )
+        .server_key("sorry_server", "'192.168.1.55'");
+    let (site, _director) = site(lab, &file);
+    eventually_weights(&site.lvs51, &[("53", 1)]);
+    let load = load(&site, millis(10));
+    fail_check(&site.real_servers[0]);
+    eventually_weights(&site.lvs51, &[("53", 0), ("54", 5)]);
+    fail_check(&site.real_servers[1]);
+    eventually_weights(&site.lvs51, &[("53", 0), ("54", 0), ("55", 1)]);
+    pass_check(&site.real_servers[0]);
+    eventually_weights(&site.lvs51, &[("53", 1), ("54", 0)]);
+    pass_check(&site.real_servers[1]);
+    eventually_weights(&site.lvs51, &[("53", 1)]);
+    assert_eq!(load.stop().failures(), Vec::<String>::new());
+}
+
+fn a_failed_server_stays_at_weight_0_and_recovers_slowly(lab: &Lab) {
+    let pool = "[{ address = '192.168.1.53', weight = 100, slow_start = '4s' }, \
+                { address = '192.168.1.54', weight = 100 }]";
+    let file = file("[]")
+        .server_key("on_failure", "'quiesce'")
+        .server_key("real_server", pool);
+    let (site, director) = site(lab, &file);
+    eventually_weights(&site.lvs51, &[("53", 100), ("54", 100)]);
+    fail_check(&site.real_servers[0]);
+    eventually_weights(&site.lvs51, &[("53", 0), ("54", 100)]);
+    pass_check(&site.real_servers[0]);
+    eventually_weights(&site.lvs51, &[("53", 100), ("54", 100)]);
+    let log = director.log();
+    let set = "op=set real server 192.168.1.53:80";
+    let ops = log.lines().filter(|line| line.contains(set));
+    let seen: Vec<_> = ops.filter_map(|line| line.rsplit_once("weight ")).collect();
+    let seen: Vec<_> = seen.iter().map(|(_, weight)| *weight).collect();
+    lab.say(&format!("its weight as it failed and recovered: {seen:?}"));
+    let steps = [
+        "0", "10", "20", "30", "40", "50", "60", "70", "80", "90", "100",
+    ];
+    assert!(
+        seen.starts_with(&steps[..3]) && seen.ends_with(&steps[9..]),
+        "{seen:?}"
+    );
+}
+
+fn what_the_operator_changed_outlives_a_crash_until_the_file_changes_it(lab: &Lab) {
+    let (site, director) = site(lab, &file("['192.168.1.53', '192.168.1.54']"));
+    let lvs51 = &site.lvs51;
+    eventually_weights(lvs51, &[("53", 1), ("54", 1)]);
+    lvs51.run("lvsd server drain 192.168.1.53 --wait").ok();
+    let vs = format!("--virtual-server 'tcp {VIP}:80'");
+    lvs51
+        .run(&format!("lvsd server weight 192.168.1.54 7 {vs}"))
+        .ok();
+    eventually_weights(lvs51, &[("54", 7)]);
+    director.kill9();
+    let _director = lvs51.spawn("lvsd director");
+    eventually("it runs again", within(secs(10)), || {
+        text(&lvs51.real_server("192.168.1.53:80")["overridden"]) == "drained"
+    });
+    lvs51.run("sleep 2").ok();
+    assert_eq!(weights(lvs51), [("54".to_owned(), 7)]);
+    let changed = "[{ address = '192.168.1.53' }, { address = '192.168.1.54', weight = 3 }]";
+    lvs51.write(
+        DIRECTOR_FILE,
+        &file("[]").server_key("real_server", changed).text(),
+    );
+    lvs51.run("lvsd reload").ok();
+    eventually_weights(lvs51, &[("54", 3)]);
+    lvs51.run("lvsd server enable 192.168.1.53").ok();
+    eventually_weights(lvs51, &[("53", 1), ("54", 3)]);
+}
+
+fn a_plan_says_what_a_reload_would_do_and_a_bad_file_does_nothing(lab: &Lab) {
+    let (site, _director) = site(lab, &file("['192.168.1.53', '192.168.1.54']"));
+    let lvs51 = &site.lvs51;
+    eventually_weights(lvs51, &[("53", 1), ("54", 1)]);
+    let same = lvs51.run(&format!("lvsd plan --config {DIRECTOR_FILE} --exit-code"));
+    assert_eq!(same.ok(), "nothing would change\n");
+    let next = file("['192.168.1.54', '192.168.1.55']").server_key("scheduler", "'wlc'");
+    lvs51.write("/etc/lvsd/next.toml", &next.text());
+    let before = lvs51.ipvsadm();
+    let plan = lvs51.run("lvsd plan --config /etc/lvsd/next.toml --exit-code");
+    lab.say(&format!("the plan:\n{}", plan.stdout));
+    assert_eq!(plan.status.code(), Some(3), "{plan}");
+    assert_eq!(
+        plan.stdout,
+        format!(
+            "set virtual server tcp {VIP}:80: wlc\n\
+             add real server 192.168.1.55:80 of tcp {VIP}:80: dr weight 1\n\
+             set real server 192.168.1.53:80 of tcp {VIP}:80: dr weight 0\n\
+             when connections have ended, or their time is over:\n\
+             remove real server 192.168.1.53:80 of tcp {VIP}:80\n"
+        )
+    );
+    assert_eq!(lvs51.ipvsadm(), before, "a plan changes nothing");
+    let bad = next
+        .server_key("quorum", "9")
+        .server_key("sorry_server", "'192.168.1.54'");
+    lvs51.write(DIRECTOR_FILE, &bad.text());
+    let refused = lvs51.run("lvsd reload").fails_with(78);
+    lab.say(&format!("a bad file is refused: {refused}"));
+    assert!(
+        refused.contains("out of reach") && refused.contains("sorry server"),
+        "{refused}"
+    );
+    assert!(refused.contains("/etc/lvsd/director.toml:"), "{refused}");
+    assert_eq!(lvs51.ipvsadm(), before, "and changes nothing");
+    assert!(
+        lvs51
+            .run("lvsd status")
+            .ok()
+            .contains("THE NEWEST FILE IS REFUSED")
+    );
+    lvs51.write(DIRECTOR_FILE, &lvs51.read("/etc/lvsd/next.toml"));
+    lvs51.run("lvsd reload").ok();
+    eventually_weights(lvs51, &[("54", 1), ("55", 1)]);
+}
+
+fn a_stop_that_drains_lets_a_download_end(lab: &Lab) {
+    let file = file("['192.168.1.53', '192.168.1.54']").server_key("drain", "'5m'");
+    let (site, director) = site(lab, &file);
+    let text = format!("ipvs.on_stop = 'drain'\n{}", file.text());
+    site.lvs51.write(DIRECTOR_FILE, &text);
+    let said = site.lvs51.run("lvsd reload").ok();
+    assert!(
+        said.contains("on_stop = \"clear\" becomes \"drain\""),
+        "{said}"
+    );
+    let curl = downloading_from_53(&site);
+    let status = director.terminate();
+    assert!(status.success(), "{status}");
+    assert_downloaded(&curl);
+    assert_eq!(site.lvs51.ipvsadm(), "", "nothing is left in the table");
+}
