@@ -253,6 +253,7 @@ impl Bench<'_> {
         settle();
         let tap = Tap::begin(&host);
         reload_of_the_same(&daemon, contender);
+        settle();
         let same = tap.writes();
         let tap = Tap::begin(&host);
         self.reload_of_a_weight(&host, &daemon, contender);
