@@ -25,8 +25,9 @@ help:
 deps:
 	@sh tests/lab/guest/deps.sh $(LAB)
 
+# All of them, so that one failure does not hide the next.
 test: deps
-	$(CARGO) test
+	$(CARGO) test --no-fail-fast
 
 scenario: deps
 	$(CARGO) test --test lab -- $(NAME) $(if $(VERBOSE),--nocapture)

@@ -81,17 +81,21 @@ impl RealServerConfig {
         Ok(config)
     }
 
-    /// Adds the VIPs of the command line to those of the file.
+    /// Adds the VIPs of the command line to those of the file, before them: so
+    /// they keep their labels (`lo:0`, …) whatever a reload finds in the file.
     ///
     /// # Errors
     /// [`Error::Vip`] for the first VIP that cannot be one.
     pub fn add_vips(&mut self, vips: &[IpAddr]) -> Result<(), Error> {
+        let mut all: Vec<IpAddr> = Vec::new();
         for vip in vips {
             legal_vip(*vip).map_err(|message| Error::Vip { vip: *vip, message })?;
-            if !self.vips.contains(vip) {
-                self.vips.push(*vip);
+            if !all.contains(vip) {
+                all.push(*vip);
             }
         }
+        all.extend(self.vips.iter().filter(|vip| !vips.contains(vip)));
+        self.vips = all;
         Ok(())
     }
 
