@@ -31,6 +31,7 @@ fn status(config: &DirectorConfig, claim: Claim) -> VrrpStatus {
         interface: instance.interface.clone(),
         settings: instance.settings.clone(),
         addresses: instance.addresses.clone(),
+        holdings: instance.holdings.clone(),
         state: State::Backup,
         since: clock::now(),
         since_wall: clock::wall(),

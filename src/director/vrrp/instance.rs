@@ -239,6 +239,7 @@ impl Instance {
             interface: self.config.interface.clone(),
             settings: self.config.settings.clone(),
             addresses: self.config.addresses.clone(),
+            holdings: Arc::clone(&self.config.holdings),
             state: self.router.state(),
             since: self.router.since(),
             since_wall: self.since_wall,

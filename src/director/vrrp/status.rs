@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::Link;
 use super::rejected::Rejections;
-use crate::lvs::Prefixed;
+use crate::config::director::{Holdings, VirtualAddress};
 use crate::status::director::{
     Peer as PeerStatus, Rival, VipConflict, VirtualRouter, VrrpInterface,
 };
@@ -38,7 +38,9 @@ pub struct InstanceStatus {
     /// What it runs with.
     pub settings: Settings,
     /// The addresses, as they are put on the interface.
-    pub addresses: Vec<Prefixed>,
+    pub addresses: Vec<VirtualAddress>,
+    /// What else comes and goes with them.
+    pub holdings: Arc<Holdings>,
     /// The state.
     pub state: State,
     /// When it entered the state, for deadlines.
@@ -222,7 +224,11 @@ impl InstanceStatus {
             advert_interval_ms: u64::try_from(self.settings.advert_interval.as_millis())
                 .unwrap_or(u64::MAX),
             preempt: self.settings.preempt,
-            addresses: self.addresses.iter().map(Prefixed::to_string).collect(),
+            addresses: self
+                .addresses
+                .iter()
+                .map(VirtualAddress::to_string)
+                .collect(),
             master: self.master.map(|peer| PeerStatus {
                 address: peer.address,
                 priority: peer.priority,

@@ -15,6 +15,7 @@ fn instance(interface: &str, vrid: u8, priority: u8) -> VrrpInstance {
             addresses: vec!["192.0.2.200".parse().unwrap()],
         },
         addresses: vec!["192.0.2.200".parse().unwrap()],
+        holdings: Arc::default(),
     }
 }
 

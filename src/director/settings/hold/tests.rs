@@ -133,6 +133,7 @@ fn instance(config: &DirectorConfig) -> InstanceStatus {
         interface: instance.interface.clone(),
         settings: instance.settings.clone(),
         addresses: instance.addresses.clone(),
+        holdings: instance.holdings.clone(),
         state: State::Backup,
         since: clock::now(),
         since_wall: clock::wall(),
