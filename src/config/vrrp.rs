@@ -19,7 +19,7 @@ use toml::Spanned;
 
 use super::director::VrrpInstance;
 use super::document::Document;
-use crate::vrrp::Settings;
+use crate::vrrp::{Settings, Takeover};
 use holdings::VirtualAddress;
 pub(super) use identity::interface_name;
 use seen::Seen;
@@ -66,6 +66,7 @@ fn instance(
             advert_interval: advert_interval?,
             preempt,
             addresses: addresses.iter().map(|it| it.address).collect(),
+            takeover: Takeover::default(),
         },
         addresses: addresses.into_iter().map(VirtualAddress::from).collect(),
         holdings: Arc::default(),
