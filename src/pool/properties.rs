@@ -339,7 +339,9 @@ impl World {
             }
             (Quorum::Down, Serving::Pool) => {
                 let sorry = configured.rules.sorry_server.as_ref();
-                prop_assert!(sorry.is_none_or(|(rip, _)| self.is_drained(rip)));
+                let nothing = Some(&Override::Weight(Weight::ZERO));
+                prop_assert!(sorry.is_none_or(|(rip, _)| self.is_drained(rip)
+                    || self.pools.overrides().get(&id(), rip) == nothing));
                 prop_assert!(!takes(Role::Backup) && !takes(Role::Sorry));
             }
         }
