@@ -1,6 +1,6 @@
 //! The route netlink socket: one for requests, one for what the kernel reports
 //! of its own accord. [`address`](super::address), [`link`](super::link),
-//! [`route`](super::route) and [`rule`](super::rule) say what can be asked.
+//! [`route`] and [`rule`] say what can be asked.
 
 use std::collections::VecDeque;
 use std::io;
