@@ -4,7 +4,7 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use super::Load;
+use super::{Load, Serving};
 use crate::config::director::RealServer;
 use crate::config::rules::Conduct;
 use crate::health::checks::Origin;
@@ -32,6 +32,15 @@ pub enum Role {
 }
 
 impl Role {
+    /// Who serves when its like do.
+    pub(super) fn serves_as(self) -> Serving {
+        match self {
+            Self::Real => Serving::Pool,
+            Self::Backup => Serving::Backup,
+            Self::Sorry => Serving::Sorry,
+        }
+    }
+
     /// The word for status.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -227,6 +227,58 @@ fn the_backup_pool_comes_before_the_sorry_server() {
 }
 
 #[test]
+fn a_substitute_that_a_reload_removes_serves_until_what_comes_is_judged() {
+    let down = |substitute: &str| {
+        let mut world = World::up(&format!("real_servers = ['10.0.0.1']\n{substitute}"));
+        world.is(1, Standing::Down);
+        world.otherwise = Standing::Unchecked;
+        world
+    };
+    let backup = |last: u8| {
+        format!("[[virtual_server.backup_server]]\naddress = '10.0.0.{last}'\nweight = {last}")
+    };
+    let with = |lines: &str| file(&format!("real_servers = ['10.0.0.1']\n{lines}"));
+
+    let mut world = down(&backup(5));
+    assert_eq!(world.table(), [(5, 5)]);
+    world.standings.insert(rip(5), Standing::Up);
+    world.reload(with(&backup(6)));
+    assert_eq!(world.table(), [(5, 5)], "the other is not checked yet");
+    world.is(6, Standing::Up);
+    assert_eq!(world.table(), [(5, 0), (6, 6)]);
+
+    let mut world = down("sorry_server = '10.0.0.7'");
+    world.reload(with(&backup(6)));
+    assert_eq!(world.table(), [(7, 1)], "nor is this one");
+    world.is(6, Standing::Up);
+    assert_eq!(world.table(), [(6, 6), (7, 0)]);
+
+    let mut world = down("sorry_server = '10.0.0.7'");
+    world.reload(file("real_servers = ['10.0.0.1', '10.0.0.2']"));
+    assert_eq!(world.table(), [(7, 1)], "nor is a server of the pool");
+    world.is(2, Standing::Up);
+    assert_eq!(world.table(), [(2, 1), (7, 0)]);
+
+    let mut world = down("sorry_server = '10.0.0.7'");
+    world.reload(file("real_servers = ['10.0.0.1', '10.0.0.2']"));
+    world.is(2, Standing::Down);
+    assert_eq!(world.table(), [(7, 0)], "nobody is to come");
+
+    let mut world = down("sorry_server = '10.0.0.7'");
+    world.reload(with("sorry_server = '10.0.0.8'"));
+    assert_eq!(world.table(), [(7, 0), (8, 1)], "it is not checked at all");
+}
+
+#[test]
+fn a_sorry_server_that_the_operator_drains_is_no_substitute() {
+    let mut world = World::up(&format!("quorum = 2\nsorry_server = '10.0.0.7'\n{TWO}"));
+    world.is(1, Standing::Down);
+    assert_eq!(world.table(), [(2, 0), (7, 1)]);
+    world.operator(7, Some(Override::Drain { limit: None }));
+    assert_eq!(world.table(), [(2, 1), (7, 0)], "what is alive serves");
+}
+
+#[test]
 fn a_start_leaves_the_sorry_server_alone_until_the_first_checks_have_decided() {
     let lines = "real_servers = ['10.0.0.1']\nsorry_server = '10.0.0.7'";
     let mut world = World::new(lines);

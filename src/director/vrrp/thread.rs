@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use super::instance::Instance;
 use super::interface::Interface;
 use super::log::{Line, Log, Quieter};
+use super::occurrence::Outlet;
 use super::status::VrrpStatus;
 use super::{Command, Link};
 use crate::config::director::VrrpInstance;
@@ -19,6 +20,7 @@ use crate::sys::clock;
 use crate::sys::wakeup::Wakeup;
 use crate::vrrp::advert;
 use crate::vrrp::discard::Discard;
+use crate::vrrp::influence::Influence;
 use crate::vrrp::ipv4;
 use crate::vrrp::router::{Event, LinkFault};
 
@@ -37,10 +39,15 @@ pub(super) struct VrrpThread {
     commands: mpsc::Receiver<Command>,
     wakeup: Wakeup,
     publisher: watch::Sender<Arc<VrrpStatus>>,
+    outlet: Outlet,
     log: Log<Line>,
     quieter: Quieter,
     interfaces: BTreeMap<String, Interface>,
     instances: BTreeMap<String, Instance>,
+    /// What is thought of virtual routers, whether they are configured or not.
+    influences: BTreeMap<String, Influence>,
+    /// How many instances were made.
+    made: u32,
     configured: bool,
     changed: bool,
 }
@@ -50,16 +57,20 @@ impl VrrpThread {
         commands: mpsc::Receiver<Command>,
         wakeup: Wakeup,
         publisher: watch::Sender<Arc<VrrpStatus>>,
+        outlet: Outlet,
         log: Log<Line>,
     ) -> Self {
         Self {
             commands,
             wakeup,
             publisher,
+            outlet,
             log,
             quieter: Quieter::default(),
             interfaces: BTreeMap::new(),
             instances: BTreeMap::new(),
+            influences: BTreeMap::new(),
+            made: 0,
             configured: false,
             changed: false,
         }
@@ -127,6 +138,22 @@ impl VrrpThread {
             match self.commands.try_recv() {
                 Ok(Command::Configure(instances)) => self.configure(instances),
                 Ok(Command::LinkChanged { interface, link }) => self.set_link(&interface, link),
+                Ok(Command::Influence {
+                    instance,
+                    influence,
+                }) => {
+                    self.feed_one(&instance, Event::Influence(influence.clone()));
+                    self.influences.insert(instance, influence);
+                }
+                Ok(Command::VipsHeld {
+                    instance,
+                    announcements,
+                }) => {
+                    let asked = self.instances.get(&instance).map(Instance::announcements);
+                    if asked == Some(announcements) {
+                        self.feed_one(&instance, Event::VipsHeld);
+                    }
+                }
                 Err(mpsc::TryRecvError::Empty) => return true,
                 Ok(Command::Shutdown) | Err(mpsc::TryRecvError::Disconnected) => return false,
             }
@@ -145,6 +172,9 @@ impl VrrpThread {
             .collect();
         for name in gone {
             self.changed = true;
+            if !wanted.contains_key(&name) {
+                self.influences.remove(&name);
+            }
             if let Some(mut instance) = self.instances.remove(&name)
                 && let Some(interface) = self.interfaces.get(instance.interface())
             {
@@ -161,9 +191,14 @@ impl VrrpThread {
         for (name, config) in wanted {
             self.changed = true;
             let interface = config.interface.clone();
-            self.instances
-                .insert(name.clone(), Instance::new(&name, config, now));
+            let mut instance = Instance::new(&name, config, now, (self.made, self.outlet.clone()));
+            self.made += 1;
             let interface = self.interfaces.entry(interface).or_default();
+            if let Some(influence) = self.influences.get(&name) {
+                let influence = Event::Influence(influence.clone());
+                instance.handle(now, influence, interface, &mut self.log);
+            }
+            self.instances.insert(name.clone(), instance);
             let fault = interface.socket().is_none().then_some(LinkFault::Missing);
             if let (Some(link), Some(instance)) =
                 (interface.usable(fault), self.instances.get_mut(&name))
@@ -234,6 +269,15 @@ impl VrrpThread {
                 let fault = interface.open(&name, now);
                 self.tell_link(now, &name, fault);
             }
+        }
+    }
+
+    /// Feeds an event to one router, if it is there.
+    fn feed_one(&mut self, name: &str, event: Event) {
+        if let Some(instance) = self.instances.get_mut(name)
+            && let Some(interface) = self.interfaces.get(instance.interface())
+        {
+            instance.handle(clock::now(), event, interface, &mut self.log);
         }
     }
 

@@ -1,0 +1,34 @@
+//! A virtual router back to its table, every default written out.
+
+use toml::Table;
+
+use super::super::director::VrrpInstance;
+use super::super::show::{Keys, shortest, texts};
+use super::super::values::show_duration;
+use crate::vrrp::Version;
+
+/// The table of one virtual router.
+pub(in crate::config) fn vrrp(name: &str, instance: &VrrpInstance) -> Table {
+    let settings = &instance.settings;
+    let keys = Keys::default()
+        .set_text("name", name)
+        .set_text("interface", &instance.interface)
+        .set("virtual_router_id", i64::from(settings.vrid.get()))
+        .set("priority", i64::from(settings.priority.get()));
+    let keys = match settings.version {
+        Version::V2 { auth: None } => keys.set("version", 2),
+        Version::V2 { auth: Some(auth) } => {
+            keys.set("version", 2).set_text("auth_pass", auth.text())
+        }
+        Version::V3 => keys.set("version", 3),
+    };
+    let addresses: Vec<_> = instance
+        .addresses
+        .iter()
+        .map(|it| shortest(&it.address))
+        .collect();
+    keys.set_text("advert_interval", show_duration(settings.advert_interval))
+        .set("preempt", settings.preempt)
+        .set("virtual_addresses", texts(&addresses))
+        .0
+}
