@@ -7,7 +7,7 @@
 //! | the command | [`cli`] |
 //! | the two roles: tasks, threads, order of start and stop | [`director`], [`realserver`] |
 //! | input and output | [`config`], [`ipvs::client`], [`health::probe`], [`http`], [`sys`] |
-//! | decisions: values and the time in, values out | [`vrrp`], [`health`], [`pool`], [`ipvs::plan`] |
+//! | decisions: values and the time in, values out | [`vrrp`], [`health`], [`track`], [`pool`], [`ipvs::plan`] |
 //! | what they tell each other | [`status`] |
 //! | nouns | [`lvs`] |
 
@@ -22,4 +22,5 @@ pub mod pool;
 pub mod realserver;
 pub mod status;
 pub mod sys;
+pub mod track;
 pub mod vrrp;

@@ -5,11 +5,13 @@
 
 mod addresses;
 pub(super) mod holdings;
+pub(super) mod hooks;
 mod identity;
 mod protocol;
 pub(super) mod raw;
 mod seen;
 pub(super) mod show;
+pub(super) mod track;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -56,6 +58,8 @@ fn instance(
     let advert_interval = protocol::interval(document, raw, version);
     let addresses = addresses::addresses(document, raw, table);
     let preempt = raw.preempt.as_ref().is_none_or(|it| *it.get_ref());
+    let trackers = track::trackers(document, raw, priority);
+    let hooks = hooks::hooks(document, raw);
     let addresses = addresses?;
     let instance = VrrpInstance {
         interface: interface?,
@@ -70,6 +74,8 @@ fn instance(
         },
         addresses: addresses.into_iter().map(VirtualAddress::from).collect(),
         holdings: Arc::default(),
+        trackers: trackers.into(),
+        hooks: hooks.into(),
     };
     Some((name?.to_owned(), instance))
 }

@@ -2,9 +2,10 @@
 
 mod balance;
 mod control;
+mod track;
 mod whole;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,6 +16,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use tracing::{error, info};
 
 use self::balance::{after, reported, standing, until};
+use self::track::Tracking;
 use super::api::Ask;
 use super::balancer::Balancer;
 use super::hooks::Hooks;
@@ -25,7 +27,7 @@ use super::sysctls::{self, Sysctls};
 use super::vips::{self, VipsHandle};
 use super::vrrp::{self, Command, VrrpHandle};
 use super::{Error, preflight, snapshot};
-use crate::config::director::{DirectorConfig, OnStop};
+use crate::config::director::{DirectorConfig, OnStop, VrrpHooks};
 use crate::health::runner::{self, Changes, Runner};
 use crate::ipvs::table::Table;
 use crate::lvs::VirtualServerId;
@@ -70,6 +72,8 @@ pub(super) struct Core {
     /// Drains wait for the kernel to count no connections.
     draining: bool,
     hooks: Hooks,
+    /// Those of the virtual routers that run, or have yet to tell their end.
+    router_hooks: BTreeMap<String, Arc<VrrpHooks>>,
     /// None until a configuration has virtual servers.
     balancer: Option<Balancer>,
     /// What it reports; here for as long as it is.
@@ -82,6 +86,7 @@ pub(super) struct Core {
     held_back: BTreeSet<VirtualServerId>,
     /// The generation of the newest wanted table.
     generation: u64,
+    tracking: Tracking,
     vrrp: VrrpHandle,
     vips: VipsHandle,
     ready: bool,
@@ -121,12 +126,14 @@ impl Core {
             rest_until: clock::now(),
             draining: false,
             hooks: Hooks::start(),
+            router_hooks: BTreeMap::new(),
             balancer: None,
             reports: None,
             wanted: None,
             settings: None,
             held_back: BTreeSet::new(),
             generation: 0,
+            tracking: Tracking::new(),
             vrrp,
             vips,
             ready: false,
@@ -165,6 +172,7 @@ impl Core {
                 () = reported(&mut self.reports), if self.draining => self.rebalance(),
                 () = after(self.rest_until, until(self.pools_deadline)) => self.rebalance(),
                 Ok(()) = self.vrrp.status.changed() => self.follow_vrrp(),
+                Some((source, seen)) = self.tracking.eyes.next() => self.observe(&source, &seen),
                 Some(occurrence) = self.vrrp.occurrences.recv() => self.note(&occurrence),
                 Some(ask) = asks.recv() => self.answer(ask),
                 _ = readiness.tick(), if !self.ready => self.call_ready_if_checked(),
@@ -203,6 +211,10 @@ impl Core {
         self.apply_settings()?;
         self.held_back = self.to_hold_back();
         self.configure_pools(before);
+        self.configure_tracking();
+        let hooks = self.config.vrrp.iter();
+        let hooks = hooks.map(|(name, it)| (name.clone(), Arc::clone(&it.hooks)));
+        self.router_hooks.extend(hooks);
         self.vrrp
             .commands
             .send(Command::Configure(self.config.vrrp.clone()));
@@ -304,7 +316,8 @@ impl Core {
             vrrp: routers
                 .map(|(name, router)| {
                     let conflicts = vips.describe_conflicts_of(router);
-                    router.describe(name, vips.problems_of(router), conflicts)
+                    let trackers = self.describe_trackers(name);
+                    router.describe(name, vips.problems_of(router), conflicts, trackers)
                 })
                 .collect(),
             vrrp_interfaces: vrrp
@@ -328,9 +341,13 @@ impl Core {
     /// next master answers before this host stops forwarding what it has.
     async fn stop(mut self, on_stop: OnStop) {
         self.vrrp.commands.send(Command::Shutdown);
+        while let Some(occurrence) = self.vrrp.occurrences.recv().await {
+            self.note(&occurrence);
+        }
         join("VRRP", self.vrrp.join).await;
         self.vips.shutdown();
         join("VIP", self.vips.join).await;
+        self.tracking.eyes.stop().await;
         self.checks.stop().await;
         self.hooks.stop().await;
         if let Some(balancer) = self.balancer {

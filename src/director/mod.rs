@@ -25,6 +25,7 @@ mod settings;
 mod snapshot;
 mod summary;
 mod sysctls;
+mod track;
 pub mod vips;
 pub mod vrrp;
 

@@ -152,7 +152,9 @@ fn start(command: &Command) -> io::Result<(Group, Pipes)> {
     let group = Group(Some(child.spawn()?));
     // The parent's copies of the pipe's other end must not keep it open.
     drop(child);
-    let pid = group.pid().and_then(|pid| rustix::process::Pid::from_raw(pid.as_raw()));
+    let pid = group
+        .pid()
+        .and_then(|pid| rustix::process::Pid::from_raw(pid.as_raw()));
     let pid = pid.ok_or_else(|| io::Error::other("it has no number"))?;
     let exit = pidfd_open(pid, PidfdFlags::empty())?;
     let output = reader.into();
@@ -188,7 +190,7 @@ struct Pipes {
 impl Pipes {
     /// Waits until the leader has ended, keeping what is written meanwhile.
     async fn watch(self, kept: &mut Vec<u8>) -> io::Result<()> {
-        let exit = AsyncFd::with_interest(self.exit, Interest::READABLE)?;
+        let exit = readable(self.exit)?;
         let output = pipe::Receiver::from_owned_fd(self.output)?;
         let mut open = true;
         loop {
@@ -211,6 +213,16 @@ impl Pipes {
             }
         }
     }
+}
+
+#[expect(
+    unsafe_code,
+    reason = "tokio cannot know that a descriptor stays the same one"
+)]
+fn readable(exit: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: an `OwnedFd` is one open descriptor from beginning to end, and the
+    // `AsyncFd` owns it.
+    Ok(unsafe { AsyncFd::register_with_interest(exit, Interest::READABLE) }?)
 }
 
 /// Takes what there is, keeping what still has room; 0: nobody writes any more.

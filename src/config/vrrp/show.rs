@@ -5,6 +5,7 @@ use toml::Table;
 use super::super::director::VrrpInstance;
 use super::super::show::{Keys, shortest, texts};
 use super::super::values::show_duration;
+use super::{hooks, track};
 use crate::vrrp::Version;
 
 /// The table of one virtual router.
@@ -27,8 +28,14 @@ pub(in crate::config) fn vrrp(name: &str, instance: &VrrpInstance) -> Table {
         .iter()
         .map(|it| shortest(&it.address))
         .collect();
-    keys.set_text("advert_interval", show_duration(settings.advert_interval))
+    let keys = keys
+        .set_text("advert_interval", show_duration(settings.advert_interval))
         .set("preempt", settings.preempt)
-        .set("virtual_addresses", texts(&addresses))
-        .0
+        .set("virtual_addresses", texts(&addresses));
+    let keys = hooks::show(keys, &instance.hooks);
+    let trackers: Vec<_> = instance.trackers.iter().map(track::show).collect();
+    match trackers.is_empty() {
+        true => keys.0,
+        false => keys.set("track", trackers).0,
+    }
 }

@@ -70,6 +70,7 @@ impl Core {
         for event in outcome.events {
             self.tell(&event);
         }
+        self.track_pools();
         let ended = clock::now();
         self.rest_until = ended + (ended - started) * REST;
     }
@@ -82,7 +83,7 @@ impl Core {
             | Event::Draining { .. }
             | Event::Drained { .. } => info!("{event}"),
         }
-        if let Some(hook) = hooks::of(event, &self.config) {
+        if let Some(hook) = hooks::of_pool(event, &self.config) {
             self.hooks.run(hook);
         }
     }

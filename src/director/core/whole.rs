@@ -10,10 +10,11 @@ use super::Core;
 use crate::director::reconcile::Report;
 use crate::director::settings::{self, Settings};
 use crate::director::vrrp::Occurrence;
-use crate::director::{Error, local, module, snapshot, sysctls};
+use crate::director::{Error, hooks, local, module, snapshot, sysctls};
 use crate::lvs::VirtualServerId;
 use crate::status::director as status;
 use crate::sys::address;
+use crate::vrrp::router::State;
 
 impl Core {
     /// Tells the kernel what holds for the whole of its IPVS.
@@ -57,6 +58,15 @@ impl Core {
             notice = ?occurrence.notice,
             "virtual router"
         );
+        let name = &occurrence.instance;
+        if let Some(hooks) = self.router_hooks.get(name)
+            && let Some(hook) = hooks::of_router(occurrence, hooks, &self.config.router_id)
+        {
+            self.hooks.run(hook);
+        }
+        if occurrence.state == State::Initialize && !self.config.vrrp.contains_key(name) {
+            self.router_hooks.remove(name);
+        }
     }
 
     /// Takes virtual servers out of the table, or puts them in, as this host

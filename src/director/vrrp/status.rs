@@ -11,7 +11,7 @@ use super::Link;
 use super::rejected::Rejections;
 use crate::config::director::{Holdings, VirtualAddress};
 use crate::status::director::{
-    Peer as PeerStatus, Rival, VipConflict, VirtualRouter, VrrpInterface,
+    Peer as PeerStatus, Rival, Tracker, VipConflict, VirtualRouter, VrrpInterface,
 };
 use crate::vrrp::discard::Discard;
 use crate::vrrp::router::{Claim, Peer, State};
@@ -204,13 +204,14 @@ impl InterfaceStatus {
 }
 
 impl InstanceStatus {
-    /// The same for people and programs outside; `problems` and `conflicts` are
-    /// what others know of it.
+    /// The same for people and programs outside; `problems`, `conflicts`
+    /// and `trackers` are what others know of it.
     pub fn describe(
         &self,
         name: &str,
         problems: Vec<String>,
         conflicts: Vec<VipConflict>,
+        trackers: Vec<Tracker>,
     ) -> VirtualRouter {
         let version = self.version();
         let counters = &self.counters;
@@ -258,6 +259,7 @@ impl InstanceStatus {
             worst_lateness_us: u64::try_from(counters.worst_lateness().as_micros())
                 .unwrap_or(u64::MAX),
             problems,
+            trackers,
         }
     }
 

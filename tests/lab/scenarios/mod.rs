@@ -20,6 +20,7 @@ mod settings;
 mod sync;
 mod systemd;
 mod table;
+mod track;
 mod vrrp;
 mod vrrp_faults;
 mod vrrp_wire;
@@ -49,6 +50,7 @@ const ALL: &[&[Scenario]] = &[
     sync::SCENARIOS,
     systemd::SCENARIOS,
     table::SCENARIOS,
+    track::SCENARIOS,
     vrrp::SCENARIOS,
     vrrp_faults::SCENARIOS,
     vrrp_wire::SCENARIOS,

@@ -1,0 +1,130 @@
+//! What virtual routers track moves mastership, and what happens to them is told: to hooks and to
+//! those who follow.
+
+use std::cell::RefCell;
+
+use crate::lab::lvsd::{DirectorFile, Pair, number as number_of, text};
+use crate::lab::scenario::scenario;
+use crate::lab::{Host, Lab, Scenario, eventually, secs, within};
+
+pub(crate) const SCENARIOS: &[Scenario] =
+    &[scenario!(each_tracker_moves_mastership_by_weight_and_by_fault_and_back).on_any_linux()];
+
+/// A script that fails while `/run/bad` is there, and hangs with a child while `/run/hang` is.
+const SCRIPT: &str = "test ! -e /run/hang || { sleep 4242 & wait; }; test ! -e /run/bad";
+
+/// Four kinds of trackers, and hooks that write down what they are told and who they are.
+fn tracking(weight: &str, timeout: &str) -> DirectorFile {
+    let hook = "'/bin/sh', '-c', 'echo $LVSD_EVENT $LVSD_INSTANCE $LVSD_PREVIOUS $LVSD_STATE \
+                $(id -un) >> /run/hooks/log'";
+    let mut file = DirectorFile::steady(100);
+    for event in ["on_master", "on_backup", "on_fault", "on_stop"] {
+        file = file.vrrp_key(event, &format!("[{hook}]"));
+    }
+    file = file.vrrp_key("hook_user", "'nobody'");
+    file.vrrp += &format!(
+        "\n[[vrrp.track]]\ninterface = 'uplink'\n{weight}\n\
+         [[vrrp.track]]\nname = 'script'\nscript = ['/bin/sh', '-c', '{SCRIPT}']\n\
+         interval = '200ms'\ntimeout = '{timeout}'\nuser = 'nobody'\n{weight}\n\
+         [[vrrp.track]]\nprocess = 'sleep'\ncmdline = 'sleep 7261'\ninterval = '200ms'\n{weight}\n\
+         [[vrrp.track]]\nfile = '/run/priority'\ninterval = '200ms'"
+    );
+    file
+}
+
+fn each_tracker_moves_mastership_by_weight_and_by_fault_and_back(lab: &Lab) {
+    let pair = Pair::build(lab);
+    let first = &pair.lvs51;
+    let run = |command: &str| drop(first.run(command).ok());
+    run("ip link add uplink type dummy && ip link set uplink up");
+    run("mkdir -p /run/hooks && chown nobody /run/hooks");
+    let sleep = || first.spawn("sleep 7261");
+    let process = RefCell::new(sleep());
+    let director = first.director(&tracking("weight = -60", "2s"));
+    pair.lvs52.director(&DirectorFile::steady(50));
+    pair.become_states("master", "backup");
+    lab.say(&first.run("lvsd status").ok());
+
+    for (way, state, number) in [("weight", "backup", "-60"), ("fault", "fault", "fault")] {
+        if way == "fault" {
+            first.reload(&director, &tracking("", "2s").text());
+            assert_eq!(
+                first.vrrp_state(),
+                "master",
+                "what is known of them is kept"
+            );
+        }
+        let moves = |what: &str, breaking: &dyn Fn(), mending: &dyn Fn()| {
+            breaking();
+            let took = pair.become_states(state, "master");
+            let router = &first.status()["vrrp"][0];
+            match way {
+                "weight" => assert_eq!(number_of(&router["priority"]), 40, "{what}"),
+                _ => assert!(text(&router["cause"]).contains(what), "{}", router["cause"]),
+            }
+            mending();
+            let back = pair.become_states("master", "backup");
+            lab.say(&format!(
+                "{what} by {way}: moved after {took:.1?}, back after {back:.1?}"
+            ));
+        };
+        let (down, up) = ("ip link set uplink down", "ip link set uplink up");
+        moves("interface uplink", &|| run(down), &|| run(up));
+        let (bad, good) = ("touch /run/bad", "rm /run/bad");
+        moves("script", &|| run(bad), &|| run(good));
+        let (kill, start) = (
+            || process.borrow().kill9(),
+            || drop(process.replace(sleep())),
+        );
+        moves("process sleep", &kill, &start);
+        let mend = || run("rm /run/priority");
+        let write = || first.write("/run/priority", number);
+        moves("file /run/priority", &write, &mend);
+    }
+
+    run("touch /run/hang");
+    pair.become_states("fault", "master");
+    let router = &first.status()["vrrp"][0];
+    let cause = text(&router["cause"]);
+    assert!(
+        cause.contains("takes longer than 2s and is killed"),
+        "{cause}"
+    );
+    first.reload(&director, &tracking("", "60s").text());
+    eventually("the script hangs with its child", within(secs(5)), || {
+        children(first) == 1
+    });
+    director.terminate();
+    assert_eq!(children(first), 0, "none is left");
+    hooks_tell_what_the_log_tells(first, &director.log());
+}
+
+/// How many children of the hanging script run.
+fn children(host: &Host) -> usize {
+    let listed = host.run("ps -eo stat,args").ok();
+    let mut lines = listed.lines().map(str::trim);
+    let alive = |line: &&str| line.ends_with("sleep 4242") && !line.starts_with('Z');
+    lines.by_ref().filter(alive).count()
+}
+
+/// Each transition, in order, under the given user.
+fn hooks_tell_what_the_log_tells(host: &Host, log: &str) {
+    let word = |line: &str, key: &str| {
+        let (_, rest) = line.split_once(&format!(" {key}="))?;
+        rest.split_whitespace().next().map(str::to_owned)
+    };
+    let transitions = log.lines().filter(|line| line.contains("state changed"));
+    let wanted: Vec<_> = transitions
+        .map(|line| {
+            let (from, to) = (word(line, "from").unwrap(), word(line, "to").unwrap());
+            let event = if to == "initialize" { "stop" } else { &to };
+            format!("{event} VI_1 {from} {to} nobody")
+        })
+        .collect();
+    let told = host.read("/run/hooks/log");
+    assert_eq!(told.lines().collect::<Vec<_>>(), wanted);
+    assert!(
+        told.ends_with("stop VI_1 fault initialize nobody\n"),
+        "{told}"
+    );
+}
