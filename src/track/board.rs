@@ -34,7 +34,8 @@ pub struct Changed {
 }
 
 impl Board {
-    /// Makes these the virtual routers. A source that stays keeps its verdict;
+    /// Makes these the virtual routers. A source that stays keeps its verdict, and
+    /// so does a tracker of the same name and kind whose source changed;
     /// a router that is new waits for the sources it begins with, one that was
     /// there is not disturbed by a source that has yet to answer.
     pub fn configure<'a>(
@@ -44,6 +45,9 @@ impl Board {
     ) {
         let before = std::mem::take(&mut self.routers);
         for (name, trackers) in routers {
+            if let Some(before) = before.get(name) {
+                self.inherit(before, trackers);
+            }
             let starting = before.get(name).is_none_or(|tracked| tracked.starting);
             let trackers = trackers.to_vec();
             self.routers
@@ -56,6 +60,23 @@ impl Board {
             self.verdicts.entry(source).or_insert_with(unknown);
         }
         self.settle();
+    }
+
+    /// A tracker that is asked otherwise than before, by its name, is thought of
+    /// as before until it has answered.
+    fn inherit(&mut self, before: &Tracked, trackers: &[Tracker]) {
+        for tracker in trackers {
+            let same = |it: &&Tracker| {
+                it.name == tracker.name && it.source.kind() == tracker.source.kind()
+            };
+            let known = before.trackers.iter().find(same);
+            let known = known.and_then(|it| self.verdicts.get(&it.source));
+            if let Some(verdict) = known.cloned() {
+                self.verdicts
+                    .entry(tracker.source.clone())
+                    .or_insert(verdict);
+            }
+        }
     }
 
     /// Every source that is tracked; one may come several times.

@@ -159,3 +159,16 @@ fn equal_sources_are_shared_and_each_router_has_its_own_weight() {
     assert_eq!(influences[1].faults.len(), 1);
     assert_eq!(board.interested(&source).count(), 2);
 }
+
+#[test]
+fn a_tracker_that_is_asked_otherwise_is_thought_of_as_before_until_it_answers() {
+    let (old, new) = (script(1, 1), script(2, 2));
+    let mut board = board(&[tracker(old.clone(), None)]);
+    board.observe(NOW, &old, &bad());
+    let trackers = [tracker(new.clone(), None)];
+    board.configure(NOW, [(&"VI_1".to_owned(), &trackers[..])]);
+    assert_eq!(now_of(&board).1.len(), 1, "down still");
+    board.observe(NOW, &new, &Observation::Good);
+    board.observe(NOW, &new, &Observation::Good);
+    assert_eq!(now_of(&board), (0, vec![]));
+}

@@ -36,7 +36,9 @@ fn each_tracker_moves_mastership_by_weight_and_by_fault_and_back(lab: &Lab) {
     let pair = Pair::build(lab);
     let first = &pair.lvs51;
     let run = |command: &str| drop(first.run(command).ok());
-    run("ip link add uplink type dummy && ip link set uplink up");
+    run(
+        "ip link add uplink type veth peer name far && ip link set uplink up && ip link set far up",
+    );
     run("mkdir -p /run/hooks && chown nobody /run/hooks");
     let sleep = || first.spawn("sleep 7261");
     let process = RefCell::new(sleep());
@@ -68,7 +70,7 @@ fn each_tracker_moves_mastership_by_weight_and_by_fault_and_back(lab: &Lab) {
                 "{what} by {way}: moved after {took:.1?}, back after {back:.1?}"
             ));
         };
-        let (down, up) = ("ip link set uplink down", "ip link set uplink up");
+        let (down, up) = ("ip link set far down", "ip link set far up");
         moves("interface uplink", &|| run(down), &|| run(up));
         let (bad, good) = ("touch /run/bad", "rm /run/bad");
         moves("script", &|| run(bad), &|| run(good));
