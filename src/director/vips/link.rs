@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 
-use super::plan::{Kernel, Place};
+use super::holding::Holding;
+use super::kernel::Kernel;
 use crate::director::vrrp::{Link, VrrpStatus};
 use crate::sys::address::Scope;
 use crate::vrrp::router::LinkFault;
@@ -17,7 +18,7 @@ pub(super) fn link_of(
     name: &str,
     kernel: &Kernel,
     virtual_addresses: &BTreeSet<IpAddr>,
-    owned: &BTreeSet<Place>,
+    owned: &BTreeSet<Holding>,
 ) -> Link {
     let Some(link) = kernel.link(name) else {
         return Link::Down(LinkFault::Missing);
@@ -36,9 +37,8 @@ pub(super) fn link_of(
         })
     };
     let is_ours = |address: IpAddr| {
-        owned
-            .iter()
-            .any(|place| place.interface == name && place.address.address == address)
+        let mut places = owned.iter().filter_map(Holding::place);
+        places.any(|place| place.interface == name && place.address.address == address)
     };
     let primary = candidates()
         .map(|candidate| candidate.address.address)
