@@ -239,7 +239,7 @@ fn a_route_that_differs_is_replaced_and_one_that_was_deleted_comes_back() {
         held: [(holding.clone(), spec.clone())].into(),
         ..Wanted::default()
     };
-    let owned = owning(&[holding.clone()]);
+    let owned = owning(std::slice::from_ref(&holding));
     assert_eq!(
         plan(&asked, &owned, &kernel).ops,
         [Op::Add(holding.clone(), spec.clone())]
@@ -305,7 +305,7 @@ fn another_label_is_a_change_of_that_address_alone() {
         held: [(vip.clone(), labelled.clone())].into(),
         ..Wanted::default()
     };
-    let owned = owning(&[vip.clone()]);
+    let owned = owning(std::slice::from_ref(&vip));
     let mut kernel = kernel(&[("ens192", &[OWN, VIP])]);
     assert_eq!(
         plan(&wanted, &owned, &kernel).ops,
