@@ -2,12 +2,15 @@
 //! apply the difference. Start, reload, health change, somebody's `ipvsadm -C`
 //! and a restart after a crash all come through here.
 
+mod tunnels;
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use tracing::{debug, error, info, warn};
 
+use self::tunnels::Tunnels;
 use crate::ipvs::client::{Client, Refusal};
 use crate::ipvs::kernel::{Info, KernelTable};
 use crate::ipvs::plan::{Op, plan};
@@ -85,6 +88,7 @@ pub(super) struct Reconciler {
     settled: Option<u64>,
     /// What the kernel refused in the last pass.
     refused: Vec<Refusal>,
+    tunnels: Tunnels,
     pub(super) report: Report,
 }
 
@@ -98,6 +102,7 @@ impl Reconciler {
             file,
             settled: None,
             refused: Vec::new(),
+            tunnels: Tunnels::default(),
             report: Report::default(),
         })
     }
@@ -140,9 +145,9 @@ impl Reconciler {
             let mut actual = dump.table();
             actual.retain(|id, _| self.owned.contains(id));
             self.report.kernel = Arc::new(dump);
-            let ops = plan(wanted, &actual);
+            let ops = plan(&self.tunnels.within_reach(wanted), &actual);
             if ops.is_empty() {
-                self.refuse(&[]);
+                self.refuse(&[], wanted);
                 break;
             }
             let news = self.news(&ops);
@@ -155,8 +160,9 @@ impl Reconciler {
             // A refusal that only says that the dump was old ends with the next one.
             let (stale, refused): (Vec<_>, Vec<_>) =
                 refusals.into_iter().partition(Refusal::is_stale);
-            self.refuse(&refused);
-            if stale.is_empty() {
+            let lost = self.tunnels.learn(kernel, &ops)?;
+            self.refuse(&refused, wanted);
+            if stale.is_empty() && !lost {
                 break;
             }
         }
@@ -217,7 +223,7 @@ impl Reconciler {
     }
 
     /// Tells each refusal once, as long as it lasts.
-    fn refuse(&mut self, refusals: &[Refusal]) {
+    fn refuse(&mut self, refusals: &[Refusal], wanted: &Table) {
         for refusal in refusals {
             if !self.refused.contains(refusal) {
                 warn!(%refusal, "the kernel refused a change of the IPVS table");
@@ -227,7 +233,8 @@ impl Reconciler {
             info!("the kernel refuses nothing any more");
         }
         self.refused = refusals.to_vec();
-        self.report.refused = refusals.iter().map(ToString::to_string).collect();
+        let told = refusals.iter().map(ToString::to_string);
+        self.report.refused = told.chain(self.tunnels.refused(wanted)).collect();
     }
 }
 
