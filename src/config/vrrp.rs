@@ -4,6 +4,7 @@
 //! writes them back, `seen` finds what only shows across tables.
 
 mod addresses;
+pub(super) mod holdings;
 mod identity;
 mod protocol;
 pub(super) mod raw;
@@ -12,12 +13,14 @@ pub(super) mod show;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use toml::Spanned;
 
 use super::director::VrrpInstance;
 use super::document::Document;
 use crate::vrrp::{Settings, Takeover};
+use holdings::VirtualAddress;
 pub(super) use identity::interface_name;
 use seen::Seen;
 
@@ -65,7 +68,8 @@ fn instance(
             addresses: addresses.iter().map(|it| it.address).collect(),
             takeover: Takeover::default(),
         },
-        addresses,
+        addresses: addresses.into_iter().map(VirtualAddress::from).collect(),
+        holdings: Arc::default(),
     };
     Some((name?.to_owned(), instance))
 }

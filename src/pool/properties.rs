@@ -215,6 +215,7 @@ impl World {
                 Some(Load {
                     weight: entry.weight,
                     active: self.connections.get(rip).copied().unwrap_or(0),
+                    counted_at: self.now,
                 })
             },
         });

@@ -103,6 +103,23 @@ fn a_drain_waits_for_connections_that_were_being_set_up_when_it_began() {
 }
 
 #[test]
+fn a_drain_does_not_end_by_a_count_from_before_it_began() {
+    let mut world = World::up(TWO);
+    world.counted_at = Some(world.now);
+    world.operator(1, Some(Override::Drain { limit: None }));
+    world.step();
+    world.wait(3 * SETTLE);
+    assert_eq!(
+        world.table(),
+        [(1, 0), (2, 1)],
+        "a large table is not read each second"
+    );
+    world.counted_at = Some(world.now);
+    world.step();
+    assert_eq!(world.table(), [(2, 1)]);
+}
+
+#[test]
 fn a_drain_without_time_is_a_removal() {
     let mut world = World::up(&format!("drain = '0s'\n{TWO}"));
     world.connections.insert(rip(1), 2);

@@ -16,6 +16,7 @@ fn instance(interface: &str, vrid: u8, priority: u8) -> VrrpInstance {
             takeover: crate::vrrp::Takeover::default(),
         },
         addresses: vec!["192.0.2.200".parse().unwrap()],
+        holdings: Arc::default(),
     }
 }
 
