@@ -56,6 +56,8 @@ pub struct VrrpInstance {
     pub interface: String,
     /// The protocol's part.
     pub settings: vrrp::Settings,
+    /// Between whom its adverts go.
+    pub transport: vrrp::transport::Transport,
     /// The addresses that come and go with mastership, as put on the interface.
     pub addresses: Vec<Prefixed>,
 }
