@@ -18,7 +18,7 @@ use toml::Spanned;
 
 use super::director::VrrpInstance;
 use super::document::Document;
-use crate::vrrp::Settings;
+use crate::vrrp::{Settings, Takeover};
 pub(super) use identity::interface_name;
 use seen::Seen;
 
@@ -66,6 +66,7 @@ fn instance(
             advert_interval: advert_interval?,
             preempt,
             addresses: addresses.iter().map(|it| it.address).collect(),
+            takeover: Takeover::default(),
         },
         transport: transport?,
         addresses,

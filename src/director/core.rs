@@ -163,6 +163,7 @@ impl Core {
                 () = reported(&mut self.reports), if self.draining => self.rebalance(),
                 () = until(self.pools_deadline) => self.rebalance(),
                 Ok(()) = self.vrrp.status.changed() => self.follow_vrrp(),
+                Some(occurrence) = self.vrrp.occurrences.recv() => self.note(&occurrence),
                 Some(ask) = asks.recv() => self.answer(ask),
                 _ = readiness.tick(), if !self.ready => self.call_ready_if_checked(),
                 () = &mut first_checks, if !self.ready => self.call_ready(),

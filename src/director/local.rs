@@ -35,7 +35,7 @@ pub(super) fn held_back(
     let held_back = servers.filter(|(id, server)| {
         serves_itself(server, addresses)
             && match claim(id, &config.vrrp, vrrp) {
-                None | Some(Claim::Hold) => false,
+                None | Some(Claim::Hold | Claim::Keep) => false,
                 Some(Claim::Undecided) => !present(id),
                 Some(Claim::Release) => true,
             }
@@ -76,9 +76,8 @@ fn claim(
             instance.map_or(Claim::Undecided, |instance| instance.claim)
         })
         .collect();
-    [Claim::Hold, Claim::Undecided, Claim::Release]
-        .into_iter()
-        .find(|claim| claims.contains(claim))
+    let by_weight = [Claim::Hold, Claim::Keep, Claim::Undecided, Claim::Release];
+    by_weight.into_iter().find(|claim| claims.contains(claim))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! ```text
 //!  [lvsd-vrrp] ──watch: VrrpStatus──► [lvsd-vips] ──watch: VipsStatus──► director
 //!       ▲                                │  ▲  │
-//!       └────────LinkChanged─────────────┘  │  └──gratuitous ARP──► LAN
+//!       └────LinkChanged, VipsHeld───────┘  │  └──gratuitous ARP──► LAN
 //!                                        rtnetlink
 //! ```
 //!
@@ -29,6 +29,7 @@
 //! first: the claim and its announcements never wait for that.
 
 mod announce;
+mod confirm;
 mod conflict;
 mod keeper;
 mod link;

@@ -31,6 +31,7 @@ pub mod advert;
 #[cfg(test)]
 mod dice;
 pub mod discard;
+pub mod influence;
 pub mod ipv4;
 pub mod ipv6;
 pub mod receive;
@@ -168,6 +169,31 @@ pub struct Settings {
     /// The addresses in the advert, in configuration order; 1..=255 of them,
     /// one family.
     pub addresses: Vec<IpAddr>,
+    /// How mastership is taken and given away.
+    pub takeover: Takeover,
+}
+
+/// How mastership is taken and given away, beyond what the RFCs say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Takeover {
+    /// For how long a working master of lower priority is left alone after it
+    /// was first heard.
+    pub preempt_delay: Duration,
+    /// How long a router that was just started only listens.
+    pub startup_delay: Duration,
+    /// How long a master that resigns on purpose keeps the addresses at most,
+    /// while it hears no successor.
+    pub handover_timeout: Duration,
+}
+
+impl Default for Takeover {
+    fn default() -> Self {
+        Self {
+            preempt_delay: Duration::ZERO,
+            startup_delay: Duration::ZERO,
+            handover_timeout: Duration::from_secs(3),
+        }
+    }
 }
 
 impl Settings {

@@ -30,6 +30,7 @@ fn status(config: &DirectorConfig, claim: Claim) -> VrrpStatus {
     let status = InstanceStatus {
         interface: instance.interface.clone(),
         settings: instance.settings.clone(),
+        priority: instance.settings.priority,
         addresses: instance.addresses.clone(),
         state: State::Backup,
         since: clock::now(),

@@ -34,7 +34,8 @@ pub(super) struct Wanted {
     /// Addresses of masters. True: of an owner, whose address is there whatever
     /// lvsd does.
     pub(super) held: BTreeMap<Place, bool>,
-    /// Addresses of virtual routers that have not heard anybody yet.
+    /// Addresses of virtual routers that have not heard anybody yet, or that are
+    /// handing over.
     pub(super) undecided: BTreeSet<Place>,
     /// Nothing is known yet, so nothing is unwanted.
     pub(super) all_undecided: bool,
@@ -54,7 +55,7 @@ impl Wanted {
             let is_owner = instance.settings.priority == Priority::OWNER;
             match instance.claim {
                 Claim::Hold => wanted.held.extend(places.map(|place| (place, is_owner))),
-                Claim::Undecided => wanted.undecided.extend(places),
+                Claim::Undecided | Claim::Keep => wanted.undecided.extend(places),
                 Claim::Release => {}
             }
         }

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use super::Link;
 use super::interface::Interface;
 use super::log::{Line, Log, Quieter};
+use super::occurrence::{Occurrence, Outlet};
 use super::status::{InstanceCounters, InstanceStatus};
 use crate::config::director::VrrpInstance;
 use crate::lvs::Family;
@@ -18,7 +19,7 @@ use crate::vrrp::Version;
 use crate::vrrp::advert::Checksum;
 use crate::vrrp::ipv4::Datagram;
 use crate::vrrp::receive::{oddities, receive};
-use crate::vrrp::router::{Action, Claim, Event, LinkFault, Notice, Peer, Router, State};
+use crate::vrrp::router::{Action, Cause, Claim, Event, LinkFault, Notice, Peer, Router, State};
 
 #[derive(Debug)]
 pub(super) struct Instance {
@@ -27,6 +28,7 @@ pub(super) struct Instance {
     router: Router,
     since_wall: Timestamp,
     announcements: u64,
+    outlet: Outlet,
     counters: Arc<InstanceCounters>,
     quieter: Quieter,
     /// What was last published; none: what it is configured with changed since.
@@ -34,24 +36,34 @@ pub(super) struct Instance {
 }
 
 /// What others would notice if it changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Face {
     state: State,
+    cause: Cause,
     transitions: u64,
     master: Option<Peer>,
     rival: Option<Peer>,
     claim: Claim,
     announcements: u64,
+    priority: u8,
 }
 
 impl Instance {
-    pub(super) fn new(name: &str, config: VrrpInstance, now: Instant) -> Self {
+    /// The `serial`-th of this thread.
+    pub(super) fn new(
+        name: &str,
+        config: VrrpInstance,
+        now: Instant,
+        (serial, outlet): (u32, Outlet),
+    ) -> Self {
         Self {
             name: name.to_owned(),
             router: Router::new(config.settings.clone(), now),
             config,
             since_wall: clock::wall(),
-            announcements: 0,
+            // Never what another router of this name has counted.
+            announcements: u64::from(serial) << 32,
+            outlet,
             counters: Arc::default(),
             quieter: Quieter::default(),
             published: None,
@@ -77,6 +89,11 @@ impl Instance {
 
     pub(super) fn vrid(&self) -> u8 {
         self.config.settings.vrid.get()
+    }
+
+    /// How often the addresses were to be announced.
+    pub(super) fn announcements(&self) -> u64 {
+        self.announcements
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
@@ -230,6 +247,16 @@ impl Instance {
         if let Notice::RivalHeard(_) = &notice {
             InstanceCounters::add(&self.counters.rivals_heard);
         }
+        // Nobody listens any more: the director stops.
+        let _ = self.outlet.send(Occurrence {
+            at: clock::wall(),
+            instance: self.name.clone(),
+            interface: self.config.interface.clone(),
+            state: self.router.state(),
+            priority: self.router.priority().get(),
+            peer: self.router.master().or(self.router.rival()),
+            notice: notice.clone(),
+        });
         log.write(Line::Notice {
             instance: self.name.clone(),
             interface: self.config.interface.clone(),
@@ -242,19 +269,26 @@ impl Instance {
     pub(super) fn take_change(&mut self) -> bool {
         let face = Face {
             state: self.router.state(),
+            cause: self.router.cause().clone(),
             transitions: self.router.transitions(),
             master: self.router.master(),
             rival: self.router.rival(),
             claim: self.router.claim(),
             announcements: self.announcements,
+            priority: self.router.priority().get(),
         };
-        self.published.replace(face) != Some(face)
+        if self.published.as_ref() == Some(&face) {
+            return false;
+        }
+        self.published = Some(face);
+        true
     }
 
     pub(super) fn status(&self) -> InstanceStatus {
         InstanceStatus {
             interface: self.config.interface.clone(),
             settings: self.config.settings.clone(),
+            priority: self.router.priority(),
             addresses: self.config.addresses.clone(),
             state: self.router.state(),
             since: self.router.since(),

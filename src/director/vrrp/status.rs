@@ -15,7 +15,7 @@ use crate::status::director::{
 };
 use crate::vrrp::discard::Discard;
 use crate::vrrp::router::{Claim, Peer, State};
-use crate::vrrp::{Settings, Version};
+use crate::vrrp::{Priority, Settings, Version};
 
 /// Every virtual router and its interface. Published anew when anything but a
 /// counter changes; the counters live on.
@@ -37,6 +37,8 @@ pub struct InstanceStatus {
     pub interface: String,
     /// What it runs with.
     pub settings: Settings,
+    /// The priority that it runs with now.
+    pub priority: Priority,
     /// The addresses, as they are put on the interface.
     pub addresses: Vec<Prefixed>,
     /// The state.
@@ -218,7 +220,8 @@ impl InstanceStatus {
             state: self.state.to_string(),
             since: self.since_wall,
             cause: self.cause.clone(),
-            priority: self.settings.priority.get(),
+            priority: self.priority.get(),
+            configured_priority: self.settings.priority.get(),
             advert_interval_ms: u64::try_from(self.settings.advert_interval.as_millis())
                 .unwrap_or(u64::MAX),
             preempt: self.settings.preempt,

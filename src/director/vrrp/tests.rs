@@ -1,5 +1,5 @@
 use super::*;
-use crate::vrrp::router::{Claim, LinkFault, State};
+use crate::vrrp::router::{Claim, LinkFault, Notice, State};
 use crate::vrrp::transport::Transport;
 use crate::vrrp::{Settings, Version};
 use std::num::NonZeroU32;
@@ -15,6 +15,7 @@ fn instance(interface: &str, vrid: u8, priority: u8) -> VrrpInstance {
             advert_interval: Duration::from_secs(1),
             preempt: true,
             addresses: vec!["192.0.2.200".parse().unwrap()],
+            takeover: crate::vrrp::Takeover::default(),
         },
         transport: Transport::default(),
         addresses: vec!["192.0.2.200".parse().unwrap()],
@@ -142,4 +143,40 @@ fn the_thread_ends_and_says_so_when_it_is_told_to_stop() {
     let status = vrrp.status.clone();
     stop(vrrp);
     assert!(status.has_changed().is_err(), "the publisher is gone");
+}
+
+#[test]
+fn a_fault_that_was_told_before_the_router_was_configured_counts_and_every_change_is_handed_on() {
+    let mut vrrp = spawn().unwrap();
+    let influence = |faults: &[&str]| Command::Influence {
+        instance: "VI_1".to_owned(),
+        influence: Influence {
+            faults: faults.iter().map(|name| (*name).to_owned()).collect(),
+            priority: -10,
+        },
+    };
+    vrrp.commands.send(influence(&["disk"]));
+    vrrp.commands
+        .send(configure(&[("VI_1", instance("lo", 51, 100))]));
+    let link = Link::Down(LinkFault::NoCarrier);
+    vrrp.commands.send(link_changed("lo", link));
+    let status = wait_for(&vrrp, |it| state(it) == Some(State::Fault));
+    assert_eq!(status.instances["VI_1"].priority.get(), 90);
+    assert_eq!(status.instances["VI_1"].settings.priority.get(), 100);
+    vrrp.commands.send(Command::Shutdown);
+    let mut changes = Vec::new();
+    while let Some(occurrence) = vrrp.occurrences.blocking_recv() {
+        assert_eq!(occurrence.instance, "VI_1");
+        if let Notice::Changed(change) = occurrence.notice {
+            changes.push((change.from, change.to));
+        }
+    }
+    assert_eq!(
+        changes,
+        [
+            (State::Initialize, State::Fault),
+            (State::Fault, State::Initialize)
+        ]
+    );
+    vrrp.join.join().unwrap();
 }

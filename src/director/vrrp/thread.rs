@@ -15,11 +15,13 @@ use super::Command;
 use super::instance::Instance;
 use super::interface::Interface;
 use super::log::{Line, Log, Quieter};
+use super::occurrence::Outlet;
 use super::status::VrrpStatus;
 use crate::config::director::VrrpInstance;
 use crate::lvs::Family;
 use crate::sys::clock;
 use crate::sys::wakeup::Wakeup;
+use crate::vrrp::influence::Influence;
 use crate::vrrp::router::Event;
 
 /// Longer than the longest advert: 60 bytes of IP header, 8 of message header,
@@ -33,10 +35,15 @@ pub(super) struct VrrpThread {
     commands: mpsc::Receiver<Command>,
     wakeup: Wakeup,
     publisher: watch::Sender<Arc<VrrpStatus>>,
+    outlet: Outlet,
     log: Log<Line>,
     quieter: Quieter,
     interfaces: BTreeMap<String, Interface>,
     instances: BTreeMap<String, Instance>,
+    /// What is thought of virtual routers, whether they are configured or not.
+    influences: BTreeMap<String, Influence>,
+    /// How many instances were made.
+    made: u32,
     configured: bool,
     changed: bool,
 }
@@ -46,16 +53,20 @@ impl VrrpThread {
         commands: mpsc::Receiver<Command>,
         wakeup: Wakeup,
         publisher: watch::Sender<Arc<VrrpStatus>>,
+        outlet: Outlet,
         log: Log<Line>,
     ) -> Self {
         Self {
             commands,
             wakeup,
             publisher,
+            outlet,
             log,
             quieter: Quieter::default(),
             interfaces: BTreeMap::new(),
             instances: BTreeMap::new(),
+            influences: BTreeMap::new(),
+            made: 0,
             configured: false,
             changed: false,
         }
@@ -77,7 +88,7 @@ impl VrrpThread {
             self.publish();
         }
         let now = clock::now();
-        self.feed(now, None, &Event::Shutdown);
+        self.shut_down(now);
         self.publish();
     }
 
@@ -123,6 +134,22 @@ impl VrrpThread {
             match self.commands.try_recv() {
                 Ok(Command::Configure(instances)) => self.configure(instances),
                 Ok(Command::LinkChanged { interface, link }) => self.set_link(&interface, link),
+                Ok(Command::Influence {
+                    instance,
+                    influence,
+                }) => {
+                    self.feed_one(&instance, Event::Influence(influence.clone()));
+                    self.influences.insert(instance, influence);
+                }
+                Ok(Command::VipsHeld {
+                    instance,
+                    announcements,
+                }) => {
+                    let asked = self.instances.get(&instance).map(Instance::announcements);
+                    if asked == Some(announcements) {
+                        self.feed_one(&instance, Event::VipsHeld);
+                    }
+                }
                 Err(mpsc::TryRecvError::Empty) => return true,
                 Ok(Command::Shutdown) | Err(mpsc::TryRecvError::Disconnected) => return false,
             }
@@ -141,40 +168,53 @@ impl VrrpThread {
             .collect();
         for name in gone {
             self.changed = true;
+            if !wanted.contains_key(&name) {
+                self.influences.remove(&name);
+            }
             if let Some(mut instance) = self.instances.remove(&name)
                 && let Some(interface) = self.interfaces.get(instance.interface())
             {
                 instance.handle(now, Event::Shutdown, interface, &mut self.log);
             }
         }
-        let mut changed = BTreeMap::new();
+        let mut added = Vec::new();
         for (name, config) in wanted {
-            if self.instances.contains_key(&name) {
-                changed.insert(name, config);
+            if let Some(instance) = self.instances.get_mut(&name) {
+                if let Some(interface) = self.interfaces.get(instance.interface()) {
+                    instance.reconfigure(now, config, interface, &mut self.log);
+                }
                 continue;
             }
             self.changed = true;
-            let instance = Instance::new(&name, config, now);
-            self.instances.insert(name, instance);
-        }
-        for (name, config) in changed {
-            if let Some(instance) = self.instances.get_mut(&name)
-                && let Some(interface) = self.interfaces.get(instance.interface())
-            {
-                instance.reconfigure(now, config, interface, &mut self.log);
-            }
+            let place = (self.made, self.outlet.clone());
+            self.made += 1;
+            let instance = Instance::new(&name, config, now, place);
+            self.instances.insert(name.clone(), instance);
+            added.push(name);
         }
         self.want_sockets(now);
+        for name in added {
+            if let Some(influence) = self.influences.get(&name) {
+                self.feed_one(&name, Event::Influence(influence.clone()));
+            }
+        }
         self.tell_links(now, None);
     }
 
-    /// Feeds an event to the routers of one interface, or to all.
-    fn feed(&mut self, now: Instant, only: Option<&str>, event: &Event) {
+    /// Feeds an event to one router, if it is there.
+    fn feed_one(&mut self, name: &str, event: Event) {
+        if let Some(instance) = self.instances.get_mut(name)
+            && let Some(interface) = self.interfaces.get(instance.interface())
+        {
+            instance.handle(clock::now(), event, interface, &mut self.log);
+        }
+    }
+
+    /// Has every router stop taking part.
+    fn shut_down(&mut self, now: Instant) {
         for instance in self.instances.values_mut() {
-            if only.is_none_or(|only| only == instance.interface())
-                && let Some(interface) = self.interfaces.get(instance.interface())
-            {
-                instance.handle(now, event.clone(), interface, &mut self.log);
+            if let Some(interface) = self.interfaces.get(instance.interface()) {
+                instance.handle(now, Event::Shutdown, interface, &mut self.log);
             }
         }
     }

@@ -22,6 +22,7 @@ fn settings(version: Version) -> Settings {
         advert_interval: Duration::from_secs(1),
         preempt: true,
         addresses: vec!["192.168.1.200".parse().unwrap()],
+        takeover: crate::vrrp::Takeover::default(),
     }
 }
 

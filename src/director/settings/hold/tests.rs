@@ -132,6 +132,7 @@ fn instance(config: &DirectorConfig) -> InstanceStatus {
     InstanceStatus {
         interface: instance.interface.clone(),
         settings: instance.settings.clone(),
+        priority: instance.settings.priority,
         addresses: instance.addresses.clone(),
         state: State::Backup,
         since: clock::now(),

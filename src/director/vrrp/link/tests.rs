@@ -1,6 +1,6 @@
 use super::*;
 use crate::vrrp::transport::{Reach, Transport, Unicast};
-use crate::vrrp::{Settings, Version};
+use crate::vrrp::{Settings, Takeover, Version};
 use std::time::Duration;
 
 fn ip(text: &str) -> IpAddr {
@@ -17,6 +17,7 @@ fn router(vip: &str) -> VrrpInstance {
             advert_interval: Duration::from_secs(1),
             preempt: true,
             addresses: vec![ip(vip)],
+            takeover: Takeover::default(),
         },
         transport: Transport::default(),
         addresses: vec![vip.parse().unwrap()],
