@@ -18,7 +18,7 @@
 //! | RFC 9568 §6.1: accept mode defaults to off | always on | IPVS takes packets only in the input path |
 //! | RFC 3768 §5.3.6: authentication types 1 and 2 are gone | the password (type 1) is spoken | most installations of today send one |
 //! | RFC 3768 §7.1: an address list unlike ours is dropped, unless the owner sent it | accepted and reported | dropping makes two masters of a typing error; keepalived stopped dropping in 2.3.3 |
-//! | RFC 9568 §5.2.8: the IPv4 checksum covers the message only | sent so, and now and then in both forms, until a peer is heard: then sent as that peer does | keepalived and FRR include one by default |
+//! | RFC 9568 §5.2.8: the IPv4 checksum covers the message only | sent in both forms, as two packets, until a peer is heard: then as that peer does | keepalived and FRR include one by default |
 //! | RFC 9568 §7.1, 3768 §7.1: a message may be longer than its count says | discarded | what follows is not VRRP: keepalived's HMAC trailer, which nobody here can check |
 //! | RFC 9568 §5.1.1.2: adverts go to the group | with `unicast_peers` to these peers, and only theirs are taken | networks without multicast |
 //! | RFC 9568 §7.1: the TTL is 255 | with unicast not less than `unicast_min_ttl`, 255 unless set | peers with routers between them |
