@@ -4,6 +4,7 @@
 //! writes them back, `seen` finds what only shows across tables.
 
 mod addresses;
+pub(super) mod holdings;
 mod identity;
 mod protocol;
 pub(super) mod raw;
@@ -13,12 +14,14 @@ mod transport;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use toml::Spanned;
 
 use super::director::VrrpInstance;
 use super::document::Document;
 use crate::vrrp::{Settings, Takeover};
+use holdings::VirtualAddress;
 pub(super) use identity::interface_name;
 use seen::Seen;
 
@@ -69,7 +72,8 @@ fn instance(
             takeover: Takeover::default(),
         },
         transport: transport?,
-        addresses,
+        addresses: addresses.into_iter().map(VirtualAddress::from).collect(),
+        holdings: Arc::default(),
     };
     Some((name?.to_owned(), instance))
 }

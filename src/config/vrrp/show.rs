@@ -23,7 +23,11 @@ pub(in crate::config) fn vrrp(name: &str, instance: &VrrpInstance) -> Table {
         }
         Version::V3 => keys.set("version", 3),
     };
-    let addresses: Vec<_> = instance.addresses.iter().map(shortest).collect();
+    let addresses: Vec<_> = instance
+        .addresses
+        .iter()
+        .map(|it| shortest(&it.address))
+        .collect();
     let keys = keys
         .set_text("advert_interval", show_duration(settings.advert_interval))
         .set("preempt", settings.preempt);

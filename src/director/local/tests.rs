@@ -32,6 +32,7 @@ fn status(config: &DirectorConfig, claim: Claim) -> VrrpStatus {
         settings: instance.settings.clone(),
         priority: instance.settings.priority,
         addresses: instance.addresses.clone(),
+        holdings: instance.holdings.clone(),
         state: State::Backup,
         since: clock::now(),
         since_wall: clock::wall(),

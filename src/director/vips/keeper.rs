@@ -250,14 +250,8 @@ impl Keeper {
             if self.announced.insert(name.clone(), asked) == Some(asked) {
                 continue;
             }
-            for address in &instance.addresses {
-                let place = Place {
-                    interface: instance.interface.clone(),
-                    address: *address,
-                };
-                if held.contains(&place) {
-                    self.schedule.start(now, place);
-                }
+            for place in instance.places().filter(|place| held.contains(place)) {
+                self.schedule.start(now, place);
             }
         }
     }

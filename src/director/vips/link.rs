@@ -75,7 +75,7 @@ pub(super) fn virtual_addresses(status: &VrrpStatus) -> BTreeSet<IpAddr> {
     let instances = status.instances.values();
     instances
         .flat_map(|instance| &instance.addresses)
-        .map(|prefixed| prefixed.address)
+        .map(|virtual_address| virtual_address.address.address)
         .collect()
 }
 

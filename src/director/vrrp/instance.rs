@@ -290,6 +290,7 @@ impl Instance {
             settings: self.config.settings.clone(),
             priority: self.router.priority(),
             addresses: self.config.addresses.clone(),
+            holdings: Arc::clone(&self.config.holdings),
             state: self.router.state(),
             since: self.router.since(),
             since_wall: self.since_wall,

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::Link;
 use super::rejected::Rejections;
-use crate::lvs::Prefixed;
+use crate::config::director::{Holdings, VirtualAddress};
 use crate::status::director::{
     Peer as PeerStatus, Rival, VipConflict, VirtualRouter, VrrpInterface,
 };
@@ -40,7 +40,9 @@ pub struct InstanceStatus {
     /// The priority that it runs with now.
     pub priority: Priority,
     /// The addresses, as they are put on the interface.
-    pub addresses: Vec<Prefixed>,
+    pub addresses: Vec<VirtualAddress>,
+    /// What else comes and goes with them.
+    pub holdings: Arc<Holdings>,
     /// The state.
     pub state: State,
     /// When it entered the state, for deadlines.
@@ -225,7 +227,11 @@ impl InstanceStatus {
             advert_interval_ms: u64::try_from(self.settings.advert_interval.as_millis())
                 .unwrap_or(u64::MAX),
             preempt: self.settings.preempt,
-            addresses: self.addresses.iter().map(Prefixed::to_string).collect(),
+            addresses: self
+                .addresses
+                .iter()
+                .map(VirtualAddress::to_string)
+                .collect(),
             master: self.master.map(|peer| PeerStatus {
                 address: peer.address,
                 priority: peer.priority,

@@ -134,6 +134,7 @@ fn instance(config: &DirectorConfig) -> InstanceStatus {
         settings: instance.settings.clone(),
         priority: instance.settings.priority,
         addresses: instance.addresses.clone(),
+        holdings: instance.holdings.clone(),
         state: State::Backup,
         since: clock::now(),
         since_wall: clock::wall(),

@@ -23,6 +23,7 @@ fn status(claim: Claim, announcements: u64) -> VrrpStatus {
         settings: instance.settings.clone(),
         priority: instance.settings.priority,
         addresses: instance.addresses.clone(),
+        holdings: instance.holdings.clone(),
         state: State::Backup,
         since: clock::now(),
         since_wall: clock::wall(),

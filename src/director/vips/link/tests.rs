@@ -13,6 +13,7 @@ fn kernel(up: bool, carrier: bool, addresses: &[(&str, Scope)]) -> Kernel {
             noarp: false,
             hardware_address: vec![],
             mtu: 1_500,
+            ..KernelLink::default()
         }],
         addresses: addresses
             .iter()

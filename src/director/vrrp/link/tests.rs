@@ -20,7 +20,8 @@ fn router(vip: &str) -> VrrpInstance {
             takeover: Takeover::default(),
         },
         transport: Transport::default(),
-        addresses: vec![vip.parse().unwrap()],
+        addresses: vec![],
+        holdings: std::sync::Arc::default(),
     }
 }
 
