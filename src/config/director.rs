@@ -58,6 +58,8 @@ pub struct VrrpInstance {
     pub interface: String,
     /// The protocol's part.
     pub settings: vrrp::Settings,
+    /// Between whom its adverts go.
+    pub transport: vrrp::transport::Transport,
     /// The addresses that come and go with mastership, in the order of the file.
     pub addresses: Vec<VirtualAddress>,
     /// What else does.
