@@ -264,7 +264,7 @@ impl Keeper {
         let virtual_addresses = virtual_addresses(vrrp);
         for (name, interface) in &vrrp.interfaces {
             let link = link_of(name, &self.kernel, &virtual_addresses, &self.owned);
-            if interface.link != Some(link) {
+            if interface.link.as_ref() != Some(&link) {
                 let interface = name.clone();
                 self.config
                     .commands
