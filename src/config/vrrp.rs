@@ -12,6 +12,7 @@ pub(super) mod raw;
 mod seen;
 pub(super) mod show;
 pub(super) mod track;
+mod transport;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -54,9 +55,11 @@ fn instance(
     let interface = identity::interface(document, raw, table);
     let vrid = identity::vrid(document, raw, table);
     let priority = protocol::priority(document, raw);
-    let version = protocol::version(document, raw);
+    let family = addresses::family(raw);
+    let version = protocol::version(document, raw, family);
     let advert_interval = protocol::interval(document, raw, version);
     let addresses = addresses::addresses(document, raw, table);
+    let transport = transport::transport(document, raw, family);
     let preempt = raw.preempt.as_ref().is_none_or(|it| *it.get_ref());
     let trackers = track::trackers(document, raw, priority);
     let hooks = hooks::hooks(document, raw);
@@ -72,6 +75,7 @@ fn instance(
             addresses: addresses.iter().map(|it| it.address).collect(),
             takeover: Takeover::default(),
         },
+        transport: transport?,
         addresses: addresses.into_iter().map(VirtualAddress::from).collect(),
         holdings: Arc::default(),
         trackers: trackers.into(),
@@ -79,3 +83,6 @@ fn instance(
     };
     Some((name?.to_owned(), instance))
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,7 @@ use super::super::show::{Keys, shortest, texts};
 use super::super::values::show_duration;
 use super::{hooks, track};
 use crate::vrrp::Version;
+use crate::vrrp::transport::{Reach, Transport};
 
 /// The table of one virtual router.
 pub(in crate::config) fn vrrp(name: &str, instance: &VrrpInstance) -> Table {
@@ -30,12 +31,24 @@ pub(in crate::config) fn vrrp(name: &str, instance: &VrrpInstance) -> Table {
         .collect();
     let keys = keys
         .set_text("advert_interval", show_duration(settings.advert_interval))
-        .set("preempt", settings.preempt)
-        .set("virtual_addresses", texts(&addresses));
+        .set("preempt", settings.preempt);
+    let keys = transport(keys, &instance.transport).set("virtual_addresses", texts(&addresses));
     let keys = hooks::show(keys, &instance.hooks);
     let trackers: Vec<_> = instance.trackers.iter().map(track::show).collect();
     match trackers.is_empty() {
         true => keys.0,
         false => keys.set("track", trackers).0,
+    }
+}
+
+fn transport(mut keys: Keys, transport: &Transport) -> Keys {
+    if let Some(source) = transport.source {
+        keys = keys.set_text("source_address", source);
+    }
+    match &transport.reach {
+        Reach::Multicast => keys,
+        Reach::Unicast(unicast) => keys
+            .set("unicast_peers", texts(&unicast.peers))
+            .set("unicast_min_ttl", i64::from(unicast.min_ttl)),
     }
 }

@@ -1,22 +1,25 @@
 //! One virtual router, what it counts, and its actions on the wire.
 
+use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::Timestamp;
 
+use super::Link;
 use super::interface::Interface;
 use super::log::{Line, Log, Quieter};
 use super::occurrence::{Occurrence, Outlet};
 use super::status::{InstanceCounters, InstanceStatus};
 use crate::config::director::VrrpInstance;
+use crate::lvs::Family;
 use crate::sys::clock;
+use crate::vrrp::Version;
 use crate::vrrp::advert::Checksum;
-use crate::vrrp::ipv4::{self, Datagram};
+use crate::vrrp::ipv4::Datagram;
 use crate::vrrp::receive::{oddities, receive};
-use crate::vrrp::router::{Action, Cause, Claim, Event, Notice, Peer, Router, State};
-use crate::vrrp::{MULTICAST_V4, Version};
+use crate::vrrp::router::{Action, Cause, Claim, Event, LinkFault, Notice, Peer, Router, State};
 
 #[derive(Debug)]
 pub(super) struct Instance {
@@ -71,6 +74,19 @@ impl Instance {
         &self.config.interface
     }
 
+    pub(super) fn family(&self) -> Family {
+        self.config.settings.family()
+    }
+
+    pub(super) fn is_multicast(&self) -> bool {
+        self.config.transport.is_multicast()
+    }
+
+    /// Where its adverts come from on this link.
+    pub(super) fn source_on(&self, link: &Link) -> Result<IpAddr, LinkFault> {
+        link.source_for(&self.config)
+    }
+
     pub(super) fn vrid(&self) -> u8 {
         self.config.settings.vrid.get()
     }
@@ -90,6 +106,7 @@ impl Instance {
         let version = |config: &VrrpInstance| matches!(config.settings.version, Version::V3);
         self.config.interface == config.interface
             && self.config.settings.vrid == config.settings.vrid
+            && self.config.settings.family() == config.settings.family()
             && version(&self.config) == version(config)
     }
 
@@ -123,7 +140,8 @@ impl Instance {
         let Some(own) = self.router.address() else {
             return;
         };
-        match receive(datagram, self.router.settings(), own) {
+        let transport = &self.config.transport;
+        match receive(datagram, self.router.settings(), transport, own) {
             Ok(heard) => {
                 InstanceCounters::add(&self.counters.adverts_received);
                 for oddity in oddities(&heard.advert, self.router.settings()) {
@@ -198,25 +216,24 @@ impl Instance {
         interface: &Interface,
         log: &mut Log<Line>,
     ) {
-        let IpAddr::V4(source_v4) = source else {
-            return;
-        };
         let advert = self.router.settings().advert(priority);
-        let message = advert.encode(checksum, source, IpAddr::V4(MULTICAST_V4));
-        let mut packet = ipv4::header(source_v4, MULTICAST_V4, message.len()).to_vec();
-        packet.extend(message);
-        match interface.send(&packet) {
-            Ok(()) => InstanceCounters::add(&self.counters.adverts_sent),
-            Err(error) => {
-                InstanceCounters::add(&self.counters.send_errors);
-                if let Some(kept_quiet) = self.quieter.admit(now, "send") {
-                    log.write(Line::SendFailed {
-                        instance: self.name.clone(),
-                        errno: error.raw_os_error().unwrap_or(0),
-                        kept_quiet,
-                    });
-                }
+        for destination in self.config.transport.destinations(self.family()) {
+            let message = advert.encode(checksum, source, destination);
+            match interface.send(&message, source, destination) {
+                Ok(()) => InstanceCounters::add(&self.counters.adverts_sent),
+                Err(error) => self.note_send_error(now, &error, log),
             }
+        }
+    }
+
+    fn note_send_error(&mut self, now: Instant, error: &io::Error, log: &mut Log<Line>) {
+        InstanceCounters::add(&self.counters.send_errors);
+        if let Some(kept_quiet) = self.quieter.admit(now, "send") {
+            log.write(Line::SendFailed {
+                instance: self.name.clone(),
+                errno: error.raw_os_error().unwrap_or(0),
+                kept_quiet,
+            });
         }
     }
 

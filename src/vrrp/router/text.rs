@@ -90,6 +90,21 @@ pub enum LinkFault {
     /// It has no address that adverts could come from.
     #[error("it has no address of its own")]
     NoAddress,
+    /// IPv6: without a link-local address there are no adverts.
+    #[error("it has no IPv6 link-local address")]
+    NoLinkLocal,
+    /// IPv6: the kernel still asks whether somebody else has its address.
+    #[error("duplicate address detection of its IPv6 address has not finished")]
+    Tentative,
+    /// IPv6: somebody else has its address.
+    #[error("another host has its IPv6 address")]
+    Duplicate,
+    /// The configured `source_address` is not on it.
+    #[error("source_address {0} is not on it")]
+    NoSource(IpAddr),
+    /// One of `unicast_peers` is an address of its own.
+    #[error("{0}, one of unicast_peers, is its own address")]
+    OwnPeer(IpAddr),
     /// The socket could not be opened; the errno says why.
     #[error("cannot open the VRRP socket on it: {}", std::io::Error::from_raw_os_error(*.0))]
     Socket(i32),
