@@ -30,13 +30,23 @@ pub(super) async fn look(process: &Process, source: &Source, outlet: &Outlet) {
         };
         let seen = match now {
             Some(_) => Observation::Good,
-            None => Observation::Bad("no such process".into()),
+            None => Observation::Bad(unseen().into()),
         };
         found = now;
         if outlet.send((source.clone(), seen)).await.is_err() {
             return;
         }
         sleep(process.pace.interval).await;
+    }
+}
+
+/// Where `/proc` hides other users' processes (`hidepid`, `ProtectProc` of
+/// systemd) it hides the first one too.
+fn unseen() -> &'static str {
+    if Path::new("/proc/1").exists() {
+        "no such process"
+    } else {
+        "no such process is seen, and /proc hides those of others: see docs/vrrp.md"
     }
 }
 
