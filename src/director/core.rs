@@ -2,6 +2,7 @@
 
 mod balance;
 mod control;
+mod events;
 mod track;
 mod whole;
 
@@ -19,6 +20,7 @@ use self::balance::{after, reported, standing, until};
 use self::track::Tracking;
 use super::api::Ask;
 use super::balancer::Balancer;
+use super::events::Journal;
 use super::hooks::Hooks;
 use super::reconcile::Report;
 use super::settings::Settings;
@@ -33,6 +35,7 @@ use crate::ipvs::table::Table;
 use crate::lvs::VirtualServerId;
 use crate::pool::{Configured, Overrides, Pools, Standing};
 use crate::status::director as status;
+use crate::status::event::Event;
 use crate::status::text::chain;
 use crate::sys::signal::{Signal, Signals};
 use crate::sys::state_file::StateFile;
@@ -72,6 +75,9 @@ pub(super) struct Core {
     /// Drains wait for the kernel to count no connections.
     draining: bool,
     hooks: Hooks,
+    journal: Journal,
+    /// Repairs of the table that were told.
+    repaired: u64,
     /// Those of the virtual routers that run, or have yet to tell their end.
     router_hooks: BTreeMap<String, Arc<VrrpHooks>>,
     /// None until a configuration has virtual servers.
@@ -126,6 +132,8 @@ impl Core {
             rest_until: clock::now(),
             draining: false,
             hooks: Hooks::start(),
+            journal: Journal::new(),
+            repaired: 0,
             router_hooks: BTreeMap::new(),
             balancer: None,
             reports: None,
@@ -168,7 +176,10 @@ impl Core {
                     // The log tells what came of it.
                     Signal::Reload => drop(self.reload()),
                 },
-                Some(_) = after(self.rest_until, self.changes.next()) => self.rebalance(),
+                Some(changes) = after(self.rest_until, self.changes.next()) => {
+                    self.tell_checks(&changes);
+                    self.rebalance();
+                }
                 () = reported(&mut self.reports), if self.draining => self.rebalance(),
                 () = after(self.rest_until, until(self.pools_deadline)) => self.rebalance(),
                 Ok(()) = self.vrrp.status.changed() => self.follow_vrrp(),
@@ -188,6 +199,7 @@ impl Core {
             }
         };
         info!("stopping");
+        self.journal.tell(Event::Stopping);
         systemd::stopping("giving back addresses and virtual servers", STOP_WITHIN);
         let on_stop = self.config.on_stop;
         self.stop(on_stop).await;
@@ -242,6 +254,7 @@ impl Core {
 
     fn call_ready(&mut self) {
         self.ready = true;
+        self.journal.tell(Event::Ready);
         info!(router_id = self.config.router_id, file = %self.path.display(), "director is ready");
         self.told = self.summary();
         systemd::ready(&self.told);

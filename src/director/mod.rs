@@ -16,6 +16,7 @@ mod api;
 mod balancer;
 pub mod control;
 mod core;
+mod events;
 mod hooks;
 mod local;
 mod module;

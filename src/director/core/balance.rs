@@ -75,7 +75,8 @@ impl Core {
         self.rest_until = ended + (ended - started) * REST;
     }
 
-    fn tell(&self, event: &Event) {
+    fn tell(&mut self, event: &Event) {
+        self.tell_pool(event);
         match event {
             Event::QuorumLost { .. } => warn!("{event}"),
             Event::QuorumGained { .. }

@@ -67,6 +67,7 @@ impl Core {
         let board = &mut self.tracking.board;
         if let Some(changed) = board.observe(clock::wall(), source, seen) {
             self.tell_changed(&changed);
+            self.tell_tracker(&changed);
         }
         self.tracking.tell(&self.vrrp.commands);
     }

@@ -48,6 +48,7 @@ impl Core {
         // What is wrong has been told, and is in the status.
         let _ = self.sysctls.hold(&sysctls::wanted(&self.config));
         self.follow_vrrp();
+        self.tell_repairs();
     }
 
     /// Something happened to a virtual router.
@@ -58,6 +59,7 @@ impl Core {
             notice = ?occurrence.notice,
             "virtual router"
         );
+        self.tell_router(occurrence);
         let name = &occurrence.instance;
         if let Some(hooks) = self.router_hooks.get(name)
             && let Some(hook) = hooks::of_router(occurrence, hooks, &self.config.router_id)

@@ -64,6 +64,10 @@ pub(in crate::director) fn of_router(
             }
         }
         Notice::RivalHeard(_) => ("split_brain", &hooks.on_split_brain),
+        Notice::RivalRefused(rival) => {
+            more.push(("LVSD_CAUSE", rival.why.to_string()));
+            ("split_brain", &hooks.on_split_brain)
+        }
         Notice::RivalGone(_) => ("split_brain_over", &hooks.on_split_brain),
         _ => return None,
     };
@@ -95,6 +99,7 @@ pub(in crate::director) fn of_router(
 fn peer(occurrence: &Occurrence) -> Option<String> {
     let named = match &occurrence.notice {
         Notice::RivalHeard(peer) | Notice::RivalGone(peer) => Some(peer.address),
+        Notice::RivalRefused(rival) => Some(rival.peer.address),
         Notice::Changed(change) => change.cause.peer(),
         _ => None,
     };
