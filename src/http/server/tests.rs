@@ -321,7 +321,7 @@ async fn lines_go_on_beyond_the_limit_of_an_exchange_as_the_reader_takes_them() 
     let (stop, stopped) = oneshot::channel::<()>();
     let handler = |_| async {
         let lines = futures_util::stream::unfold(0, |n| async move {
-            tokio::time::sleep(Duration::from_millis(30)).await;
+            sleep(Duration::from_millis(30)).await;
             Some((Bytes::from(format!("{n}\n")), n + 1))
         });
         Answer::Lines(Box::pin(lines))

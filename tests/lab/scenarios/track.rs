@@ -3,12 +3,17 @@
 
 use std::cell::RefCell;
 
+use serde_json::Value;
+
 use crate::lab::lvsd::{DirectorFile, Pair, number as number_of, text};
 use crate::lab::scenario::scenario;
-use crate::lab::{Host, Lab, Scenario, eventually, secs, within};
+use crate::lab::site::VIP;
+use crate::lab::{Host, Lab, Scenario, Site, eventually, secs, within};
 
-pub(crate) const SCENARIOS: &[Scenario] =
-    &[scenario!(each_tracker_moves_mastership_by_weight_and_by_fault_and_back).on_any_linux()];
+pub(crate) const SCENARIOS: &[Scenario] = &[
+    scenario!(each_tracker_moves_mastership_by_weight_and_by_fault_and_back).on_any_linux(),
+    scenario!(the_vip_goes_where_a_real_server_can_be_reached),
+];
 
 /// A script that fails while `/run/bad` is there, and hangs with a child while `/run/hang` is.
 const SCRIPT: &str = "test ! -e /run/hang || { sleep 4242 & wait; }; test ! -e /run/bad";
@@ -45,6 +50,7 @@ fn each_tracker_moves_mastership_by_weight_and_by_fault_and_back(lab: &Lab) {
     let director = first.director(&tracking("weight = -60", "2s"));
     pair.lvs52.director(&DirectorFile::steady(50));
     pair.become_states("master", "backup");
+    let follower = first.spawn("lvsd events --follow");
     lab.say(&first.run("lvsd status").ok());
 
     for (way, state, number) in [("weight", "backup", "-60"), ("fault", "fault", "fault")] {
@@ -99,6 +105,8 @@ fn each_tracker_moves_mastership_by_weight_and_by_fault_and_back(lab: &Lab) {
     director.terminate();
     assert_eq!(children(first), 0, "none is left");
     hooks_tell_what_the_log_tells(first, &director.log());
+    follower.expect_exit(0);
+    events_tell_what_the_hooks_were_told(&follower.log(), &first.read("/run/hooks/log"));
 }
 
 /// How many children of the hanging script run.
@@ -129,4 +137,89 @@ fn hooks_tell_what_the_log_tells(host: &Host, log: &str) {
         told.ends_with("stop VI_1 fault initialize nobody\n"),
         "{told}"
     );
+}
+
+/// From the first to the last, though the follower came later.
+fn events_tell_what_the_hooks_were_told(events: &str, hooks: &str) {
+    let events: Vec<Value> = events
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}")))
+        .collect();
+    let numbers: Vec<_> = events
+        .iter()
+        .map(|event| number_of(&event["seq"]))
+        .collect();
+    let all: Vec<_> = (1..).take(events.len()).collect();
+    assert_eq!(numbers, all, "none is missing");
+    let changes = events.iter().filter(|event| event["event"] == "vrrp_state");
+    let told: Vec<_> = changes
+        .map(|event| {
+            let (previous, state) = (text(&event["previous"]), text(&event["state"]));
+            let name = if state == "initialize" {
+                "stop"
+            } else {
+                &state
+            };
+            format!("{name} VI_1 {previous} {state} nobody")
+        })
+        .collect();
+    assert_eq!(told, hooks.lines().collect::<Vec<_>>());
+    for kind in ["tracker", "reloaded", "ready", "stopping"] {
+        let there = events.iter().any(|event| event["event"] == kind);
+        assert!(there, "no {kind} among {events:?}");
+    }
+}
+
+fn the_vip_goes_where_a_real_server_can_be_reached(lab: &Lab) {
+    let file = |priority, weight: &str| {
+        let file = DirectorFile::quick(priority).vrrp_key("advert_interval", "'250ms'");
+        let track = format!("[[vrrp.track]]\nvirtual_server = '{VIP}:80'\n{weight}");
+        DirectorFile {
+            vrrp: format!("{}\n{track}", file.vrrp),
+            ..file
+        }
+    };
+    let running = Site::build(lab).start([file(100, "weight = -80"), file(50, "weight = -80")]);
+    let (first, second) = (&running.site.lvs51, &running.site.lvs52);
+    let become_master = |host: &Host, other: &Host, state: &str| {
+        let what = format!("{} is master, the other {state}", host.name());
+        eventually(&what, within(secs(15)), || {
+            host.vrrp_state() == "master" && host.holds(VIP) && other.vrrp_state() == state
+        })
+    };
+    let client = &running.site.client;
+    let routes = |verb: &str| {
+        for last in [53, 54, 55] {
+            let route = format!("ip route {verb} unreachable 192.168.1.{last}");
+            first.run(&route).ok();
+        }
+    };
+    become_master(first, second, "backup");
+    for (weight, state) in [("weight", "backup"), ("fault", "fault")] {
+        if weight == "fault" {
+            first.reload(&running.directors[0], &file(100, "").text());
+        }
+        routes("add");
+        let took = become_master(second, first, state);
+        lab.say(&format!(
+            "51 reaches no real server: by {weight}, 52 is master after {took:.1?}"
+        ));
+        lab.say(&first.run("lvsd status").ok());
+        eventually("the site answers", within(secs(5)), || {
+            client.get(&Site::url()).is_ok()
+        });
+        routes("del");
+        let took = become_master(first, second, "backup");
+        lab.say(&format!(
+            "51 reaches them again, and is master after {took:.1?}"
+        ));
+    }
+    let events = first.run("lvsd events -n 1000").ok();
+    for wanted in [
+        "\"event\":\"real_server\",\"virtual_server\":",
+        "\"event\":\"quorum\"",
+        "no real server is usable",
+    ] {
+        assert!(events.contains(wanted), "{wanted} is not in {events}");
+    }
 }
