@@ -136,14 +136,14 @@ impl Announcer {
     pub fn announce(&self, interface: NonZeroU32, mac: Mac, address: Ipv4Addr) -> io::Result<()> {
         let frame = gratuitous_arp(mac, address);
         self.socket
-            .send_to(&frame, &link_address(interface)?)
+            .send_to(&frame, &link_address(interface, ETHERTYPE_ARP)?)
             .map(drop)
     }
 }
 
 /// Where a whole frame goes, or what a socket listens to: the interface is all
 /// that the kernel looks at, and the protocol when it listens.
-fn link_address(interface: NonZeroU32) -> io::Result<SockAddr> {
+pub(super) fn link_address(interface: NonZeroU32, protocol: u16) -> io::Result<SockAddr> {
     let index = i32::try_from(interface.get()).map_err(io::Error::other)?;
     let family = u16::try_from(libc::AF_PACKET).map_err(io::Error::other)?;
     let len = u32::try_from(size_of::<libc::sockaddr_ll>()).map_err(io::Error::other)?;
@@ -157,7 +157,7 @@ fn link_address(interface: NonZeroU32) -> io::Result<SockAddr> {
     let address = unsafe {
         let link = storage.view_as::<libc::sockaddr_ll>();
         link.sll_family = family;
-        link.sll_protocol = ETHERTYPE_ARP.to_be();
+        link.sll_protocol = protocol.to_be();
         link.sll_ifindex = index;
         SockAddr::new(storage, len)
     };

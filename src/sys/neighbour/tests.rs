@@ -77,7 +77,7 @@ fn truncated_and_mutated_frames_never_panic() {
 
 #[test]
 fn the_link_address_names_the_interface_and_the_packet_family() {
-    let address = link_address(NonZeroU32::new(7).unwrap()).unwrap();
+    let address = link_address(NonZeroU32::new(7).unwrap(), ETHERTYPE_ARP).unwrap();
     assert_eq!(i32::from(address.family()), libc::AF_PACKET);
     assert_eq!(address.len(), 20);
 }
