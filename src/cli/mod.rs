@@ -65,7 +65,7 @@ enum Command {
     ///
     /// Exits 78 with every error if the file is refused; the running
     /// configuration then runs on.
-    Reload,
+    Reload(ReloadArgs),
     /// Tell what a file would change in this kernel, changing nothing.
     ///
     /// Health is what the running director says; where none runs, every real
@@ -82,6 +82,13 @@ enum Command {
 struct ServerArgs {
     #[command(subcommand)]
     command: server::ServerCommand,
+}
+
+#[derive(Debug, Args)]
+struct ReloadArgs {
+    /// Print nothing unless it fails: the director's log has the changes too.
+    #[arg(long)]
+    quiet: bool,
 }
 
 #[derive(Debug, Args)]
@@ -137,7 +144,8 @@ enum ConfigCommand {
 
 #[derive(Debug, Args)]
 struct StatusArgs {
-    /// Print the whole snapshot as JSON.
+    /// Print the whole snapshot as one JSON document; where director and agent
+    /// both run, the agent's is in the director's, under "realserver".
     #[arg(long)]
     json: bool,
 
@@ -159,7 +167,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Plan(args) => return plan::run(&runtime_dir, &args.config, args.exit_code),
         Command::Doctor(args) => return doctor::run(&runtime_dir, args),
         Command::Server(args) => server::run(&runtime_dir, args.command),
-        Command::Reload => server::reload(&runtime_dir),
+        Command::Reload(args) => server::reload(&runtime_dir, args.quiet),
         Command::Director(args) => run::director(args.config, runtime_dir),
         Command::Realserver(args) => run::realserver(args.vip, args.config, runtime_dir),
         Command::Config(ConfigArgs {

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::sync::Arc;
 
 use super::document::Document;
 use super::error::Error;
@@ -13,8 +14,9 @@ use super::values::parsed;
 use super::{pool, raw, show, vrrp as vrrp_tables};
 use crate::health::Check;
 use crate::ipvs::table;
-use crate::lvs::{Forwarding, Prefixed, RealServerId, VirtualServerId};
+use crate::lvs::{Forwarding, RealServerId, VirtualServerId};
 use crate::vrrp;
+pub use vrrp_tables::holdings::{Announce, Holdings, VirtualAddress, VirtualMac};
 
 /// Where the director's read-only HTTP endpoint listens unless told otherwise.
 pub const HTTP_LISTEN: SocketAddr =
@@ -56,8 +58,12 @@ pub struct VrrpInstance {
     pub interface: String,
     /// The protocol's part.
     pub settings: vrrp::Settings,
-    /// The addresses that come and go with mastership, as put on the interface.
-    pub addresses: Vec<Prefixed>,
+    /// Between whom its adverts go.
+    pub transport: vrrp::transport::Transport,
+    /// The addresses that come and go with mastership, in the order of the file.
+    pub addresses: Vec<VirtualAddress>,
+    /// What else does.
+    pub holdings: Arc<Holdings>,
 }
 
 /// A virtual server and its pool.

@@ -4,7 +4,7 @@
 //! ```text
 //!  [lvsd-vrrp] ──watch: VrrpStatus──► [lvsd-vips] ──watch: VipsStatus──► director
 //!       ▲                                │  ▲  │
-//!       └────────LinkChanged─────────────┘  │  └──gratuitous ARP──► LAN
+//!       └────LinkChanged, VipsHeld───────┘  │  └──gratuitous ARP──► LAN
 //!                                        rtnetlink
 //! ```
 //!
@@ -29,6 +29,7 @@
 //! first: the claim and its announcements never wait for that.
 
 mod announce;
+mod confirm;
 mod conflict;
 mod keeper;
 mod link;
@@ -99,7 +100,7 @@ impl VipsStatus {
 }
 
 fn is_of(instance: &InstanceStatus, place: &Place) -> bool {
-    place.interface == instance.interface && instance.addresses.contains(&place.address)
+    instance.places().any(|it| it == *place)
 }
 
 /// Why the keeper could not start.
@@ -147,10 +148,8 @@ pub async fn refuse_held_elsewhere(
         addresses: netlink.addresses().await.map_err(Error::Netlink)?,
     };
     let places = instances.values().flat_map(|instance| {
-        instance.addresses.iter().map(|address| Place {
-            interface: instance.interface.clone(),
-            address: *address,
-        })
+        let place = |address| Place::of(&instance.interface, &instance.holdings, address);
+        instance.addresses.iter().map(place)
     });
     match plan::held_elsewhere(places, &owned, &kernel) {
         Some((place, there)) => Err(Error::Elsewhere { place, there }),

@@ -13,8 +13,8 @@ use crate::config::director::DirectorConfig;
 use crate::config::realserver::RealServerConfig;
 use crate::status::{director, realserver};
 use crate::sys::address::Address;
+use crate::sys::hop::Hop;
 use crate::sys::link::Link;
-use crate::sys::route::Hop;
 use crate::sys::sysctl::Key;
 
 use super::finding::Role;

@@ -129,12 +129,12 @@ pub struct Packet {
 
 impl Packet {
     /// An advert.
-    pub fn advert(hook: Hook, interface: &str) -> Self {
+    pub fn advert(hook: Hook, interface: &str, destination: IpAddr) -> Self {
         Self {
             hook,
             interface: interface.to_owned(),
             protocol: crate::vrrp::IP_PROTOCOL,
-            destination: crate::vrrp::MULTICAST_V4.into(),
+            destination,
             port: None,
         }
     }

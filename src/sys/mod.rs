@@ -3,10 +3,12 @@
 pub mod address;
 pub mod clock;
 pub mod errno;
+pub mod hop;
 pub mod link;
 pub mod neighbour;
 pub mod route;
 pub mod rtnetlink;
+pub mod rule;
 pub mod signal;
 pub mod socket;
 pub mod state_file;

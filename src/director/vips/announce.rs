@@ -49,6 +49,11 @@ impl Schedule {
         self.pending.retain(|place, _| is_wanted(place));
     }
 
+    /// Whether an address was announced since it was last begun with.
+    pub(super) fn is_announced(&self, place: &Place) -> bool {
+        self.pending.get(place).is_none_or(|(_, next)| *next > 0)
+    }
+
     /// When the next announcement is due.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let due = self.pending.values().map(|progress| at(*progress)).min()?;

@@ -13,6 +13,7 @@ use futures_util::{FutureExt, StreamExt};
 use tokio::sync::{Notify, watch};
 
 use super::announce::Schedule;
+use super::confirm::Confirmations;
 use super::link::{link_of, virtual_addresses};
 use super::log::{self, Line};
 use super::plan::{Kernel, Place, Wanted, plan};
@@ -56,9 +57,11 @@ struct Keeper {
     schedule: Schedule,
     sentry: Sentry,
     kernel: Kernel,
-    /// What was announced last, by virtual router: since when it is master, and
-    /// how often it asked.
-    announced: BTreeMap<String, (Instant, u64)>,
+    /// What was announced last, by virtual router: how often it asked.
+    announced: BTreeMap<String, u64>,
+    /// What was carried out last.
+    carried_out: Arc<VrrpStatus>,
+    confirmations: Confirmations,
     reconciled_at: Instant,
     recheck_at: Instant,
 }
@@ -101,6 +104,8 @@ fn start(config: Config) -> Result<(Keeper, Changes), Error> {
         sentry: Sentry::default(),
         kernel: Kernel::default(),
         announced: BTreeMap::new(),
+        carried_out: Arc::default(),
+        confirmations: Confirmations::default(),
         reconciled_at: now,
         recheck_at: now,
     };
@@ -139,6 +144,7 @@ impl Keeper {
                 self.reconcile().await;
             }
             self.announce();
+            self.confirm();
             self.look_out();
         }
         self.release_all().await;
@@ -201,6 +207,7 @@ impl Keeper {
             conflicts,
             ..applied.status
         });
+        self.carried_out = vrrp;
     }
 
     async fn look(&self) -> Result<Kernel, rtnetlink::Error> {
@@ -215,7 +222,7 @@ impl Keeper {
         let virtual_addresses = virtual_addresses(vrrp);
         for (name, interface) in &vrrp.interfaces {
             let link = link_of(name, &self.kernel, &virtual_addresses, &self.owned);
-            if interface.link != Some(link) {
+            if interface.link.as_ref() != Some(&link) {
                 let interface = name.clone();
                 self.config
                     .commands
@@ -239,18 +246,12 @@ impl Keeper {
         self.announced
             .retain(|name, _| vrrp.instances.contains_key(name));
         for (name, instance) in &vrrp.instances {
-            let asked = (instance.since, instance.announcements);
+            let asked = instance.announcements;
             if self.announced.insert(name.clone(), asked) == Some(asked) {
                 continue;
             }
-            for address in &instance.addresses {
-                let place = Place {
-                    interface: instance.interface.clone(),
-                    address: *address,
-                };
-                if held.contains(&place) {
-                    self.schedule.start(now, place);
-                }
+            for place in instance.places().filter(|place| held.contains(place)) {
+                self.schedule.start(now, place);
             }
         }
     }
@@ -271,6 +272,16 @@ impl Keeper {
             if let Err(error) = self.announcer.announce(index, mac, address) {
                 self.log.write(Line::NotAnnounced(place, error));
             }
+        }
+    }
+
+    /// Tells virtual routers that all their addresses are held and announced.
+    fn confirm(&mut self) {
+        let status = Arc::clone(&self.config.publisher.borrow());
+        let schedule = &self.schedule;
+        let is_served = |place: &Place| status.held.contains(place) && schedule.is_announced(place);
+        for command in self.confirmations.due(&self.carried_out, is_served) {
+            self.config.commands.send(command);
         }
     }
 

@@ -5,7 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::director::vrrp::VrrpStatus;
+use crate::config::director::{Holdings, VirtualAddress};
+use crate::director::vrrp::{InstanceStatus, VrrpStatus};
 use crate::lvs::Prefixed;
 use crate::sys::address::Address;
 use crate::sys::link::Link;
@@ -21,6 +22,24 @@ pub struct Place {
     pub address: Prefixed,
 }
 
+impl Place {
+    /// Where an address of a virtual router on `interface` belongs.
+    pub(super) fn of(interface: &str, holdings: &Holdings, address: &VirtualAddress) -> Self {
+        Self {
+            interface: holdings.interface_of(interface, address).to_owned(),
+            address: address.address,
+        }
+    }
+}
+
+impl InstanceStatus {
+    /// Where its addresses belong, in the order of the file.
+    pub(super) fn places(&self) -> impl Iterator<Item = Place> {
+        let addresses = self.addresses.iter();
+        addresses.map(|address| Place::of(&self.interface, &self.holdings, address))
+    }
+}
+
 /// `192.168.1.200/32 on ens192`.
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -34,7 +53,8 @@ pub(super) struct Wanted {
     /// Addresses of masters. True: of an owner, whose address is there whatever
     /// lvsd does.
     pub(super) held: BTreeMap<Place, bool>,
-    /// Addresses of virtual routers that have not heard anybody yet.
+    /// Addresses of virtual routers that have not heard anybody yet, or that are
+    /// handing over.
     pub(super) undecided: BTreeSet<Place>,
     /// Nothing is known yet, so nothing is unwanted.
     pub(super) all_undecided: bool,
@@ -47,14 +67,11 @@ impl Wanted {
             ..Self::default()
         };
         for instance in status.instances.values() {
-            let places = instance.addresses.iter().map(|address| Place {
-                interface: instance.interface.clone(),
-                address: *address,
-            });
+            let places = instance.places();
             let is_owner = instance.settings.priority == Priority::OWNER;
             match instance.claim {
                 Claim::Hold => wanted.held.extend(places.map(|place| (place, is_owner))),
-                Claim::Undecided => wanted.undecided.extend(places),
+                Claim::Undecided | Claim::Keep => wanted.undecided.extend(places),
                 Claim::Release => {}
             }
         }

@@ -39,12 +39,13 @@ impl Facts {
     }
 
     /// The interfaces that hear ARP: up, on a network with neighbours, with an
-    /// IPv4 address. (Members of a bond or bridge have none.)
+    /// IPv4 address of it. (Members of a bond or bridge have none, and what holds
+    /// a VIP alone is on top of another.)
     pub fn lan_links(&self) -> impl Iterator<Item = &Link> {
         self.links.iter().filter(|link| {
             let mut addresses = self.addresses.iter();
             let has_ipv4 =
-                addresses.any(|it| it.link == link.index && it.address.address.is_ipv4());
+                addresses.any(|it| it.link == link.index && is_of_ipv4_network(it.address));
             link.up && !link.loopback && !link.noarp && has_ipv4
         })
     }
@@ -64,6 +65,15 @@ impl Facts {
         })
     }
 
+    /// This host's address on the network of another, or any of the family.
+    pub fn near(&self, other: IpAddr) -> Option<IpAddr> {
+        let mut addresses = self.addresses.iter().map(|it| it.address);
+        let of_network = |it: &Prefixed| !is_host(*it) && it.contains(other);
+        let near = addresses.clone().find(of_network);
+        let any = || addresses.find(|it| it.address.is_ipv4() == other.is_ipv4());
+        near.or_else(any).map(|it| it.address)
+    }
+
     /// The hardware addresses of this host.
     pub fn own_macs(&self) -> BTreeSet<[u8; 6]> {
         let addresses = self.links.iter().map(|link| &link.hardware_address);
@@ -75,6 +85,10 @@ impl Facts {
     fn link(&self, index: u32) -> Option<&Link> {
         self.links.iter().find(|link| link.index == index)
     }
+}
+
+fn is_of_ipv4_network(prefixed: Prefixed) -> bool {
+    prefixed.address.is_ipv4() && !is_host(prefixed)
 }
 
 /// Whether it is a single host, `/32` or `/128`.

@@ -34,6 +34,7 @@ fn link(index: u32, name: &str, hardware_address: &[u8]) -> Link {
         noarp: hardware_address.is_empty(),
         hardware_address: hardware_address.to_vec(),
         mtu: 1500,
+        ..Link::default()
     }
 }
 

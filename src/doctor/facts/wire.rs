@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::config::director::VrrpInstance;
+use crate::status::director;
 use crate::sys::neighbour::Mac;
 use crate::vrrp::advert::Advert;
 
@@ -70,6 +72,8 @@ pub struct VirtualRouter {
     pub vrid: u8,
     /// Its VIPs.
     pub addresses: BTreeSet<IpAddr>,
+    /// Who hears its adverts, if that is not everybody.
+    pub peers: Vec<IpAddr>,
     /// Between two adverts.
     pub interval: Duration,
 }
@@ -80,7 +84,7 @@ impl Facts {
     pub fn virtual_routers(&self) -> Vec<VirtualRouter> {
         if let Some(status) = &self.director {
             let routers = status.vrrp.iter();
-            return routers.map(of_status).collect();
+            return routers.map(|router| self.of_status(router)).collect();
         }
         if let Some(config) = &self.director_config {
             let routers = config.vrrp.iter();
@@ -89,7 +93,8 @@ impl Facts {
                     name: name.clone(),
                     interface: instance.interface.clone(),
                     vrid: instance.settings.vrid.get(),
-                    addresses: instance.addresses.iter().map(|it| it.address).collect(),
+                    addresses: addresses_of(instance),
+                    peers: instance.transport.peers().to_vec(),
                     interval: instance.settings.advert_interval,
                 })
                 .collect();
@@ -100,6 +105,7 @@ impl Facts {
             interface: heard.interface.clone(),
             vrid: heard.advert.vrid.get(),
             addresses: heard.advert.addresses.iter().copied().collect(),
+            peers: vec![],
             interval: heard.advert.interval,
         })
         .collect()
@@ -134,16 +140,24 @@ impl Facts {
             .map(|((_, address), _)| *address);
         real_servers.next().or(by_advert)
     }
+
+    fn of_status(&self, router: &director::VirtualRouter) -> VirtualRouter {
+        let addresses = router.addresses.iter();
+        let address = |text: &String| text.split('/').next()?.parse().ok();
+        let files = self.director_config.iter();
+        let file = files.filter_map(|file| file.vrrp.get(&router.name)).next();
+        VirtualRouter {
+            name: router.name.clone(),
+            interface: router.interface.clone(),
+            vrid: router.vrid,
+            addresses: addresses.filter_map(address).collect(),
+            peers: file.map_or(vec![], |file| file.transport.peers().to_vec()),
+            interval: Duration::from_millis(router.advert_interval_ms),
+        }
+    }
 }
 
-fn of_status(router: &crate::status::director::VirtualRouter) -> VirtualRouter {
-    let addresses = router.addresses.iter();
-    let address = |text: &String| text.split('/').next()?.parse().ok();
-    VirtualRouter {
-        name: router.name.clone(),
-        interface: router.interface.clone(),
-        vrid: router.vrid,
-        addresses: addresses.filter_map(address).collect(),
-        interval: Duration::from_millis(router.advert_interval_ms),
-    }
+fn addresses_of(instance: &VrrpInstance) -> BTreeSet<IpAddr> {
+    let addresses = instance.addresses.iter();
+    addresses.map(|it| it.address.address).collect()
 }

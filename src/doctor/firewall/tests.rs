@@ -1,4 +1,5 @@
 use super::*;
+use crate::vrrp::transport::MULTICAST_V4;
 
 /// `nft -j list ruleset` of Debian 12.
 const NFT: &str = include_str!("captures/nft.json");
@@ -25,7 +26,7 @@ fn vip() -> IpAddr {
 }
 
 fn advert() -> Packet {
-    Packet::advert(Hook::Input, "ens192")
+    Packet::advert(Hook::Input, "ens192", MULTICAST_V4.into())
 }
 
 fn drops(rules: &str, packet: &Packet) -> bool {
@@ -143,7 +144,7 @@ fn a_policy_of_nftables_drops_what_no_rule_takes() {
     };
     assert_eq!(ruleset.fate(&advert()), expected);
     assert_eq!(
-        ruleset.fate(&Packet::advert(Hook::Output, "ens192")),
+        ruleset.fate(&Packet::advert(Hook::Output, "ens192", MULTICAST_V4.into())),
         Fate::Passes
     );
 }

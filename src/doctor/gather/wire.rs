@@ -14,7 +14,8 @@ use crate::status::text::chain;
 use crate::sys::clock;
 use crate::sys::neighbour::{Listener, Mac};
 use crate::sys::tap::Tap;
-use crate::vrrp::{IP_PROTOCOL, MULTICAST_V4};
+use crate::vrrp::IP_PROTOCOL;
+use crate::vrrp::transport::MULTICAST_V4;
 
 use self::note::Notes;
 

@@ -84,15 +84,8 @@ pub(super) fn nat_gateway(facts: &Facts) -> Vec<Finding> {
                 "{rip} got {} packets of {id}, and none came back through this host",
                 server.counters.packets_in
             );
-            let hop = facts.routes.get(&rip.ip()).copied().flatten();
-            let links = facts.addresses.iter();
-            let ours = hop.and_then(|hop| hop.link).and_then(|link| {
-                let mut near = links.filter(|it| it.link == link);
-                near.find(|it| it.address.contains(rip.ip()))
-            });
-            let gateway = ours.map_or("ADDRESS OF THIS HOST".to_owned(), |it| {
-                it.address.address.to_string()
-            });
+            let near = facts.near(rip.ip());
+            let gateway = near.map_or("ADDRESS OF THIS HOST".to_owned(), |it| it.to_string());
             let mend = format!(
                 "on {}: ip route replace default via {gateway}, and the same in its network \
                  configuration; with a pair, an address that moves with the VIP",

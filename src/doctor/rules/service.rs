@@ -107,7 +107,7 @@ pub(super) fn blocked(facts: &Facts) -> Vec<Finding> {
         let Fate::Dropped { by, .. } = facts.firewall.fate(&packet) else {
             return None;
         };
-        let mend = match by.starts_with("iptables") || by.contains("table iptables") {
+        let mend = match by.contains("iptables ") {
             true => format!("iptables -I INPUT -p tcp --dport {port} -j ACCEPT"),
             false => format!("in that chain, before it: tcp dport {port} accept"),
         };

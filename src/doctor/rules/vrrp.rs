@@ -1,11 +1,13 @@
 //! VRRP: adverts that cannot pass, two masters, somebody else's virtual router.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use super::{listed, names};
 use crate::doctor::facts::Heard;
 use crate::doctor::firewall::{Fate, Hook, Packet};
 use crate::doctor::{Facts, Finding, Kind};
+use crate::vrrp::transport::MULTICAST_V4;
 
 pub(super) const VRRP_BLOCKED: Kind = Kind::broken(
     "vrrp-blocked",
@@ -28,48 +30,66 @@ pub(super) const VRID_FOREIGN: Kind = Kind::broken(
 /// The packet filter drops adverts, in one direction or the other.
 pub(super) fn blocked(facts: &Facts) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for (hook, which, way, chain) in [
-        (Hook::Input, "adverts that come in", "-i", "INPUT"),
-        (Hook::Output, "this host's own adverts", "-o", "OUTPUT"),
-    ] {
-        let dropped = interfaces(facts).into_iter().find_map(|interface| {
-            match facts.firewall.fate(&Packet::advert(hook, interface)) {
-                Fate::Dropped { by, packets } => Some((interface, by, packets)),
+    for hook in [Hook::Input, Hook::Output] {
+        let adverts = adverts(facts, hook);
+        let dropped = adverts
+            .into_iter()
+            .find_map(|advert| match facts.firewall.fate(&advert) {
+                Fate::Dropped { by, packets } => Some((advert.interface, by, packets)),
                 Fate::Passes => None,
-            }
-        });
-        let Some((interface, by, packets)) = dropped else {
-            continue;
-        };
-        let count = match packets {
-            Some(0) | None => String::new(),
-            Some(count) => format!(", {count} packets so far"),
-        };
-        let tool = match by.starts_with("iptables") || by.contains("table iptables") {
-            true => format!("iptables -I {chain} {way} {interface} -p vrrp -j ACCEPT"),
-            false => format!(
-                "nft insert rule in that chain: {way}name {interface} ip protocol vrrp accept",
-                way = if hook == Hook::Input { "iif" } else { "oif" }
-            ),
-        };
-        let seen = format!("{which} on {interface} are dropped by `{by}`{count}");
-        findings.push(VRRP_BLOCKED.found(
-            seen,
-            format!("{tool}; and in the file that is loaded at boot"),
-        ));
+            });
+        findings.extend(dropped.map(|(interface, by, packets)| {
+            let which = match hook {
+                Hook::Output => "this host's own adverts",
+                _ => "adverts that come in",
+            };
+            let count = match packets {
+                Some(0) | None => String::new(),
+                Some(count) => format!(", {count} packets so far"),
+            };
+            let seen = format!("{which} on {interface} are dropped by `{by}`{count}");
+            VRRP_BLOCKED.found(seen, accept(hook, &interface, &by))
+        }));
     }
     findings
 }
 
-/// Where this host runs VRRP.
-fn interfaces(facts: &Facts) -> BTreeSet<&str> {
+/// The rule that lets adverts pass before they meet `by`.
+fn accept(hook: Hook, interface: &str, by: &str) -> String {
+    let (chain, option, key) = match hook {
+        Hook::Output => ("OUTPUT", "-o", "oifname"),
+        _ => ("INPUT", "-i", "iifname"),
+    };
+    let command = match by.contains("iptables ") {
+        true => format!("iptables -I {chain} {option} {interface} -p vrrp -j ACCEPT"),
+        false => format!("in that chain, before it: {key} {interface} ip protocol vrrp accept"),
+    };
+    format!("{command}; and in the file that is loaded at boot")
+}
+
+/// The adverts of this host's virtual routers over IPv4, in one direction.
+fn adverts(facts: &Facts, hook: Hook) -> Vec<Packet> {
+    let group = IpAddr::from(MULTICAST_V4);
     let routers = facts.virtual_routers();
-    let links = facts.links.iter();
-    let of_routers = links.filter(|link| routers.iter().any(|it| it.interface == link.name));
-    match facts.boot.running.contains("keepalived") {
-        true => names(of_routers.chain(facts.lan_links())),
-        false => names(of_routers),
+    let of_ipv4 = routers
+        .iter()
+        .filter(|it| it.addresses.iter().any(IpAddr::is_ipv4));
+    let mut adverts: Vec<_> = of_ipv4
+        .map(|router| {
+            let to = match (hook, router.peers.as_slice()) {
+                (_, []) => Some(group),
+                (Hook::Output, [peer, ..]) => Some(*peer),
+                (_, [peer, ..]) => facts.near(*peer),
+            };
+            Packet::advert(hook, &router.interface, to.unwrap_or(group))
+        })
+        .collect();
+    // Of keepalived's interfaces nothing is known.
+    if facts.boot.running.contains("keepalived") {
+        let links = names(facts.lan_links());
+        adverts.extend(links.iter().map(|link| Packet::advert(hook, link, group)));
     }
+    adverts
 }
 
 /// Two routers are master of one virtual router that this host has to do with.

@@ -82,7 +82,9 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use super::*;
-    use crate::vrrp::{MULTICAST_V4, Version, Vrid, advert::Checksum};
+    use crate::vrrp::advert::Checksum;
+    use crate::vrrp::transport::MULTICAST_V4;
+    use crate::vrrp::{Version, Vrid};
 
     const MAC: Mac = [2, 0, 192, 168, 1, 52];
 

@@ -10,7 +10,7 @@ use crate::doctor::facts::tests::{address, ip, virtual_server};
 use crate::doctor::facts::{Count, Flow, Ipvs};
 use crate::ipvs::table::Persistence;
 use crate::lvs::{Family, Forwarding, Protocol, Weight};
-use crate::sys::route::Hop;
+use crate::sys::hop::Hop;
 
 fn file(text: &str) -> Option<DirectorConfig> {
     Some(DirectorConfig::parse("director.toml".as_ref(), text).unwrap())
