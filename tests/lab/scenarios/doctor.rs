@@ -10,6 +10,8 @@ pub(crate) use boot::SCENARIOS as BOOT;
 pub(crate) use real_servers::SCENARIOS as REAL_SERVERS;
 pub(crate) use vrrp::SCENARIOS as VRRP;
 
+use std::thread;
+
 use serde_json::Value;
 
 use crate::lab::lvsd::{DirectorFile, text};
@@ -56,6 +58,16 @@ fn finds(lab: &Lab, host: &Host, options: &str, expected: &[&str]) {
         return;
     }
     panic!("expected {expected:?}: {last}");
+}
+
+/// Several hosts' doctors, at one time, with the wire: each finds exactly this.
+#[track_caller]
+fn each_finds(lab: &Lab, expected: &[(&Host, &[&str])]) {
+    thread::scope(|scope| {
+        for (host, expected) in expected {
+            scope.spawn(|| finds(lab, host, WHOLE, expected));
+        }
+    });
 }
 
 /// Takes away what the machine's own files have to say of LVS, and gives the host a way to other

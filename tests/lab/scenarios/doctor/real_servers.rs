@@ -1,6 +1,6 @@
 //! Faults of real servers, and what directors see of them.
 
-use super::{Healthy, QUICK, WHOLE, finds};
+use super::{Healthy, QUICK, each_finds, finds};
 use crate::lab::scenario::scenario;
 use crate::lab::site::VIP;
 use crate::lab::{Host, Lab, Scenario, Site, eventually, secs, within};
@@ -19,10 +19,11 @@ fn a_healthy_site_has_no_findings_and_faults_of_its_real_servers_are_named(lab: 
         real_servers: [rs53, rs54, _],
         ..
     } = &healthy.site;
-    for host in [lvs51, lvs52, rs53, rs54] {
-        finds(lab, host, WHOLE, &[]);
-    }
-    lab.say(&rs54.run("lvsd doctor").ok());
+    each_finds(
+        lab,
+        &[lvs51, lvs52, rs53, rs54].map(|host| (host, [].as_slice())),
+    );
+    lab.say(&rs54.run("lvsd doctor --quick").ok());
     assert!(
         healthy
             .agents
@@ -44,9 +45,12 @@ fn a_healthy_site_has_no_findings_and_faults_of_its_real_servers_are_named(lab: 
 fn arp(lab: &Lab, site: &Site) {
     let (lvs51, rs54) = (&site.lvs51, &site.real_servers[1]);
     rs54.set_sysctl("net.ipv4.conf.all.arp_ignore", 0);
-    finds(lab, rs54, WHOLE, &["broken arp-answers"]);
-    finds(lab, lvs51, WHOLE, &["broken vip-duplicate"]);
-    finds(lab, &site.lvs52, WHOLE, &["broken vip-duplicate"]);
+    let expected: [(&Host, &[&str]); 3] = [
+        (rs54, &["broken arp-answers"]),
+        (lvs51, &["broken vip-duplicate"]),
+        (&site.lvs52, &["broken vip-duplicate"]),
+    ];
+    each_finds(lab, &expected);
     rs54.set_sysctl("net.ipv4.conf.all.arp_ignore", 1);
     rs54.set_sysctl("net.ipv4.conf.all.arp_announce", 1);
     finds(lab, rs54, QUICK, &["broken arp-announces"]);

@@ -2,7 +2,7 @@
 
 use nix::sys::signal::Signal;
 
-use super::{QUICK, WHOLE, clean, file, finds};
+use super::{QUICK, WHOLE, clean, each_finds, file, finds};
 use crate::lab::lvsd::{DirectorFile, Pair};
 use crate::lab::scenario::scenario;
 use crate::lab::site::VIP;
@@ -27,13 +27,15 @@ fn faults_between_directors_are_named_on_each_of_them(lab: &Lab) {
     let first = lvs51.director(&vrrp(100));
     let second = lvs52.director(&vrrp(50));
     pair.become_states("master", "backup");
-    finds(lab, lvs51, WHOLE, &[]);
-    finds(lab, lvs52, WHOLE, &[]);
+    each_finds(lab, &[lvs51, lvs52].map(|host| (host, [].as_slice())));
 
     lvs52.run("iptables -A INPUT -p vrrp -j DROP").ok();
     pair.become_states("master", "master");
-    finds(lab, lvs52, WHOLE, &["broken vrrp-blocked"]);
-    finds(lab, lvs51, WHOLE, &["broken two-masters"]);
+    let expected: [(&Host, &[&str]); 2] = [
+        (lvs52, &["broken vrrp-blocked"]),
+        (lvs51, &["broken two-masters"]),
+    ];
+    each_finds(lab, &expected);
     lvs52.run("iptables -F INPUT").ok();
     pair.become_states("master", "backup");
     nftables(lab, lvs52);
@@ -49,8 +51,8 @@ fn faults_between_directors_are_named_on_each_of_them(lab: &Lab) {
         within(secs(10)),
         || pair.client.vrrp_state() == "master",
     );
-    finds(lab, lvs51, WHOLE, &["broken vrid-foreign"]);
-    finds(lab, lvs52, WHOLE, &["broken vrid-foreign"]);
+    let expected: &[&str] = &["broken vrid-foreign"];
+    each_finds(lab, &[lvs51, lvs52].map(|host| (host, expected)));
     stranger.terminate();
     finds(lab, lvs51, WHOLE, &[]);
 
@@ -152,8 +154,7 @@ fn directors_in_their_own_pool_loop_unless_lvsd_runs_them(lab: &Lab) {
             && lvs52.vrrp_state() == "backup"
             && lvs52.ipvsadm().is_empty()
     });
-    finds(lab, lvs51, WHOLE, &[]);
-    finds(lab, lvs52, WHOLE, &[]);
+    each_finds(lab, &[lvs51, lvs52].map(|host| (host, [].as_slice())));
 
     second.terminate();
     lvs52.run("rm /etc/lvsd/director.toml").ok();
