@@ -90,7 +90,7 @@ impl Facts {
     pub fn is_real_server(&self) -> bool {
         self.agent.is_some()
             || self.realserver_config.is_some()
-            || self.vips_on_lo().next().is_some()
+            || self.served_vips().next().is_some()
             || self.boot.scripts.iter().any(|script| script.runs_at_boot)
     }
 

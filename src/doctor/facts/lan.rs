@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use crate::ipvs::kernel::KernelVirtualServer;
 use crate::lvs::Prefixed;
 use crate::sys::address::Address;
 use crate::sys::link::Link;
@@ -15,6 +16,20 @@ impl Facts {
         self.addresses.iter().filter(|address| {
             let is_lo = self.link(address.link).is_some_and(|link| link.loopback);
             is_lo && !address.address.address.is_loopback()
+        })
+    }
+
+    /// Those for which this host serves what a director sends. A director that is
+    /// reached by routing may have the VIP there too, and serves nobody itself.
+    pub fn served_vips(&self) -> impl Iterator<Item = &Address> {
+        self.vips_on_lo().filter(|vip| {
+            let vip = vip.address.address;
+            let mut balanced = self.table().iter().filter(|(id, _)| id.vip() == Some(vip));
+            let serves = |server: &KernelVirtualServer| {
+                let mut pool = server.real_servers.keys();
+                pool.any(|rip| self.is_own(rip.ip()))
+            };
+            balanced.all(|(_, server)| serves(server))
         })
     }
 

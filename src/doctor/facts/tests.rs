@@ -217,6 +217,10 @@ fn a_host_is_what_its_kernel_and_files_say() {
     assert_eq!(real_server().roles(), [Role::RealServer]);
     let mut both = master();
     both.addresses.push(address(1, "192.168.1.200/32"));
+    assert_eq!(both.roles(), [Role::Director], "reached by routing");
+    let server = *both.rs_mut(53);
+    let own = SocketAddr::new(ip(51), 80);
+    both.server_mut().real_servers.insert(own, server);
     assert_eq!(both.roles(), [Role::Director, Role::RealServer]);
 }
 

@@ -27,13 +27,16 @@ const RUNLEVELS: [&str; 6] = [
     "etc/rc.d/rc5.d",
 ];
 
+/// Files that are longer are not read: a `keepalived.conf` of ten thousand real
+/// servers is shorter.
+const LONGEST: u64 = 16 * 1024 * 1024;
+
 /// The names of parameters that lines of `sysctl.conf` are looked for.
 const PARAMETERS: [&str; 4] = ["arp_ignore", "arp_announce", "rp_filter", "ip_forward"];
 
 pub(super) fn look(root: &Path) -> Boot {
     let enabled = enabled(root);
-    let keepalived = fs::read_to_string(root.join("etc/keepalived/keepalived.conf"));
-    let keepalived = keepalived::parse(&keepalived.unwrap_or_default());
+    let keepalived = keepalived::parse(&text(&root.join("etc/keepalived/keepalived.conf")));
     Boot {
         running: running(root),
         keepalived_routes: keepalived.routes,
@@ -62,6 +65,17 @@ fn files(directory: &Path) -> Vec<PathBuf> {
     let mut paths: Vec<_> = entries.map(|entry| entry.path()).collect();
     paths.sort();
     paths
+}
+
+/// A text file; empty for what is none, as a pipe that nobody writes to.
+fn text(path: &Path) -> String {
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_file() && metadata.len() <= LONGEST => {
+            let bytes = fs::read(path).unwrap_or_default();
+            String::from_utf8_lossy(&bytes).into_owned()
+        }
+        _ => String::new(),
+    }
 }
 
 fn name(path: &Path) -> String {
@@ -119,7 +133,7 @@ fn settings(root: &Path) -> Vec<Setting> {
     paths.push(root.join("etc/sysctl.conf"));
     let mut settings = Vec::new();
     for path in paths {
-        let text = fs::read_to_string(&path).unwrap_or_default();
+        let text = text(&path);
         for (number, line) in (1..).zip(text.lines()) {
             let place = format!("{}:{number}", path.display());
             settings.extend(setting(place, line));
@@ -141,7 +155,7 @@ fn setting(place: String, line: &str) -> Option<Setting> {
 fn conn_tab_bits(root: &Path) -> Option<u8> {
     let mut bits = None;
     for path in files(&root.join("etc/modprobe.d")) {
-        let text = fs::read_to_string(&path).unwrap_or_default();
+        let text = text(&path);
         for line in text.lines() {
             let mut words = line.split_whitespace();
             if words.next() == Some("options") && words.next() == Some("ip_vs") {

@@ -30,6 +30,10 @@ const AGAIN: Duration = Duration::from_millis(700);
 /// Between two looks at the sockets.
 const TICK: Duration = Duration::from_millis(20);
 
+/// How many adverts are read at once: a flood does not keep the listening from
+/// its end.
+const BURST: usize = 256;
+
 /// A frame with an advert of 255 addresses fits.
 const FRAME: usize = 2_048;
 
@@ -138,7 +142,7 @@ fn hear(ear: &Ear, begun: Instant, now: Instant, notes: &mut Notes) {
         Err(error) => notes.failed(&ear.interface, &error),
     }
     let mut buffer = [0; FRAME];
-    loop {
+    for _ in 0..BURST {
         match ear.adverts.receive(&mut buffer) {
             Ok(Some(frame)) => {
                 notes.advert(&ear.interface, frame.mac, frame.packet, now - begun);

@@ -113,7 +113,7 @@ pub(super) fn setting_undoes(facts: &Facts) -> Vec<Finding> {
         .values()
         .flat_map(|it| it.real_servers.values());
     let nat = servers.any(|it| it.real_server.forwarding == Forwarding::Nat);
-    let vip = facts.vips_on_lo().any(|vip| vip.address.address.is_ipv4());
+    let vip = facts.served_vips().any(|vip| vip.address.address.is_ipv4());
     let undoes = |setting: &&Setting| match setting.key.as_str() {
         "net.ipv4.ip_forward" => nat && setting.value == 0,
         "net.ipv4.conf.all.arp_ignore" => vip && !matches!(setting.value, 1 | 2 | 8),

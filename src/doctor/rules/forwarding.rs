@@ -143,7 +143,7 @@ pub(super) fn port_differs(facts: &Facts) -> Vec<Finding> {
 
 /// A tunnel that packets of a director come out of is filtered strictly.
 pub(super) fn rp_filter(facts: &Facts) -> Vec<Finding> {
-    let vips: Vec<_> = facts.vips_on_lo().map(|vip| vip.address.address).collect();
+    let vips: Vec<_> = facts.served_vips().map(|vip| vip.address.address).collect();
     let tunnels = facts.links.iter().filter(|link| {
         let is_tunnel = link.name.starts_with("tunl") || link.name.starts_with("gre");
         is_tunnel && link.up && !vips.is_empty()

@@ -74,7 +74,7 @@ fn has_own(facts: &Facts, server: &KernelVirtualServer) -> bool {
 
 /// A real server that has no way to clients of other networks.
 pub(super) fn no_default_route(facts: &Facts) -> Vec<Finding> {
-    let mut vips = facts.vips_on_lo().map(|vip| vip.address.address);
+    let mut vips = facts.served_vips().map(|vip| vip.address.address);
     let lost = vips.find(|vip| {
         let mut gateways = facts.gateways.iter();
         !gateways.any(|gateway| gateway.is_ipv4() == vip.is_ipv4())

@@ -27,7 +27,7 @@ const NOT_SERVICES: [u16; 3] = [22, 111, crate::config::check::READINESS_PORT];
 /// The services of the agent's file, or any that listens on the RIP alone on a
 /// host where nothing listens on the VIP.
 pub(super) fn not_on_vip(facts: &Facts) -> Vec<Finding> {
-    let vips = facts.vips_on_lo().map(|vip| vip.address.address);
+    let vips = facts.served_vips().map(|vip| vip.address.address);
     let found = vips.filter_map(|vip| {
         let there = ports_on(facts, vip);
         let known = services(facts);
@@ -98,7 +98,7 @@ fn elsewhere(facts: &Facts, vip: IpAddr) -> BTreeSet<u16> {
 pub(super) fn blocked(facts: &Facts) -> Vec<Finding> {
     let mut wanted: BTreeSet<(IpAddr, u16)> = facts.table().keys().filter_map(tcp).collect();
     let services = services(facts);
-    for vip in facts.vips_on_lo().map(|vip| vip.address.address) {
+    for vip in facts.served_vips().map(|vip| vip.address.address) {
         wanted.extend(services.iter().map(|port| (vip, *port)));
     }
     let found = wanted.into_iter().filter_map(|(vip, port)| {

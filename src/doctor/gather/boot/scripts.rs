@@ -7,15 +7,12 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use super::{files, name};
+use super::{files, name, text};
 use crate::doctor::facts::Script;
 
 const RC_LOCAL: [&str; 2] = ["etc/rc.local", "etc/rc.d/rc.local"];
 const INIT: [&str; 2] = ["etc/init.d", "etc/rc.d/init.d"];
 const NETWORK_SCRIPTS: &str = "etc/sysconfig/network-scripts";
-
-/// Longer ones are none of these.
-const LONGEST: u64 = 64 * 1024;
 
 pub(super) fn look(root: &Path, enabled: &BTreeSet<String>) -> Vec<Script> {
     let aliases = files(&root.join(NETWORK_SCRIPTS));
@@ -83,15 +80,6 @@ fn alias(path: &Path) -> Option<Script> {
         runs_at_boot: !off,
         missing: off.then(|| format!("write ONBOOT=yes into {}", path.display())),
     })
-}
-
-fn text(path: &Path) -> String {
-    match fs::metadata(path) {
-        Ok(metadata) if metadata.is_file() && metadata.len() <= LONGEST => {
-            fs::read_to_string(path).unwrap_or_default()
-        }
-        _ => String::new(),
-    }
 }
 
 fn is_comment(line: &str) -> bool {

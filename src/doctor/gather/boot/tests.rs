@@ -150,6 +150,20 @@ fn lines_of_sysctl_conf_keep_their_places() {
 }
 
 #[test]
+fn what_is_no_file_is_not_waited_for() {
+    let root = Root::new();
+    root.write("etc/sysctl.d/a.conf", "net.ipv4.ip_forward = 0\n", 0o644);
+    let pipe = root.0.path().join("etc/sysctl.d/b.conf");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    root.write(
+        "etc/rc.local",
+        "sh /etc/sysctl.d/b.conf /dev/zero /proc/kmsg\n",
+        0o755,
+    );
+    assert_eq!(root.look().settings.len(), 1);
+}
+
+#[test]
 fn the_size_of_the_connection_table_is_asked_for_in_modprobe_d() {
     let root = Root::new();
     root.write(

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::config::director::DirectorConfig;
 use crate::doctor::Severity;
 use crate::doctor::facts::tests::{VIP, address, ip};
 use crate::doctor::firewall::iptables;
@@ -47,6 +48,22 @@ fn adverts_that_a_packet_filter_drops_are_told_with_the_rule() {
     );
     facts.firewall = closed(&accept);
     assert_eq!(ids(&facts), [""; 0]);
+}
+
+#[test]
+fn adverts_between_peers_are_asked_for_by_their_addresses() {
+    let text = "[[vrrp]]\nname = 'VI_1'\ninterface = 'ens192'\nvirtual_router_id = 51\n\
+                source_address = '192.168.1.51'\nunicast_peers = ['192.168.1.52']\n\
+                virtual_addresses = ['192.168.1.200']\n";
+    let mut facts = master();
+    facts.director_config = Some(DirectorConfig::parse("x".as_ref(), text).unwrap());
+    let rules = |rule: &str| iptables::parse(&format!("*filter\n:INPUT ACCEPT [0:0]\n{rule}\n"));
+    facts.firewall = rules("-A INPUT -d 224.0.0.0/4 -j DROP");
+    assert_eq!(ids(&facts), [""; 0]);
+    facts.firewall = rules("-A INPUT -p vrrp -d 192.168.1.51 -j DROP");
+    assert_eq!(ids(&facts), ["vrrp-blocked"]);
+    facts.firewall = rules(":OUTPUT ACCEPT [0:0]\n-A OUTPUT -p vrrp -d 192.168.1.52 -j DROP");
+    assert_eq!(ids(&facts), ["vrrp-blocked"]);
 }
 
 #[test]
