@@ -7,6 +7,9 @@ use super::director::{Director, Ipvs, RealServer, Tracker, Traffic, VirtualRoute
 /// A metric of each `T`: name, help and value.
 type Metric<T> = (&'static str, &'static str, fn(&T) -> u64);
 
+/// The same of a value that may be negative.
+type Signed<T> = (&'static str, &'static str, fn(&T) -> i16);
+
 /// Counters of [`Traffic`]; each name is a suffix.
 const TRAFFIC: [Metric<Traffic>; 5] = [
     ("connections_total", "Connections scheduled", |t| {
@@ -112,7 +115,7 @@ fn vrrp_trackers(text: &mut Exposition, status: &Director) {
     for router in &status.vrrp {
         text.sample(name, &[("name", &router.name)], router.priority);
     }
-    let values: [(&str, &str, fn(&Tracker) -> i16); 2] = [
+    let values: [Signed<Tracker>; 2] = [
         (
             "lvsd_vrrp_tracker_up",
             "1 while what it tracks is up",
