@@ -17,6 +17,7 @@ mod reload;
 mod schedulers;
 mod servers;
 mod settings;
+mod storm;
 mod sync;
 mod systemd;
 mod table;
@@ -46,6 +47,7 @@ const ALL: &[&[Scenario]] = &[
     schedulers::SCENARIOS,
     servers::SCENARIOS,
     settings::SCENARIOS,
+    storm::SCENARIOS,
     sync::SCENARIOS,
     systemd::SCENARIOS,
     table::SCENARIOS,
