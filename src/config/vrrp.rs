@@ -10,6 +10,7 @@ mod protocol;
 pub(super) mod raw;
 mod seen;
 pub(super) mod show;
+mod transport;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -52,9 +53,11 @@ fn instance(
     let interface = identity::interface(document, raw, table);
     let vrid = identity::vrid(document, raw, table);
     let priority = protocol::priority(document, raw);
-    let version = protocol::version(document, raw);
+    let family = addresses::family(raw);
+    let version = protocol::version(document, raw, family);
     let advert_interval = protocol::interval(document, raw, version);
     let addresses = addresses::addresses(document, raw, table);
+    let transport = transport::transport(document, raw, family);
     let preempt = raw.preempt.as_ref().is_none_or(|it| *it.get_ref());
     let addresses = addresses?;
     let instance = VrrpInstance {
@@ -68,8 +71,12 @@ fn instance(
             addresses: addresses.iter().map(|it| it.address).collect(),
             takeover: Takeover::default(),
         },
+        transport: transport?,
         addresses: addresses.into_iter().map(VirtualAddress::from).collect(),
         holdings: Arc::default(),
     };
     Some((name?.to_owned(), instance))
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,6 +24,7 @@
 
 mod instance;
 mod interface;
+mod link;
 pub(super) mod log;
 mod occurrence;
 mod rejected;
@@ -32,8 +33,6 @@ mod thread;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::IpAddr;
-use std::num::NonZeroU32;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
@@ -42,7 +41,7 @@ use tokio::sync::{mpsc as queue, watch};
 use crate::config::director::VrrpInstance;
 use crate::sys::wakeup::Wakeup;
 use crate::vrrp::influence::Influence;
-use crate::vrrp::router::LinkFault;
+pub use link::{Addresses, Link};
 pub use occurrence::{Occurrence, Occurrences};
 pub use rejected::Rejections;
 pub use status::{
@@ -85,20 +84,6 @@ pub enum Command {
     },
     /// Resign everywhere, and end the thread.
     Shutdown,
-}
-
-/// Whether an interface can carry adverts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Link {
-    /// It can.
-    Up {
-        /// Its index; another one than before: it is a new interface.
-        index: NonZeroU32,
-        /// Its primary address, which adverts come from.
-        address: IpAddr,
-    },
-    /// It cannot.
-    Down(LinkFault),
 }
 
 /// Sends commands to the VRRP thread. Never blocks.

@@ -4,6 +4,7 @@ pub mod address;
 pub mod clock;
 pub mod errno;
 pub mod link;
+pub mod memory;
 pub mod neighbour;
 pub mod route;
 pub mod rtnetlink;

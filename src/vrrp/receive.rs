@@ -4,8 +4,9 @@ use std::net::IpAddr;
 
 use super::advert::{Advert, Checksum, verified_checksum};
 use super::discard::Discard;
-use super::ipv4::{Datagram, TTL};
-use super::{MULTICAST_V4, Priority, Settings, Version};
+use super::ipv4::Datagram;
+use super::transport::Transport;
+use super::{Priority, Settings, Version};
 use crate::lvs::Family;
 
 /// An advert that passed every check, and who sent it.
@@ -19,54 +20,21 @@ pub struct Heard {
     pub checksum: Checksum,
 }
 
-/// What is odd about an advert that is accepted all the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
-pub enum Oddity {
-    /// Both routers must be configured with the same addresses.
-    #[error("its addresses are not ours")]
-    Addresses,
-    /// Version 3: the interval is learnt from the master, yet it should be the
-    /// same everywhere.
-    #[error("its advert interval is not ours")]
-    Interval,
-    /// RFC 9568 §8.3.2: only one router can own the addresses.
-    #[error("it has priority 255, as if it owned the addresses, as this host does")]
-    SecondOwner,
-}
-
-impl Oddity {
-    /// A name for counting and for keeping repetitions quiet.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Addresses => "addresses_differ",
-            Self::Interval => "interval_differs",
-            Self::SecondOwner => "second_owner",
-        }
-    }
-}
-
 /// Decides whether a message is an advert for the virtual router `settings` on
-/// the interface whose primary address is `own`.
+/// this interface, where our adverts come from `own`.
 ///
 /// The order is that of the RFCs, cheap checks first.
 pub fn receive(
     datagram: &Datagram<'_>,
     settings: &Settings,
+    transport: &Transport,
     own: IpAddr,
 ) -> Result<Heard, Discard> {
-    if datagram.ttl != TTL {
-        return Err(Discard::Ttl(datagram.ttl));
-    }
-    if datagram.destination != IpAddr::V4(MULTICAST_V4) {
-        return Err(Discard::Destination(datagram.destination));
-    }
+    transport.check(datagram, own)?;
     let advert = Advert::decode(datagram.message, Family::of(datagram.source))?;
     let checksum = verified_checksum(datagram).ok_or(Discard::Checksum)?;
     if advert.vrid != settings.vrid {
         return Err(Discard::UnknownVrid(advert.vrid.get()));
-    }
-    if datagram.source == own {
-        return Err(Discard::OwnPacket);
     }
     check_version(&advert, settings)?;
     Ok(Heard {
@@ -101,24 +69,6 @@ fn check_version(advert: &Advert, settings: &Settings) -> Result<(), Discard> {
             ours: settings.advert_interval,
         })
     }
-}
-
-/// What an accepted advert should not say, for the log.
-pub fn oddities(advert: &Advert, settings: &Settings) -> impl Iterator<Item = Oddity> + use<> {
-    let same_addresses = advert.addresses.len() == settings.addresses.len()
-        && settings
-            .addresses
-            .iter()
-            .all(|address| advert.addresses.contains(address));
-    let both_owners =
-        advert.priority == Priority::OWNER.get() && settings.priority == Priority::OWNER;
-    [
-        (!same_addresses).then_some(Oddity::Addresses),
-        (advert.interval != settings.advert_interval).then_some(Oddity::Interval),
-        both_owners.then_some(Oddity::SecondOwner),
-    ]
-    .into_iter()
-    .flatten()
 }
 
 #[cfg(test)]

@@ -27,13 +27,6 @@ pub use text::{Cause, LinkFault, Notice, Transition};
 /// so that a flood is not answered packet for packet.
 const ADVERT_SPACING: Duration = Duration::from_millis(10);
 
-/// Of the adverts that a master of version 3 over IPv4 sends before it has heard
-/// any peer, one in so many goes out with both forms of checksum, the first and
-/// the resignation among them. A keepalived that is master too discards the
-/// standard form, yet sends nothing itself while packets keep coming, so that its
-/// own form would never be heard.
-const BOTH_FORMS_EVERY: u64 = 10;
-
 /// What happens to a router.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
@@ -133,8 +126,6 @@ pub struct Router {
     role: Role,
     /// The form of checksum that the peer last heard uses.
     peer_checksum: Option<Checksum>,
-    /// Adverts sent while no peer was ever heard.
-    unheard: u64,
     since: Instant,
     cause: Cause,
     transitions: u64,
@@ -151,7 +142,6 @@ impl Router {
             influence: Influence::default(),
             role: Role::Initialize,
             peer_checksum: None,
-            unheard: 0,
             since: now,
             cause: Cause::NotStarted,
             transitions: 0,

@@ -18,6 +18,10 @@ pub(in crate::config) struct Vrrp {
     pub(in crate::config) auth_pass: Field<String>,
     pub(in crate::config) advert_interval: Field<Text>,
     pub(in crate::config) preempt: Field<bool>,
+    // transport
+    pub(in crate::config) source_address: Field<String>,
+    pub(in crate::config) unicast_peers: Field<Vec<Spanned<String>>>,
+    pub(in crate::config) unicast_min_ttl: Field<i64>,
     // addresses
     pub(in crate::config) virtual_addresses: Field<Vec<Spanned<String>>>,
 }

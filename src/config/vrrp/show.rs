@@ -6,6 +6,7 @@ use super::super::director::VrrpInstance;
 use super::super::show::{Keys, shortest, texts};
 use super::super::values::show_duration;
 use crate::vrrp::Version;
+use crate::vrrp::transport::{Reach, Transport};
 
 /// The table of one virtual router.
 pub(in crate::config) fn vrrp(name: &str, instance: &VrrpInstance) -> Table {
@@ -27,8 +28,22 @@ pub(in crate::config) fn vrrp(name: &str, instance: &VrrpInstance) -> Table {
         .iter()
         .map(|it| shortest(&it.address))
         .collect();
-    keys.set_text("advert_interval", show_duration(settings.advert_interval))
-        .set("preempt", settings.preempt)
+    let keys = keys
+        .set_text("advert_interval", show_duration(settings.advert_interval))
+        .set("preempt", settings.preempt);
+    transport(keys, &instance.transport)
         .set("virtual_addresses", texts(&addresses))
         .0
+}
+
+fn transport(mut keys: Keys, transport: &Transport) -> Keys {
+    if let Some(source) = transport.source {
+        keys = keys.set_text("source_address", source);
+    }
+    match &transport.reach {
+        Reach::Multicast => keys,
+        Reach::Unicast(unicast) => keys
+            .set("unicast_peers", texts(&unicast.peers))
+            .set("unicast_min_ttl", i64::from(unicast.min_ttl)),
+    }
 }

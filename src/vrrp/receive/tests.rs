@@ -2,10 +2,16 @@ use super::*;
 use crate::vrrp::AuthPass;
 use crate::vrrp::dice::Dice;
 use crate::vrrp::ipv4;
+use crate::vrrp::mismatch::{Oddity, oddities};
 use crate::vrrp::router::{Event, Router, State};
+use crate::vrrp::transport::{MULTICAST_V4, Reach};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+const MULTICAST: Transport = Transport {
+    source: None,
+    reach: Reach::Multicast,
+};
 const OWN: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 52);
 const PEER: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 51);
 
@@ -49,7 +55,7 @@ fn datagram(message: &[u8]) -> Datagram<'_> {
 
 /// What a router with `ours` makes of an advert of a router with `theirs`.
 fn exchange(theirs: &Settings, ours: &Settings) -> Result<Heard, Discard> {
-    receive(&datagram(&message(theirs)), ours, OWN.into())
+    receive(&datagram(&message(theirs)), ours, &MULTICAST, OWN.into())
 }
 
 #[test]
@@ -60,7 +66,7 @@ fn an_advert_of_a_peer_with_our_settings_is_accepted_in_every_version() {
         assert_eq!(heard.source, IpAddr::V4(PEER));
         assert_eq!(heard.advert, settings.advert(100));
         assert_eq!(heard.checksum, Checksum::MessageOnly);
-        assert_eq!(oddities(&heard.advert, &settings).count(), 0);
+        assert_eq!(oddities(&heard.advert, &settings), []);
     }
 }
 
@@ -74,10 +80,16 @@ fn only_ttl_255_is_accepted() {
             ttl,
             ..datagram(&message)
         };
-        let result = receive(&datagram, &settings, OWN.into());
+        let result = receive(&datagram, &settings, &MULTICAST, OWN.into());
         match ttl {
             255 => assert!(result.is_ok()),
-            _ => assert_eq!(result, Err(Discard::Ttl(ttl))),
+            _ => assert_eq!(
+                result,
+                Err(Discard::Ttl {
+                    found: ttl,
+                    least: 255
+                })
+            ),
         }
     }
 }
@@ -91,7 +103,7 @@ fn an_advert_that_was_not_sent_to_the_group_is_discarded() {
         destination: OWN.into(),
         ..datagram(&message)
     };
-    let result = receive(&datagram, &settings, OWN.into());
+    let result = receive(&datagram, &settings, &MULTICAST, OWN.into());
     assert_eq!(result, Err(Discard::Destination(OWN.into())));
 }
 
@@ -109,7 +121,7 @@ fn an_unknown_type_is_discarded() {
     let settings = settings(V3);
     let mut message = message(&settings);
     message[0] = 0x32;
-    let result = receive(&datagram(&message), &settings, OWN.into());
+    let result = receive(&datagram(&message), &settings, &MULTICAST, OWN.into());
     assert_eq!(result, Err(Discard::Type(2)));
 }
 
@@ -121,12 +133,12 @@ fn version_3_is_accepted_with_and_without_pseudo_header_and_with_nothing_else() 
         let message = settings
             .advert(100)
             .encode(form, PEER.into(), MULTICAST_V4.into());
-        let heard = receive(&datagram(&message), &settings, OWN.into()).unwrap();
+        let heard = receive(&datagram(&message), &settings, &MULTICAST, OWN.into()).unwrap();
         assert_eq!(heard.checksum, form);
     }
     let mut message = message(&settings);
     message[7] ^= 1;
-    let result = receive(&datagram(&message), &settings, OWN.into());
+    let result = receive(&datagram(&message), &settings, &MULTICAST, OWN.into());
     assert_eq!(result, Err(Discard::Checksum));
 }
 
@@ -151,8 +163,7 @@ fn an_owner_discards_in_version_2_and_reports_a_second_owner_in_version_3() {
     assert_eq!(exchange(&settings(V2), &owner(V2)), Err(Discard::OwnerHere));
     assert!(exchange(&owner(V2), &settings(V2)).is_ok());
     let heard = exchange(&owner(V3), &owner(V3)).unwrap();
-    let odd: Vec<_> = oddities(&heard.advert, &owner(V3)).collect();
-    assert_eq!(odd, [Oddity::SecondOwner]);
+    assert_eq!(oddities(&heard.advert, &owner(V3)), [Oddity::SecondOwner]);
 }
 
 /// 7.1-g, and the password of RFC 2338.
@@ -183,8 +194,9 @@ fn another_interval_is_discarded_by_version_2_and_reported_by_version_3() {
     assert_eq!(exchange(&slow(V2), &settings(V2)), Err(mismatch));
     let heard = exchange(&slow(V3), &settings(V3)).unwrap();
     assert_eq!(heard.advert.interval, Duration::from_secs(2));
-    let odd: Vec<_> = oddities(&heard.advert, &settings(V3)).collect();
-    assert_eq!(odd, [Oddity::Interval]);
+    let (theirs, ours) = (Duration::from_secs(2), Duration::from_secs(1));
+    let odd = oddities(&heard.advert, &settings(V3));
+    assert_eq!(odd, [Oddity::Interval { theirs, ours }]);
 }
 
 /// 7.1-i, deviation: accepted in both versions.
@@ -196,21 +208,34 @@ fn another_address_list_is_accepted_and_reported_and_its_order_is_nothing() {
     };
     let ours = vips(&["192.168.1.200", "192.168.1.201"]);
     for (theirs, odd) in [
-        (vec!["192.168.1.201", "192.168.1.200"], false),
-        (vec!["192.168.1.200"], true),
-        (vec!["192.168.1.200", "192.168.1.202"], true),
+        (vec!["192.168.1.201", "192.168.1.200"], None),
+        (vec!["192.168.1.200"], Some("it lacks 192.168.1.201")),
+        (
+            vec!["192.168.1.200", "192.168.1.202"],
+            Some("it lacks 192.168.1.201, and has 192.168.1.202"),
+        ),
+        (
+            vec!["192.168.1.200", "192.168.1.201", "192.168.1.202"],
+            Some("it has 192.168.1.202 too"),
+        ),
     ] {
         let heard = exchange(&vips(&theirs), &ours).unwrap();
-        let expected: &[_] = if odd { &[Oddity::Addresses] } else { &[] };
-        let found: Vec<_> = oddities(&heard.advert, &ours).collect();
-        assert_eq!(found, expected, "{theirs:?}");
+        let found = oddities(&heard.advert, &ours);
+        let told = found.first().map(ToString::to_string);
+        let odd = odd.map(|odd| format!("its addresses are not ours: {odd}"));
+        assert_eq!(told, odd, "{theirs:?}");
     }
 }
 
 #[test]
 fn our_own_advert_is_discarded_when_it_comes_back() {
     let settings = settings(V3);
-    let result = receive(&datagram(&message(&settings)), &settings, PEER.into());
+    let result = receive(
+        &datagram(&message(&settings)),
+        &settings,
+        &MULTICAST,
+        PEER.into(),
+    );
     assert_eq!(result, Err(Discard::OwnPacket));
 }
 
@@ -223,8 +248,9 @@ fn every_discard_has_a_counter_of_its_own() {
         Discard::IpHeader,
         Discard::Fragment,
         Discard::Protocol(0),
-        Discard::Ttl(0),
+        Discard::Ttl { found: 0, least: 0 },
         Discard::Destination(OWN.into()),
+        Discard::UnknownPeer,
         Discard::Version(0),
         Discard::Type(0),
         Discard::NoAddresses,
@@ -315,7 +341,10 @@ fn a_million_mutated_packets_never_panic_and_only_a_valid_one_reaches_the_router
         packet.extend(message);
         mutate(&mut dice, &mut packet);
         let result = ipv4::parse(&packet).and_then(|datagram| {
-            Ok((datagram, receive(&datagram, router.settings(), OWN.into())?))
+            Ok((
+                datagram,
+                receive(&datagram, router.settings(), &MULTICAST, OWN.into())?,
+            ))
         });
         match result {
             Ok((datagram, heard)) => {

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use super::role::{Backup, Master, Role, Sighted};
 use super::{
-    ADVERT_SPACING, Action, BOTH_FORMS_EVERY, Cause, Claim, Heard, Notice, Peer, Priority, Router,
-    Settings, State, Transition, Version, master_down_interval,
+    ADVERT_SPACING, Action, Cause, Claim, Heard, Notice, Peer, Priority, Router, Settings, State,
+    Transition, Version, master_down_interval,
 };
 use crate::vrrp::advert::{Checksum, Forms};
 use crate::vrrp::timers::skew_time;
@@ -214,30 +214,24 @@ impl Router {
     }
 
     /// An advert, while there is an address that it could come from.
-    pub(super) fn advert(&mut self, priority: u8) -> Option<Action> {
+    pub(super) fn advert(&self, priority: u8) -> Option<Action> {
         let source = self.address?;
         Some(Action::SendAdvert {
             source,
             priority,
-            forms: self.forms(source, priority == 0),
+            forms: self.forms(source),
         })
     }
 
     /// The form that the peers use, as far as it is known and there is a choice.
-    fn forms(&mut self, source: IpAddr, resigns: bool) -> Forms {
+    fn forms(&self, source: IpAddr) -> Forms {
         match (self.settings.version, source, self.peer_checksum) {
             (Version::V2 { .. }, _, _) => Forms::One(Checksum::MessageOnly),
             (Version::V3, IpAddr::V6(_), _) => Forms::One(Checksum::PseudoHeader),
             (Version::V3, IpAddr::V4(_), Some(form)) => Forms::One(form),
-            (Version::V3, IpAddr::V4(_), None) => {
-                let nth = self.unheard;
-                self.unheard += 1;
-                if resigns || nth.is_multiple_of(BOTH_FORMS_EVERY) {
-                    Forms::Both
-                } else {
-                    Forms::One(Checksum::MessageOnly)
-                }
-            }
+            // A backup says nothing, and one that takes the other form alone
+            // would hold this master for dead.
+            (Version::V3, IpAddr::V4(_), None) => Forms::Both,
         }
     }
 

@@ -23,6 +23,7 @@ mod systemd;
 mod table;
 mod vrrp;
 mod vrrp_faults;
+mod vrrp_interop;
 mod vrrp_wire;
 
 use super::bench::BENCHES;
@@ -53,6 +54,7 @@ const ALL: &[&[Scenario]] = &[
     table::SCENARIOS,
     vrrp::SCENARIOS,
     vrrp_faults::SCENARIOS,
+    vrrp_interop::SCENARIOS,
     vrrp_wire::SCENARIOS,
 ];
 
