@@ -47,19 +47,18 @@ impl KernelTable {
             Op::AddRealServer(id, rip, real_server) => {
                 if let Some(server) = servers.get_mut(id) {
                     let reported = KernelRealServer::new(*real_server);
-                    Arc::make_mut(&mut server.real_servers).insert(*rip, reported);
+                    server.pool_mut().insert(*rip, reported);
                 }
             }
             Op::SetRealServer(id, rip, real_server) => {
-                let pool = servers.get_mut(id).map(|server| &mut server.real_servers);
-                let pool = pool.map(Arc::make_mut);
+                let pool = servers.get_mut(id).map(KernelVirtualServer::pool_mut);
                 if let Some(reported) = pool.and_then(|pool| pool.get_mut(rip)) {
                     reported.real_server = *real_server;
                 }
             }
             Op::RemoveRealServer(id, rip) => {
                 if let Some(server) = servers.get_mut(id) {
-                    Arc::make_mut(&mut server.real_servers).remove(rip);
+                    server.pool_mut().remove(rip);
                 }
             }
             Op::RemoveVirtualServer(id) => {
@@ -94,6 +93,11 @@ impl KernelVirtualServer {
             rates: Rates::default(),
             real_servers: Arc::default(),
         }
+    }
+
+    /// Its real servers, to be changed: no longer shared.
+    pub fn pool_mut(&mut self) -> &mut KernelPool {
+        Arc::make_mut(&mut self.real_servers)
     }
 
     /// The virtual server without its counters.
