@@ -7,7 +7,7 @@
 //! | the command | [`cli`] |
 //! | the two roles: tasks, threads, order of start and stop | [`director`], [`realserver`] |
 //! | input and output | [`config`], [`ipvs::client`], [`health::probe`], [`http`], [`sys`] |
-//! | decisions: values and the time in, values out | [`vrrp`], [`health`], [`pool`], [`ipvs::plan`] |
+//! | decisions: values and the time in, values out | [`vrrp`], [`health`], [`pool`], [`ipvs::plan`], [`keepalived`] |
 //! | what they tell each other | [`status`] |
 //! | nouns | [`lvs`] |
 
@@ -17,6 +17,7 @@ pub mod director;
 pub mod health;
 pub mod http;
 pub mod ipvs;
+pub mod keepalived;
 pub mod lvs;
 pub mod pool;
 pub mod realserver;
