@@ -227,7 +227,10 @@ fn as_nobody(arguments: &[&str]) -> Output {
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(dir.path(), open).unwrap();
     let program = dir.path().join("lvsd");
-    std::fs::copy(LVSD, &program).unwrap();
+    // By a process of its own: a file that this one writes is busy for as long as a
+    // neighbouring test forks.
+    let copied = Command::new("cp").arg(LVSD).arg(&program).status();
+    assert!(copied.unwrap().success());
     let arguments = arguments.iter().map(|argument| {
         let copy = dir.path().join("file.toml");
         if std::fs::copy(argument, &copy).is_ok() {
