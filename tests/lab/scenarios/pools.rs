@@ -379,7 +379,7 @@ fn a_stop_that_drains_holds_the_vip_until_a_download_has_ended(lab: &Lab) {
         ..file("['192.168.1.53', '192.168.1.54']").server_key("drain", "'5m'")
     };
     let (site, director) = site(lab, &file);
-    let draining = file.clone().ipvs("[ipvs]\non_stop = 'drain'");
+    let draining = file.ipvs("[ipvs]\non_stop = 'drain'");
     site.lvs51.write(DIRECTOR_FILE, &draining.text());
     let said = site.lvs51.run("lvsd reload").ok();
     assert!(
