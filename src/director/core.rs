@@ -2,6 +2,7 @@
 
 mod balance;
 mod control;
+mod drain;
 mod whole;
 
 use std::collections::BTreeSet;
@@ -180,6 +181,7 @@ impl Core {
             }
         };
         info!("stopping");
+        self.drain(&mut signals, &mut asks).await;
         systemd::stopping("giving back addresses and virtual servers", STOP_WITHIN);
         let on_stop = self.config.on_stop;
         self.stop(on_stop).await;
@@ -335,8 +337,7 @@ impl Core {
         self.checks.stop().await;
         self.hooks.stop().await;
         if let Some(balancer) = self.balancer {
-            let table = self.wanted.unwrap_or_default();
-            balance::stop(balancer, on_stop, &table, &self.config).await;
+            balance::stop(balancer, on_stop).await;
         }
         if let Some(settings) = self.settings {
             settings.stop().await;
