@@ -6,6 +6,7 @@ pub mod command;
 pub mod errno;
 pub mod hop;
 pub mod link;
+pub mod memory;
 pub mod neighbour;
 pub mod route;
 pub mod rtnetlink;

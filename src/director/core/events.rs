@@ -61,7 +61,10 @@ impl Core {
         let pools = self.config.virtual_servers.iter();
         let servers = pools.flat_map(|(id, pool)| pool.servers().map(move |it| (id, it)));
         for (id, (rip, server)) in servers {
-            let change = server.check.as_ref().and_then(|check| changes.get(check));
+            let change = server
+                .check
+                .as_ref()
+                .and_then(|check| changes.get(&**check));
             let Some(change) = change else { continue };
             self.journal.tell(Event::RealServer {
                 virtual_server: *id,
