@@ -246,6 +246,22 @@ impl Prefixed {
             prefix_len: Family::of(address).host_prefix_len(),
         }
     }
+
+    /// The whole network: host bits are zero.
+    pub fn network(self) -> Self {
+        let host_bits = u32::from(Family::of(self.address).host_prefix_len() - self.prefix_len);
+        let address = match self.address {
+            IpAddr::V4(ip) => {
+                let mask = u32::MAX.checked_shl(host_bits).unwrap_or(0);
+                IpAddr::V4((ip.to_bits() & mask).into())
+            }
+            IpAddr::V6(ip) => {
+                let mask = u128::MAX.checked_shl(host_bits).unwrap_or(0);
+                IpAddr::V6((ip.to_bits() & mask).into())
+            }
+        };
+        Self { address, ..self }
+    }
 }
 
 impl fmt::Display for Prefixed {

@@ -7,7 +7,7 @@ use super::show;
 use super::vrrp::show::vrrp;
 
 /// The keys by which the tables of an array are told apart.
-const NAMES: [&str; 3] = ["name", "fwmark", "address"];
+const NAMES: [&str; 4] = ["name", "priority", "fwmark", "address"];
 
 /// The changes, in the order of the files: `virtual server tcp
 /// 192.168.1.200:80, real_server 192.168.1.53:80: weight = 1 becomes 3`.
@@ -106,8 +106,14 @@ fn tables(value: Option<&Value>) -> Option<Vec<&Table>> {
 
 fn differ_by_name(place: &str, before: &[&Table], after: &[&Table], lines: &mut Vec<String>) {
     let name = |table: &&Table| {
+        let text = |key: &Value| key.as_str().map_or_else(|| key.to_string(), str::to_owned);
+        if let (Some(to), Some(metric), Some(number)) =
+            (table.get("to"), table.get("metric"), table.get("table"))
+        {
+            return Some(format!("{} metric {metric} table {number}", text(to)));
+        }
         let key = NAMES.iter().find_map(|key| table.get(*key))?;
-        Some(key.as_str().map_or_else(|| key.to_string(), str::to_owned))
+        Some(text(key))
     };
     let find = |tables: &[&Table], wanted: &Option<String>| {
         let found = tables.iter().find(|table| name(table) == *wanted);

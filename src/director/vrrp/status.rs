@@ -11,7 +11,7 @@ use super::Link;
 use super::rejected::Rejections;
 use crate::config::director::{Holdings, VirtualAddress};
 use crate::status::director::{
-    Peer as PeerStatus, Rival, VipConflict, VirtualRouter, VrrpInterface,
+    Holding, Peer as PeerStatus, Rival, VipConflict, VirtualRouter, VrrpInterface,
 };
 use crate::vrrp::discard::Discard;
 use crate::vrrp::router::{Claim, Peer, State};
@@ -211,6 +211,7 @@ impl InstanceStatus {
         name: &str,
         problems: Vec<String>,
         conflicts: Vec<VipConflict>,
+        holdings: Vec<Holding>,
     ) -> VirtualRouter {
         let version = self.version();
         let counters = &self.counters;
@@ -257,6 +258,7 @@ impl InstanceStatus {
             late_wakeups: counters.late_wakeups(),
             worst_lateness_us: u64::try_from(counters.worst_lateness().as_micros())
                 .unwrap_or(u64::MAX),
+            holdings,
             problems,
         }
     }
