@@ -186,8 +186,8 @@ fn a_reload_names_the_route_the_rule_and_the_address_that_changed() {
         [
             "vrrp VI_1, announce: delay = \"2s\" becomes \"3s\"",
             "vrrp VI_1, route 2001:db8:9::/48 metric 1024 table 254: mtu = 1400 becomes 1300",
-            "vrrp VI_1, rule 102: added",
-            "vrrp VI_1, rule 101: removed",
+            "vrrp VI_1, rule 102 ipv4 ens224 7: added",
+            "vrrp VI_1, rule 101 ipv4 ens224 7: removed",
         ]
     );
 }
