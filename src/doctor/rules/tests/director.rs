@@ -103,12 +103,12 @@ fn ports_differ_under_nat_only() {
     let mut facts = master();
     let server = *facts.rs_mut(53);
     let rip = SocketAddr::new(ip(53), 8080);
-    facts.server_mut().real_servers.insert(rip, server);
+    facts.server_mut().pool_mut().insert(rip, server);
     assert_eq!(
         only(&facts, "port-differs").seen,
         "192.168.1.53:8080 of tcp 192.168.1.200:80 is forwarded by dr"
     );
-    let server = facts.server_mut().real_servers.get_mut(&rip).unwrap();
+    let server = facts.server_mut().pool_mut().get_mut(&rip).unwrap();
     server.real_server.forwarding = Forwarding::Nat;
     facts.set("net.ipv4.ip_forward", 1);
     assert_eq!(ids(&facts), [""; 0]);
@@ -132,7 +132,7 @@ fn a_virtual_server_without_weight_serves_nobody() {
             .seen
             .starts_with("each of the 2 real servers")
     );
-    facts.server_mut().real_servers.clear();
+    facts.server_mut().pool_mut().clear();
     assert_eq!(
         only(&facts, "no-real-server").seen,
         "tcp 192.168.1.200:80 has no real server"

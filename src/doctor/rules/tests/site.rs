@@ -189,7 +189,7 @@ fn a_director_in_its_own_pool_is_broken_while_it_is_backup() {
     let pair = |mut facts: Facts, last: u8| {
         let server = *facts.rs_mut(53);
         let rip = std::net::SocketAddr::new(ip(last), 80);
-        facts.server_mut().real_servers.insert(rip, server);
+        facts.server_mut().pool_mut().insert(rip, server);
         facts.addresses.push(address(1, "192.168.1.200/32"));
         facts.set("net.ipv4.conf.all.arp_ignore", 1);
         facts.set("net.ipv4.conf.all.arp_announce", 2);
