@@ -315,4 +315,4 @@ impl fmt::Display for Ipvs {
 }
 
 #[cfg(test)]
-pub(in crate::status) mod tests;
+pub(crate) mod tests;
