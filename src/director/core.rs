@@ -332,8 +332,13 @@ impl Core {
             vrrp: routers
                 .map(|(name, router)| {
                     let conflicts = vips.describe_conflicts_of(router);
-                    let trackers = self.describe_trackers(name);
-                    router.describe(name, vips.problems_of(router), conflicts, trackers)
+                    router.describe(
+                        name,
+                        vips.problems_of(router),
+                        conflicts,
+                        vips.describe_holdings_of(router),
+                        self.describe_trackers(name),
+                    )
                 })
                 .collect(),
             vrrp_interfaces: vrrp

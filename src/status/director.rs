@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::text::elapsed;
 use crate::lvs::VirtualServerId;
 pub use vrrp::{
-    Mismatch, Peer, Rejected, Rival, Tracker, VipConflict, VirtualRouter, VrrpInterface,
+    Holding, Mismatch, Peer, Rejected, Rival, Tracker, VipConflict, VirtualRouter, VrrpInterface,
 };
 
 /// Everything a director knows about itself and its site.
@@ -316,4 +316,4 @@ impl fmt::Display for Ipvs {
 }
 
 #[cfg(test)]
-pub(in crate::status) mod tests;
+pub(crate) mod tests;
