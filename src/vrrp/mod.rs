@@ -27,6 +27,7 @@ pub mod advert;
 #[cfg(test)]
 mod dice;
 pub mod discard;
+pub mod group;
 pub mod influence;
 pub mod ipv4;
 pub mod receive;
@@ -184,7 +185,7 @@ impl Default for Takeover {
         Self {
             preempt_delay: Duration::ZERO,
             startup_delay: Duration::ZERO,
-            handover_timeout: Duration::from_secs(3),
+            handover_timeout: Duration::from_secs(4),
         }
     }
 }
