@@ -8,6 +8,7 @@ mod plan;
 mod run;
 mod server;
 mod status;
+mod vrrp;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -60,11 +61,13 @@ enum Command {
     Ipvs(ipvs::IpvsArgs),
     /// Change a real server of the running director: drain, enable, weight.
     Server(ServerArgs),
+    /// Move the mastership of a virtual router: yield, reclaim.
+    Vrrp(VrrpArgs),
     /// Have the running director read its file again, and tell what changed.
     ///
     /// Exits 78 with every error if the file is refused; the running
     /// configuration then runs on.
-    Reload,
+    Reload(ReloadArgs),
     /// Tell what a file would change in this kernel, changing nothing.
     ///
     /// Health is what the running director says; where none runs, every real
@@ -76,6 +79,19 @@ enum Command {
 struct ServerArgs {
     #[command(subcommand)]
     command: server::ServerCommand,
+}
+
+#[derive(Debug, Args)]
+struct VrrpArgs {
+    #[command(subcommand)]
+    command: vrrp::VrrpCommand,
+}
+
+#[derive(Debug, Args)]
+struct ReloadArgs {
+    /// Print nothing unless it fails: the director's log has the changes too.
+    #[arg(long)]
+    quiet: bool,
 }
 
 #[derive(Debug, Args)]
@@ -131,7 +147,8 @@ enum ConfigCommand {
 
 #[derive(Debug, Args)]
 struct StatusArgs {
-    /// Print the whole snapshot as JSON.
+    /// Print the whole snapshot as one JSON document; where director and agent
+    /// both run, the agent's is in the director's, under "realserver".
     #[arg(long)]
     json: bool,
 
@@ -152,7 +169,8 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
     let done = match command {
         Command::Plan(args) => return plan::run(&runtime_dir, &args.config, args.exit_code),
         Command::Server(args) => server::run(&runtime_dir, args.command),
-        Command::Reload => server::reload(&runtime_dir),
+        Command::Vrrp(args) => vrrp::run(&runtime_dir, args.command),
+        Command::Reload(args) => server::reload(&runtime_dir, args.quiet),
         Command::Director(args) => run::director(args.config, runtime_dir),
         Command::Realserver(args) => run::realserver(args.vip, args.config, runtime_dir),
         Command::Config(ConfigArgs {

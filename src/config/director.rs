@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::sync::Arc;
 
 use super::document::Document;
 use super::error::Error;
@@ -13,8 +14,9 @@ use super::values::parsed;
 use super::{pool, raw, show, vrrp as vrrp_tables};
 use crate::health::Check;
 use crate::ipvs::table;
-use crate::lvs::{Forwarding, Prefixed, RealServerId, VirtualServerId};
+use crate::lvs::{Forwarding, RealServerId, VirtualServerId};
 use crate::vrrp;
+pub use vrrp_tables::holdings::{Announce, Holdings, VirtualAddress, VirtualMac};
 
 /// Where the director's read-only HTTP endpoint listens unless told otherwise.
 pub const HTTP_LISTEN: SocketAddr =
@@ -52,12 +54,18 @@ pub enum OnStop {
 /// A virtual router and where it runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VrrpInstance {
+    /// The sync group that it belongs to, if any.
+    pub group: Option<String>,
     /// The interface that adverts use and that the addresses are put on.
     pub interface: String,
     /// The protocol's part.
     pub settings: vrrp::Settings,
-    /// The addresses that come and go with mastership, as put on the interface.
-    pub addresses: Vec<Prefixed>,
+    /// Between whom its adverts go.
+    pub transport: vrrp::transport::Transport,
+    /// The addresses that come and go with mastership, in the order of the file.
+    pub addresses: Vec<VirtualAddress>,
+    /// What else does.
+    pub holdings: Arc<Holdings>,
 }
 
 /// A virtual server and its pool.
@@ -129,7 +137,9 @@ impl DirectorConfig {
         let http_listen = parsed(&mut document, &raw.http.listen, HTTP_LISTEN, mend);
         let mend = "use one of: clear keep drain";
         let on_stop = parsed(&mut document, &raw.ipvs.on_stop, OnStop::Clear, mend);
-        let vrrp = vrrp_tables::read(&mut document, &raw.vrrp);
+        let mut vrrp = vrrp_tables::read(&mut document, &raw.vrrp);
+        let groups = &raw.vrrp_group;
+        vrrp_tables::groups::read(&mut document, groups, &raw.vrrp, &mut vrrp);
         let ipvs = ipvs::read(&mut document, &raw.ipvs, &raw.vrrp, &vrrp);
         let virtual_servers =
             pool::read(&mut document, &raw.virtual_server, raw.ipvs.sync.is_some());

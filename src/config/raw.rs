@@ -20,6 +20,7 @@ pub(super) struct Director {
     pub(super) http: Http,
     pub(super) ipvs: Ipvs,
     pub(super) vrrp: Vec<Spanned<Vrrp>>,
+    pub(super) vrrp_group: Vec<Spanned<super::vrrp::raw::Group>>,
     pub(super) virtual_server: Vec<Spanned<VirtualServer>>,
 }
 

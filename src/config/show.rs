@@ -9,6 +9,7 @@ use super::ipvs::{Ipvs, KEEP, Sync, SyncRole, Timeouts, to_toml};
 use super::realserver::RealServerConfig;
 use super::rules::Rules;
 use super::values::show_duration;
+use super::vrrp::groups;
 use super::vrrp::show::vrrp;
 use crate::health::{Check, Probe};
 use crate::ipvs::sysctl::PARAMETERS;
@@ -55,6 +56,10 @@ pub(super) fn director(config: &DirectorConfig) -> String {
         .collect();
     if !vrrp.is_empty() {
         keys = keys.set("vrrp", vrrp);
+    }
+    let groups: Vec<_> = groups::tables(config).into_values().collect();
+    if !groups.is_empty() {
+        keys = keys.set("vrrp_group", groups);
     }
     let servers: Vec<_> = config
         .virtual_servers

@@ -4,20 +4,26 @@
 //! writes them back, `seen` finds what only shows across tables.
 
 mod addresses;
+pub(super) mod groups;
+pub(super) mod holdings;
 mod identity;
 mod protocol;
 pub(super) mod raw;
 mod seen;
 pub(super) mod show;
+mod takeover;
+mod transport;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use toml::Spanned;
 
 use super::director::VrrpInstance;
 use super::document::Document;
-use crate::vrrp::{Settings, Takeover};
+use crate::vrrp::Settings;
+use holdings::VirtualAddress;
 pub(super) use identity::interface_name;
 use seen::Seen;
 
@@ -49,12 +55,16 @@ fn instance(
     let interface = identity::interface(document, raw, table);
     let vrid = identity::vrid(document, raw, table);
     let priority = protocol::priority(document, raw);
-    let version = protocol::version(document, raw);
+    let family = addresses::family(raw);
+    let version = protocol::version(document, raw, family);
     let advert_interval = protocol::interval(document, raw, version);
     let addresses = addresses::addresses(document, raw, table);
+    let transport = transport::transport(document, raw, family);
     let preempt = raw.preempt.as_ref().is_none_or(|it| *it.get_ref());
+    let takeover = takeover::takeover(document, raw, advert_interval);
     let addresses = addresses?;
     let instance = VrrpInstance {
+        group: None,
         interface: interface?,
         settings: Settings {
             vrid: vrid?,
@@ -63,9 +73,14 @@ fn instance(
             advert_interval: advert_interval?,
             preempt,
             addresses: addresses.iter().map(|it| it.address).collect(),
-            takeover: Takeover::default(),
+            takeover: takeover?,
         },
-        addresses,
+        transport: transport?,
+        addresses: addresses.into_iter().map(VirtualAddress::from).collect(),
+        holdings: Arc::default(),
     };
     Some((name?.to_owned(), instance))
 }
+
+#[cfg(test)]
+mod tests;

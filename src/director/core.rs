@@ -2,6 +2,7 @@
 
 mod balance;
 mod control;
+mod handover;
 mod whole;
 
 use std::collections::BTreeSet;
@@ -14,7 +15,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tracing::{error, info};
 
-use self::balance::{reported, standing, until};
+use self::balance::{after, reported, standing, until};
 use super::api::Ask;
 use super::balancer::Balancer;
 use super::hooks::Hooks;
@@ -27,7 +28,6 @@ use super::vrrp::{self, Command, VrrpHandle};
 use super::{Error, preflight, snapshot};
 use crate::config::director::{DirectorConfig, OnStop};
 use crate::health::runner::{self, Changes, Runner};
-use crate::health::verdict::State;
 use crate::ipvs::table::Table;
 use crate::lvs::VirtualServerId;
 use crate::pool::{Configured, Overrides, Pools, Standing};
@@ -40,6 +40,10 @@ use crate::sys::{clock, systemd};
 /// How long the first checks may take before the director calls itself ready
 /// without their answers.
 const FIRST_CHECKS: Duration = Duration::from_secs(2);
+
+/// How long a working master of lower priority is left alone at most, while the
+/// first checks have not answered.
+const SERVE_ANYWAY: Duration = Duration::from_secs(60);
 
 /// How often it looks whether they have answered.
 const READINESS_LOOK: Duration = Duration::from_millis(20);
@@ -57,6 +61,10 @@ pub(super) struct Core {
     started: Timestamp,
     config: DirectorConfig,
     loaded: Timestamp,
+    /// What waits for virtual routers to hand over.
+    pending: Option<handover::Pending>,
+    /// Virtual routers may take over from working masters.
+    may_preempt: bool,
     /// Why the newest file was refused.
     refused: Option<String>,
     sysctls: Sysctls,
@@ -66,6 +74,8 @@ pub(super) struct Core {
     overrides_file: StateFile<Overrides>,
     /// When the pools want to be looked at again.
     pools_deadline: Option<Instant>,
+    /// Verdicts wait until then: see [`balance::REST`].
+    rest_until: Instant,
     /// Drains wait for the kernel to count no connections.
     draining: bool,
     hooks: Hooks,
@@ -110,6 +120,8 @@ impl Core {
             runtime_dir: runtime_dir.to_owned(),
             started: now,
             loaded: now,
+            pending: None,
+            may_preempt: false,
             refused: None,
             sysctls: Sysctls::new(runtime_dir.join("director-sysctl.json")),
             checks,
@@ -117,6 +129,7 @@ impl Core {
             pools: Pools::new(overrides),
             overrides_file,
             pools_deadline: None,
+            rest_until: clock::now(),
             draining: false,
             hooks: Hooks::start(),
             balancer: None,
@@ -131,6 +144,7 @@ impl Core {
             told: String::new(),
             config,
         };
+        core.vrrp.commands.send(Command::Ready(false));
         match core.apply(&Configured::new()) {
             Ok(()) => Ok(core),
             Err(error) => {
@@ -151,7 +165,8 @@ impl Core {
         look_after.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut readiness = interval(READINESS_LOOK);
         let first_checks = sleep(FIRST_CHECKS);
-        tokio::pin!(first_checks);
+        let serve_anyway = sleep(SERVE_ANYWAY);
+        tokio::pin!(first_checks, serve_anyway);
         let outcome = loop {
             tokio::select! {
                 signal = signals.next() => match signal {
@@ -159,14 +174,15 @@ impl Core {
                     // The log tells what came of it.
                     Signal::Reload => drop(self.reload()),
                 },
-                Some(_) = self.changes.next() => self.rebalance(),
+                Some(_) = after(self.rest_until, self.changes.next()) => self.rebalance(),
                 () = reported(&mut self.reports), if self.draining => self.rebalance(),
-                () = until(self.pools_deadline) => self.rebalance(),
+                () = after(self.rest_until, until(self.pools_deadline)) => self.rebalance(),
                 Ok(()) = self.vrrp.status.changed() => self.follow_vrrp(),
                 Some(occurrence) = self.vrrp.occurrences.recv() => self.note(&occurrence),
                 Some(ask) = asks.recv() => self.answer(ask),
-                _ = readiness.tick(), if !self.ready => self.call_ready_if_checked(),
+                _ = readiness.tick(), if !self.may_preempt => self.call_ready_if_checked(),
                 () = &mut first_checks, if !self.ready => self.call_ready(),
+                () = &mut serve_anyway, if !self.may_preempt => self.let_preempt(),
                 _ = look_after.tick() => match self.failed_thread() {
                     None => {
                         self.look_after();
@@ -178,6 +194,7 @@ impl Core {
             }
         };
         info!("stopping");
+        self.hand_over(&mut signals, &mut asks).await;
         systemd::stopping("giving back addresses and virtual servers", STOP_WITHIN);
         let on_stop = self.config.on_stop;
         self.stop(on_stop).await;
@@ -221,15 +238,18 @@ impl Core {
             .as_ref()
             .map(|balancer| balancer.report().borrow().clone());
         let programmed = report.is_none_or(|report| report.generation == self.generation);
-        let wanted = self.pools.checks(&self.config.virtual_servers);
-        let checked = wanted.iter().all(|(check, _)| {
-            self.checks
-                .verdict(check)
-                .is_some_and(|verdict| verdict.state != State::Unchecked && !verdict.adopted)
-        });
-        if programmed && checked {
-            self.call_ready();
+        if programmed && self.checks.verdicts().are_complete() {
+            self.let_preempt();
+            if !self.ready {
+                self.call_ready();
+            }
         }
+    }
+
+    /// From here on this host serves as well as it ever will.
+    fn let_preempt(&mut self) {
+        self.may_preempt = true;
+        self.vrrp.commands.send(Command::Ready(true));
     }
 
     fn call_ready(&mut self) {
@@ -252,10 +272,11 @@ impl Core {
     fn summary(&self) -> String {
         let pools = self.config.virtual_servers.values();
         let servers = pools.flat_map(|server| server.real_servers.values());
+        let verdicts = self.checks.verdicts();
         let (mut up, mut real_servers) = (0, 0);
         for server in servers {
             real_servers += 1;
-            up += usize::from(standing(&self.checks, server) == Standing::Up);
+            up += usize::from(standing(&verdicts, server) == Standing::Up);
         }
         let vrrp = self.vrrp.status.borrow();
         let routers = vrrp.instances.iter();
@@ -327,8 +348,8 @@ impl Core {
         }
     }
 
-    /// Resigns, gives the addresses back, then the table, settings and sysctls: the
-    /// next master answers before this host stops forwarding what it has.
+    /// Gives the addresses back that were handed over, then the table, settings and
+    /// sysctls: the next master answers before this host stops forwarding.
     async fn stop(mut self, on_stop: OnStop) {
         self.vrrp.commands.send(Command::Shutdown);
         join("VRRP", self.vrrp.join).await;

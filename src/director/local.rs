@@ -65,7 +65,7 @@ fn claim(
         VirtualServerId::Fwmark { .. } => true,
         VirtualServerId::Address { address, .. } => {
             let mut vips = instance.addresses.iter();
-            vips.any(|vip| vip.address == address.ip())
+            vips.any(|vip| vip.address.address == address.ip())
         }
     };
     let claims: Vec<_> = configured

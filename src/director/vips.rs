@@ -100,7 +100,7 @@ impl VipsStatus {
 }
 
 fn is_of(instance: &InstanceStatus, place: &Place) -> bool {
-    place.interface == instance.interface && instance.addresses.contains(&place.address)
+    instance.places().any(|it| it == *place)
 }
 
 /// Why the keeper could not start.
@@ -148,10 +148,8 @@ pub async fn refuse_held_elsewhere(
         addresses: netlink.addresses().await.map_err(Error::Netlink)?,
     };
     let places = instances.values().flat_map(|instance| {
-        instance.addresses.iter().map(|address| Place {
-            interface: instance.interface.clone(),
-            address: *address,
-        })
+        let place = |address| Place::of(&instance.interface, &instance.holdings, address);
+        instance.addresses.iter().map(place)
     });
     match plan::held_elsewhere(places, &owned, &kernel) {
         Some((place, there)) => Err(Error::Elsewhere { place, there }),

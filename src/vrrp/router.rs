@@ -50,13 +50,6 @@ pub use text::{Cause, LinkFault, Notice, Transition};
 /// so that a flood is not answered packet for packet.
 const ADVERT_SPACING: Duration = Duration::from_millis(10);
 
-/// Of the adverts that a master of version 3 over IPv4 sends before it has heard
-/// any peer, one in so many goes out with both forms of checksum, the first and
-/// the resignation among them. A keepalived that is master too discards the
-/// standard form, yet sends nothing itself while packets keep coming, so that its
-/// own form would never be heard.
-const BOTH_FORMS_EVERY: u64 = 10;
-
 /// How long the addresses stay after another router was heard as master. It may
 /// have sent its advert before it has them, as the RFCs want it and keepalived
 /// does.
@@ -86,8 +79,6 @@ pub struct Router {
     lets_go_at: Option<Instant>,
     /// The form of checksum that the peer last heard uses.
     peer_checksum: Option<Checksum>,
-    /// Adverts sent while no peer was ever heard.
-    unheard: u64,
     since: Instant,
     cause: Cause,
     transitions: u64,
@@ -123,7 +114,6 @@ impl Router {
             role: Role::Initialize,
             lets_go_at: None,
             peer_checksum: None,
-            unheard: 0,
             since: now,
             cause: Cause::NotStarted,
             transitions: 0,

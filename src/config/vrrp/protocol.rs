@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::super::document::Document;
 use super::super::values::{duration, number};
 use super::raw;
+use crate::lvs::Family;
 use crate::vrrp::{AuthPass, Priority, Version};
 
 const DEFAULT_PRIORITY: i64 = 100;
@@ -17,8 +18,24 @@ pub(super) fn priority(document: &mut Document<'_>, raw: &raw::Vrrp) -> Option<P
 }
 
 /// The version, and the password that only version 2 has.
-pub(super) fn version(document: &mut Document<'_>, raw: &raw::Vrrp) -> Option<Version> {
+pub(super) fn version(
+    document: &mut Document<'_>,
+    raw: &raw::Vrrp,
+    family: Option<Family>,
+) -> Option<Version> {
     let version = number(document, &raw.version, 3, 2..=3)?;
+    if let Some(written) = &raw.version
+        && version == 2
+        && family == Some(Family::Ipv6)
+    {
+        let message = "VRRP version 2 has no IPv6";
+        document.refuse(
+            &written.span(),
+            message,
+            "write version = 3, or leave it out",
+        );
+        return None;
+    }
     let auth = match &raw.auth_pass {
         None => None,
         Some(text) => {

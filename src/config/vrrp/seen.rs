@@ -7,14 +7,14 @@ use std::ops::Range;
 use toml::Spanned;
 
 use super::super::document::Document;
-use super::raw;
-use crate::lvs::Prefixed;
+use super::{addresses, raw};
+use crate::lvs::{Family, Prefixed};
 
 /// What must be there once only, and where it was seen first.
 #[derive(Default)]
 pub(super) struct Seen {
     names: HashMap<String, Range<usize>>,
-    routers: HashMap<(String, i64), Range<usize>>,
+    routers: HashMap<(String, i64, Option<Family>), Range<usize>>,
     addresses: HashMap<IpAddr, Range<usize>>,
 }
 
@@ -33,7 +33,11 @@ impl Seen {
             );
         }
         if let (Some(interface), Some(vrid)) = (&raw.interface, &raw.virtual_router_id) {
-            let router = (interface.get_ref().clone(), *vrid.get_ref());
+            let router = (
+                interface.get_ref().clone(),
+                *vrid.get_ref(),
+                addresses::family(raw),
+            );
             if let Some(first) = self.routers.insert(router, vrid.span()) {
                 let message = format!(
                     "interface {} has this virtual router already, {}",

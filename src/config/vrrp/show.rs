@@ -5,7 +5,8 @@ use toml::Table;
 use super::super::director::VrrpInstance;
 use super::super::show::{Keys, shortest, texts};
 use super::super::values::show_duration;
-use crate::vrrp::Version;
+use crate::vrrp::transport::{Reach, Transport};
+use crate::vrrp::{Settings, Version};
 
 /// The table of one virtual router.
 pub(in crate::config) fn vrrp(name: &str, instance: &VrrpInstance) -> Table {
@@ -22,9 +23,39 @@ pub(in crate::config) fn vrrp(name: &str, instance: &VrrpInstance) -> Table {
         }
         Version::V3 => keys.set("version", 3),
     };
-    let addresses: Vec<_> = instance.addresses.iter().map(shortest).collect();
-    keys.set_text("advert_interval", show_duration(settings.advert_interval))
-        .set("preempt", settings.preempt)
+    let addresses: Vec<_> = instance
+        .addresses
+        .iter()
+        .map(|it| shortest(&it.address))
+        .collect();
+    let keys = keys
+        .set_text("advert_interval", show_duration(settings.advert_interval))
+        .set("preempt", settings.preempt);
+    let keys = takeover(keys, settings);
+    transport(keys, &instance.transport)
         .set("virtual_addresses", texts(&addresses))
         .0
+}
+
+fn takeover(keys: Keys, settings: &Settings) -> Keys {
+    let takeover = &settings.takeover;
+    // Without preempt there is none to delay.
+    let keys = match settings.preempt {
+        true => keys.set_text("preempt_delay", show_duration(takeover.preempt_delay)),
+        false => keys,
+    };
+    keys.set_text("startup_delay", show_duration(takeover.startup_delay))
+        .set_text("handover_timeout", show_duration(takeover.handover_timeout))
+}
+
+fn transport(mut keys: Keys, transport: &Transport) -> Keys {
+    if let Some(source) = transport.source {
+        keys = keys.set_text("source_address", source);
+    }
+    match &transport.reach {
+        Reach::Multicast => keys,
+        Reach::Unicast(unicast) => keys
+            .set("unicast_peers", texts(&unicast.peers))
+            .set("unicast_min_ttl", i64::from(unicast.min_ttl)),
+    }
 }

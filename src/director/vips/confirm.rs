@@ -27,10 +27,7 @@ impl Confirmations {
         let mut commands = Vec::new();
         for (name, instance) in &vrrp.instances {
             let announcements = instance.announcements;
-            let mut places = instance.addresses.iter().map(|address| Place {
-                interface: instance.interface.clone(),
-                address: *address,
-            });
+            let mut places = instance.places();
             if instance.claim == Claim::Hold
                 && self.0.get(name) != Some(&announcements)
                 && places.all(|place| is_served(&place))

@@ -222,7 +222,7 @@ impl Keeper {
         let virtual_addresses = virtual_addresses(vrrp);
         for (name, interface) in &vrrp.interfaces {
             let link = link_of(name, &self.kernel, &virtual_addresses, &self.owned);
-            if interface.link != Some(link) {
+            if interface.link.as_ref() != Some(&link) {
                 let interface = name.clone();
                 self.config
                     .commands
@@ -250,14 +250,8 @@ impl Keeper {
             if self.announced.insert(name.clone(), asked) == Some(asked) {
                 continue;
             }
-            for address in &instance.addresses {
-                let place = Place {
-                    interface: instance.interface.clone(),
-                    address: *address,
-                };
-                if held.contains(&place) {
-                    self.schedule.start(now, place);
-                }
+            for place in instance.places().filter(|place| held.contains(place)) {
+                self.schedule.start(now, place);
             }
         }
     }

@@ -5,7 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::director::vrrp::VrrpStatus;
+use crate::config::director::{Holdings, VirtualAddress};
+use crate::director::vrrp::{InstanceStatus, VrrpStatus};
 use crate::lvs::Prefixed;
 use crate::sys::address::Address;
 use crate::sys::link::Link;
@@ -19,6 +20,24 @@ pub struct Place {
     pub interface: String,
     /// The address.
     pub address: Prefixed,
+}
+
+impl Place {
+    /// Where an address of a virtual router on `interface` belongs.
+    pub(super) fn of(interface: &str, holdings: &Holdings, address: &VirtualAddress) -> Self {
+        Self {
+            interface: holdings.interface_of(interface, address).to_owned(),
+            address: address.address,
+        }
+    }
+}
+
+impl InstanceStatus {
+    /// Where its addresses belong, in the order of the file.
+    pub(super) fn places(&self) -> impl Iterator<Item = Place> {
+        let addresses = self.addresses.iter();
+        addresses.map(|address| Place::of(&self.interface, &self.holdings, address))
+    }
 }
 
 /// `192.168.1.200/32 on ens192`.
@@ -48,10 +67,7 @@ impl Wanted {
             ..Self::default()
         };
         for instance in status.instances.values() {
-            let places = instance.addresses.iter().map(|address| Place {
-                interface: instance.interface.clone(),
-                address: *address,
-            });
+            let places = instance.places();
             let is_owner = instance.settings.priority == Priority::OWNER;
             match instance.claim {
                 Claim::Hold => wanted.held.extend(places.map(|place| (place, is_owner))),

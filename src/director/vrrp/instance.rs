@@ -1,27 +1,34 @@
 //! One virtual router, what it counts, and its actions on the wire.
 
+use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::Timestamp;
 
+use super::Link;
 use super::interface::Interface;
 use super::log::{Line, Log, Quieter};
 use super::occurrence::{Occurrence, Outlet};
 use super::status::{InstanceCounters, InstanceStatus};
 use crate::config::director::VrrpInstance;
+use crate::lvs::Family;
 use crate::sys::clock;
+use crate::vrrp::Version;
 use crate::vrrp::advert::Checksum;
-use crate::vrrp::ipv4::{self, Datagram};
+use crate::vrrp::ipv4::Datagram;
 use crate::vrrp::receive::{oddities, receive};
-use crate::vrrp::router::{Action, Cause, Claim, Event, Notice, Peer, Router, State};
-use crate::vrrp::{MULTICAST_V4, Version};
+use crate::vrrp::router::{
+    Action, Cause, Claim, Event, LinkFault, Notice, Peer, Phase, Router, State,
+};
 
 #[derive(Debug)]
 pub(super) struct Instance {
     name: String,
     config: VrrpInstance,
+    /// It is not to start again.
+    stops: bool,
     router: Router,
     since_wall: Timestamp,
     announcements: u64,
@@ -40,6 +47,7 @@ struct Face {
     transitions: u64,
     master: Option<Peer>,
     rival: Option<Peer>,
+    phase: Phase,
     claim: Claim,
     announcements: u64,
     priority: u8,
@@ -57,6 +65,7 @@ impl Instance {
             name: name.to_owned(),
             router: Router::new(config.settings.clone(), now),
             config,
+            stops: false,
             since_wall: clock::wall(),
             // Never what another router of this name has counted.
             announcements: u64::from(serial) << 32,
@@ -69,6 +78,44 @@ impl Instance {
 
     pub(super) fn interface(&self) -> &str {
         &self.config.interface
+    }
+
+    pub(super) fn family(&self) -> Family {
+        self.config.settings.family()
+    }
+
+    pub(super) fn is_multicast(&self) -> bool {
+        self.config.transport.is_multicast()
+    }
+
+    /// The sync group that it belongs to, unless it is on its way out.
+    pub(super) fn group(&self) -> Option<&str> {
+        self.config.group.as_deref().filter(|_| !self.stops)
+    }
+
+    pub(super) fn router(&self) -> &Router {
+        &self.router
+    }
+
+    /// Whether it was told to stop; it may hand over still.
+    pub(super) fn stops(&self) -> bool {
+        self.stops
+    }
+
+    /// Whether it was told to stop, and has.
+    pub(super) fn has_stopped(&self) -> bool {
+        self.stops && self.router.is_idle()
+    }
+
+    /// Has it hand over and then take part no more.
+    pub(super) fn stop(&mut self, now: Instant, interface: &Interface, log: &mut Log<Line>) {
+        self.handle(now, Event::Shutdown, interface, log);
+        self.stops = true;
+    }
+
+    /// Where its adverts come from on this link.
+    pub(super) fn source_on(&self, link: &Link) -> Result<IpAddr, LinkFault> {
+        link.source_for(&self.config)
     }
 
     pub(super) fn vrid(&self) -> u8 {
@@ -90,6 +137,7 @@ impl Instance {
         let version = |config: &VrrpInstance| matches!(config.settings.version, Version::V3);
         self.config.interface == config.interface
             && self.config.settings.vrid == config.settings.vrid
+            && self.config.settings.family() == config.settings.family()
             && version(&self.config) == version(config)
     }
 
@@ -123,7 +171,8 @@ impl Instance {
         let Some(own) = self.router.address() else {
             return;
         };
-        match receive(datagram, self.router.settings(), own) {
+        let transport = &self.config.transport;
+        match receive(datagram, self.router.settings(), transport, own) {
             Ok(heard) => {
                 InstanceCounters::add(&self.counters.adverts_received);
                 for oddity in oddities(&heard.advert, self.router.settings()) {
@@ -172,6 +221,9 @@ impl Instance {
         interface: &Interface,
         log: &mut Log<Line>,
     ) {
+        if self.stops && event == Event::Startup {
+            return;
+        }
         for action in self.router.handle(now, event) {
             match action {
                 Action::SendAdvert {
@@ -198,25 +250,24 @@ impl Instance {
         interface: &Interface,
         log: &mut Log<Line>,
     ) {
-        let IpAddr::V4(source_v4) = source else {
-            return;
-        };
         let advert = self.router.settings().advert(priority);
-        let message = advert.encode(checksum, source, IpAddr::V4(MULTICAST_V4));
-        let mut packet = ipv4::header(source_v4, MULTICAST_V4, message.len()).to_vec();
-        packet.extend(message);
-        match interface.send(&packet) {
-            Ok(()) => InstanceCounters::add(&self.counters.adverts_sent),
-            Err(error) => {
-                InstanceCounters::add(&self.counters.send_errors);
-                if let Some(kept_quiet) = self.quieter.admit(now, "send") {
-                    log.write(Line::SendFailed {
-                        instance: self.name.clone(),
-                        errno: error.raw_os_error().unwrap_or(0),
-                        kept_quiet,
-                    });
-                }
+        for destination in self.config.transport.destinations(self.family()) {
+            let message = advert.encode(checksum, source, destination);
+            match interface.send(&message, source, destination) {
+                Ok(()) => InstanceCounters::add(&self.counters.adverts_sent),
+                Err(error) => self.note_send_error(now, &error, log),
             }
+        }
+    }
+
+    fn note_send_error(&mut self, now: Instant, error: &io::Error, log: &mut Log<Line>) {
+        InstanceCounters::add(&self.counters.send_errors);
+        if let Some(kept_quiet) = self.quieter.admit(now, "send") {
+            log.write(Line::SendFailed {
+                instance: self.name.clone(),
+                errno: error.raw_os_error().unwrap_or(0),
+                kept_quiet,
+            });
         }
     }
 
@@ -256,6 +307,7 @@ impl Instance {
             transitions: self.router.transitions(),
             master: self.router.master(),
             rival: self.router.rival(),
+            phase: self.router.phase(),
             claim: self.router.claim(),
             announcements: self.announcements,
             priority: self.router.priority().get(),
@@ -273,7 +325,10 @@ impl Instance {
             settings: self.config.settings.clone(),
             priority: self.router.priority(),
             addresses: self.config.addresses.clone(),
+            holdings: Arc::clone(&self.config.holdings),
+            group: self.config.group.clone(),
             state: self.router.state(),
+            phase: self.router.phase(),
             since: self.router.since(),
             since_wall: self.since_wall,
             cause: self.router.cause().to_string(),

@@ -9,12 +9,12 @@ use jiff::Timestamp;
 
 use super::Link;
 use super::rejected::Rejections;
-use crate::lvs::Prefixed;
+use crate::config::director::{Holdings, VirtualAddress};
 use crate::status::director::{
     Peer as PeerStatus, Rival, VipConflict, VirtualRouter, VrrpInterface,
 };
 use crate::vrrp::discard::Discard;
-use crate::vrrp::router::{Claim, Peer, State};
+use crate::vrrp::router::{Claim, Peer, Phase, State};
 use crate::vrrp::{Priority, Settings, Version};
 
 /// Every virtual router and its interface. Published anew when anything but a
@@ -40,9 +40,15 @@ pub struct InstanceStatus {
     /// The priority that it runs with now.
     pub priority: Priority,
     /// The addresses, as they are put on the interface.
-    pub addresses: Vec<Prefixed>,
+    pub addresses: Vec<VirtualAddress>,
+    /// What else comes and goes with them.
+    pub holdings: Arc<Holdings>,
+    /// The sync group that it belongs to.
+    pub group: Option<String>,
     /// The state.
     pub state: State,
+    /// What it is about, within the state.
+    pub phase: Phase,
     /// When it entered the state, for deadlines.
     pub since: Instant,
     /// When it entered the state, for people.
@@ -217,7 +223,9 @@ impl InstanceStatus {
             interface: self.interface.clone(),
             vrid: self.settings.vrid.get(),
             version,
+            group: self.group.clone(),
             state: self.state.to_string(),
+            phase: self.phase.to_string(),
             since: self.since_wall,
             cause: self.cause.clone(),
             priority: self.priority.get(),
@@ -225,7 +233,11 @@ impl InstanceStatus {
             advert_interval_ms: u64::try_from(self.settings.advert_interval.as_millis())
                 .unwrap_or(u64::MAX),
             preempt: self.settings.preempt,
-            addresses: self.addresses.iter().map(Prefixed::to_string).collect(),
+            addresses: self
+                .addresses
+                .iter()
+                .map(VirtualAddress::to_string)
+                .collect(),
             master: self.master.map(|peer| PeerStatus {
                 address: peer.address,
                 priority: peer.priority,

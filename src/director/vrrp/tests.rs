@@ -1,10 +1,13 @@
 use super::*;
-use crate::vrrp::router::{Claim, Notice, State};
+use crate::vrrp::router::{Claim, LinkFault, Notice, State};
+use crate::vrrp::transport::Transport;
 use crate::vrrp::{Settings, Version};
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 fn instance(interface: &str, vrid: u8, priority: u8) -> VrrpInstance {
     VrrpInstance {
+        group: None,
         interface: interface.to_owned(),
         settings: Settings {
             vrid: vrid.try_into().unwrap(),
@@ -15,7 +18,9 @@ fn instance(interface: &str, vrid: u8, priority: u8) -> VrrpInstance {
             addresses: vec!["192.0.2.200".parse().unwrap()],
             takeover: crate::vrrp::Takeover::default(),
         },
+        transport: Transport::default(),
         addresses: vec!["192.0.2.200".parse().unwrap()],
+        holdings: Arc::default(),
     }
 }
 
@@ -62,8 +67,8 @@ fn a_virtual_router_waits_for_news_of_its_interface_and_then_follows_it() {
     assert_eq!(status.interfaces["nowhere0"].link, None);
 
     let down = Link::Down(LinkFault::NoCarrier);
-    vrrp.commands.send(link_changed("nowhere0", down));
-    vrrp.commands.send(link_changed("another0", down));
+    vrrp.commands.send(link_changed("nowhere0", down.clone()));
+    vrrp.commands.send(link_changed("another0", down.clone()));
     let status = wait_for(&vrrp, |it| state(it) == Some(State::Fault));
     let instance = &status.instances["VI_1"];
     assert_eq!(instance.cause, "the interface does not work: no carrier");
@@ -80,7 +85,10 @@ fn an_interface_that_no_socket_opens_on_is_a_fault_with_the_kernels_reason() {
         .send(configure(&[("VI_1", instance("nowhere0", 51, 100))]));
     let link = Link::Up {
         index: NonZeroU32::new(4_000_000).unwrap(),
-        address: "192.0.2.1".parse().unwrap(),
+        addresses: Addresses {
+            usable: vec!["192.0.2.1".parse().unwrap()],
+            ..Addresses::default()
+        },
     };
     vrrp.commands.send(link_changed("nowhere0", link));
     let status = wait_for(&vrrp, |it| state(it) == Some(State::Fault));
@@ -101,7 +109,7 @@ fn a_new_configuration_keeps_adds_replaces_and_removes() {
         ("removed", instance("nowhere1", 53, 100)),
     ]));
     let down = Link::Down(LinkFault::Missing);
-    vrrp.commands.send(link_changed("nowhere0", down));
+    vrrp.commands.send(link_changed("nowhere0", down.clone()));
     vrrp.commands.send(link_changed("nowhere1", down));
     wait_for(&vrrp, |it| {
         it.instances.len() == 3 && it.instances.values().all(|it| it.state == State::Fault)

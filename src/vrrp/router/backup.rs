@@ -101,14 +101,16 @@ impl Router {
         self.take_over(now, backup)
     }
 
-    /// From a working master gently, from any other at once.
+    /// From a master that works, or that has resigned and may still serve, gently;
+    /// from a dead one at once.
     fn take_over(&mut self, now: Instant, backup: Backup) -> Vec<Action> {
         match backup.sighted {
             Sighted::Lesser(peer) => self.claim_from(now, peer, Why::Preempts),
             Sighted::Master(peer) if backup.master_down_at > now => {
                 self.claim_from(now, peer, Why::Preempts)
             }
-            Sighted::Nobody | Sighted::Master(_) | Sighted::Resigned(_) => {
+            Sighted::Resigned(peer) => self.claim_from(now, peer, Why::Resigned),
+            Sighted::Nobody | Sighted::Master(_) => {
                 self.become_master(now, backup.cause_to_take_over(now))
             }
         }
@@ -116,9 +118,14 @@ impl Router {
 
     pub(super) fn claim_from(&mut self, now: Instant, from: Peer, why: Why) -> Vec<Action> {
         self.lets_go_at = None;
+        let patience = match why {
+            Why::Preempts | Why::Reclaims => CLAIM_WITHIN,
+            // It does not serve for ever, and other backups count, too.
+            Why::Resigned => (2 * self.settings.advert_interval).min(CLAIM_WITHIN),
+        };
         self.role = Role::Claiming(Claiming {
             from,
-            advert_by: now + CLAIM_WITHIN,
+            advert_by: now + patience,
             why,
         });
         vec![Action::ClaimVips]

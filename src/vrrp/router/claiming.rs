@@ -1,4 +1,4 @@
-//! About to preempt a working master: the addresses come here first, and clients
+//! About to succeed a master that serves: the addresses come here first, and clients
 //! know it, before the advert that sends the other one away.
 
 use std::time::Instant;
@@ -55,7 +55,8 @@ impl Router {
 
     fn hear_as_claiming(&mut self, now: Instant, claiming: Claiming, heard: &Heard) -> Vec<Action> {
         let peer = Peer::from(heard);
-        if peer.priority == 0 && peer.address == claiming.from.address {
+        let resigns = peer.priority == 0 && peer.address == claiming.from.address;
+        if resigns && claiming.why != Why::Resigned {
             // Nobody is left to be preempted, and others may want to.
             return self.finish_claim(now, claiming);
         }
@@ -65,7 +66,7 @@ impl Router {
             self.role = Role::Backup(backup);
             return self.disown();
         }
-        if peer.priority != 0 {
+        if peer.priority != 0 && claiming.why != Why::Resigned {
             let from = peer;
             self.role = Role::Claiming(Claiming { from, ..claiming });
         }
@@ -89,6 +90,7 @@ impl Router {
         let cause = match claiming.why {
             Why::Preempts => Cause::Preempts(claiming.from),
             Why::Reclaims => Cause::Reclaims(claiming.from),
+            Why::Resigned => Cause::MasterResigned(claiming.from.address),
         };
         let mut actions = vec![];
         actions.extend(self.advert(self.priority().get()));
@@ -104,7 +106,11 @@ impl Router {
     /// Listens to the master again that it was about to preempt.
     fn give_up(&mut self, now: Instant, master: Peer) -> Vec<Action> {
         let interval = self.settings.advert_interval;
-        self.role = Role::Backup(self.listen(now, interval, Sighted::Master(master)));
+        let sighted = match master.priority {
+            0 => Sighted::Nobody,
+            _ => Sighted::Master(master),
+        };
+        self.role = Role::Backup(self.listen(now, interval, sighted));
         self.disown()
     }
 

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use super::role::{Backup, Role, Sighted};
 use super::{
-    Action, BOTH_FORMS_EVERY, Cause, Claim, Event, Heard, LinkFault, Notice, Peer, Phase, Priority,
-    Router, Settings, State, Transition, Version, master_down_interval,
+    Action, Cause, Claim, Event, Heard, LinkFault, Notice, Peer, Phase, Priority, Router, Settings,
+    State, Transition, Version, master_down_interval,
 };
 use crate::vrrp::advert::{Checksum, Forms};
 use crate::vrrp::group::{Order, Rank, Standing};
@@ -78,7 +78,7 @@ impl Router {
                 sighted: Sighted::Master(peer) | Sighted::Lesser(peer),
                 ..
             }) => Some(peer),
-            Role::Claiming(claiming) => Some(claiming.from),
+            Role::Claiming(claiming) => Some(claiming.from).filter(|from| from.priority != 0),
             Role::Initialize
             | Role::Fault
             | Role::Backup(_)
@@ -223,30 +223,24 @@ impl Router {
     }
 
     /// An advert, while there is an address that it could come from.
-    pub(super) fn advert(&mut self, priority: u8) -> Option<Action> {
+    pub(super) fn advert(&self, priority: u8) -> Option<Action> {
         let source = self.address?;
         Some(Action::SendAdvert {
             source,
             priority,
-            forms: self.forms(source, priority == 0),
+            forms: self.forms(source),
         })
     }
 
     /// The form that the peers use, as far as it is known and there is a choice.
-    fn forms(&mut self, source: IpAddr, resigns: bool) -> Forms {
+    fn forms(&self, source: IpAddr) -> Forms {
         match (self.settings.version, source, self.peer_checksum) {
             (Version::V2 { .. }, _, _) => Forms::One(Checksum::MessageOnly),
             (Version::V3, IpAddr::V6(_), _) => Forms::One(Checksum::PseudoHeader),
             (Version::V3, IpAddr::V4(_), Some(form)) => Forms::One(form),
-            (Version::V3, IpAddr::V4(_), None) => {
-                let nth = self.unheard;
-                self.unheard += 1;
-                if resigns || nth.is_multiple_of(BOTH_FORMS_EVERY) {
-                    Forms::Both
-                } else {
-                    Forms::One(Checksum::MessageOnly)
-                }
-            }
+            // A backup says nothing, and one that takes the other form alone
+            // would hold this master for dead.
+            (Version::V3, IpAddr::V4(_), None) => Forms::Both,
         }
     }
 

@@ -34,11 +34,10 @@ impl Router {
 
     /// RFC 9568 §6.4.2: the advert first, then the addresses.
     pub(super) fn become_master(&mut self, now: Instant, cause: Cause) -> Vec<Action> {
-        let announce_again_at = matches!(cause, Cause::MasterResigned(_)).then(|| now + 2 * LINGER);
         let mut actions = vec![];
         actions.extend(self.advert(self.priority().get()));
         actions.push(Action::ClaimVips);
-        actions.push(self.enter_master(now, cause, announce_again_at));
+        actions.push(self.enter_master(now, cause, None));
         actions
     }
 
@@ -65,6 +64,7 @@ impl Router {
             next_advert_at: now + interval,
             rival: None,
             announce_again_at,
+            disowned_at: None,
         })
     }
 

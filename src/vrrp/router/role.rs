@@ -4,13 +4,17 @@ use std::time::{Duration, Instant};
 
 use super::{Action, Cause, Heard, Notice, Peer};
 
+/// How far apart announcements are that others ask for by resigning.
+const DISOWN_SPACING: Duration = Duration::from_secs(1);
+
 /// What the router is, with the deadline that only this role has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
     Initialize,
     Fault,
     Backup(Backup),
-    /// A backup that is about to preempt: addresses first, the advert then.
+    /// A backup that is about to succeed a master that serves: addresses first, the
+    /// advert then.
     Claiming(Claiming),
     Master(Master),
     /// A master that has resigned and serves until its successor is heard.
@@ -47,18 +51,20 @@ pub(super) enum Sighted {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Claiming {
-    /// The master that is preempted.
+    /// The master that is preempted, or that has resigned.
     pub(super) from: Peer,
     /// When the advert is sent although nobody said that the addresses are held.
     pub(super) advert_by: Instant,
     pub(super) why: Why,
 }
 
-/// Why a master is preempted.
+/// Why a master is succeeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Why {
     Preempts,
     Reclaims,
+    /// It resigned.
+    Resigned,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +75,8 @@ pub(super) struct Master {
     /// The former master has let go by then, and its last answer to a question
     /// by ARP may be younger than our announcement.
     pub(super) announce_again_at: Option<Instant>,
+    /// When the addresses were announced last because somebody let go of them.
+    pub(super) disowned_at: Option<Instant>,
 }
 
 /// Another master, of lesser rank, that goes on all the same.
@@ -129,8 +137,22 @@ impl Master {
                 (Self { rival, ..self }, vec![Action::AnnounceVips, report])
             }
             (None, Some(_)) => self.lose_rival(),
-            (None, None) => (self, vec![]),
+            (None, None) => self.hear_disowned(now),
         }
+    }
+
+    /// Somebody was about to take over and has thought better of it: clients may
+    /// have been told. Not again within a second, for anybody can say so.
+    fn hear_disowned(self, now: Instant) -> (Self, Vec<Action>) {
+        if self.disowned_at.is_some_and(|at| now < at + DISOWN_SPACING) {
+            return (self, vec![]);
+        }
+        let disowned_at = Some(now);
+        let master = Self {
+            disowned_at,
+            ..self
+        };
+        (master, vec![Action::AnnounceVips])
     }
 
     /// Forgets a rival that was not heard for `patience`.

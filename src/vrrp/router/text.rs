@@ -6,7 +6,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::{Peer, State};
+use super::{Peer, Phase, State};
 
 /// Something worth a line in the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,6 +116,21 @@ pub enum LinkFault {
     /// It has no address that adverts could come from.
     #[error("it has no address of its own")]
     NoAddress,
+    /// IPv6: without a link-local address there are no adverts.
+    #[error("it has no IPv6 link-local address")]
+    NoLinkLocal,
+    /// IPv6: the kernel still asks whether somebody else has its address.
+    #[error("duplicate address detection of its IPv6 address has not finished")]
+    Tentative,
+    /// IPv6: somebody else has its address.
+    #[error("another host has its IPv6 address")]
+    Duplicate,
+    /// The configured `source_address` is not on it.
+    #[error("source_address {0} is not on it")]
+    NoSource(IpAddr),
+    /// One of `unicast_peers` is an address of its own.
+    #[error("{0}, one of unicast_peers, is its own address")]
+    OwnPeer(IpAddr),
     /// The socket could not be opened; the errno says why.
     #[error("cannot open the VRRP socket on it: {}", std::io::Error::from_raw_os_error(*.0))]
     Socket(i32),
@@ -128,6 +143,18 @@ impl fmt::Display for State {
             Self::Fault => "fault",
             Self::Backup => "backup",
             Self::Master => "master",
+        })
+    }
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Steady => "steady",
+            Self::TakingOver => "taking over",
+            Self::HandingOver => "handing over",
+            Self::Yielded => "yielded",
+            Self::WaitsForGroup => "waits for its group",
         })
     }
 }

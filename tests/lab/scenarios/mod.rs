@@ -22,6 +22,8 @@ mod systemd;
 mod table;
 mod vrrp;
 mod vrrp_faults;
+mod vrrp_handover;
+mod vrrp_interop;
 mod vrrp_wire;
 
 use super::bench::BENCHES;
@@ -51,6 +53,8 @@ const ALL: &[&[Scenario]] = &[
     table::SCENARIOS,
     vrrp::SCENARIOS,
     vrrp_faults::SCENARIOS,
+    vrrp_handover::SCENARIOS,
+    vrrp_interop::SCENARIOS,
     vrrp_wire::SCENARIOS,
 ];
 

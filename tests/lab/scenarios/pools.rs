@@ -165,6 +165,12 @@ fn a_download_ends_before_its_drained_server_is_out(lab: &Lab) {
     let shown = site.lvs51.run("lvsd status").ok();
     lab.say(&format!("status while it drains:\n{shown}"));
     assert!(shown.contains("OVERRIDDEN: drained"), "{shown}");
+    let plan = site.lvs51.run("lvsd plan --exit-code").ok();
+    assert!(
+        plan.starts_with("# drains already: 192.168.1.53:80")
+            && plan.ends_with("nothing would change\n"),
+        "{plan}"
+    );
     let waited = site
         .lvs51
         .run("lvsd server drain 192.168.1.53:80 --timeout 5m --wait")

@@ -220,6 +220,7 @@ fn a_refused_file_is_told_once_and_a_refused_reload_changes_nothing(lab: &Lab) {
     );
     assert_eq!(site.host.ipvsadm(), table);
     assert!(site.journal().matches("wrrr").count() >= 2, "told again");
+    a_file_that_this_kernel_cannot_hold_is_refused_too(&site, &table);
 
     // Everything else that lvsd does, under the unit's hardening: NAT wants ip_forward.
     let nat = DIRECTOR_FILE.replace("\"wrr\"", "\"wrr\"\nforwarding = \"nat\"");
@@ -230,12 +231,26 @@ fn a_refused_file_is_told_once_and_a_refused_reload_changes_nothing(lab: &Lab) {
     });
     assert_eq!(site.host.sysctl("net.ipv4.ip_forward"), "1");
     assert_eq!(site.show("MainPID"), pid);
+    let change = "forwarding = \"dr\" becomes \"nat\"";
+    assert!(site.journal().contains(change), "{}", site.journal());
 
     site.run(&format!("systemctl stop {DIRECTOR}")).ok();
     assert_eq!(site.show("Result"), "success");
     assert_eq!(site.host.ipvsadm(), "");
     assert!(!site.host.has_address(VIP), "the VIP is given back");
     assert_eq!(site.host.sysctl("net.ipv4.ip_forward"), "0");
+}
+
+/// No kernel of the lab has this scheduler; no file tells that.
+fn a_file_that_this_kernel_cannot_hold_is_refused_too(site: &Machine, table: &str) {
+    let twos = DIRECTOR_FILE.replace("wrr", "twos");
+    site.host.write("/etc/lvsd/director.toml", &twos);
+    site.run("lvsd config check /etc/lvsd/director.toml").ok();
+    site.run(&format!("systemctl reload {DIRECTOR}"))
+        .fails_with(1);
+    let journal = site.journal();
+    assert!(journal.contains("module ip_vs_twos"), "{journal}");
+    assert_eq!(site.host.ipvsadm(), table);
 }
 
 fn an_enabled_agent_is_up_after_boot_and_ready_only_with_its_vip(lab: &Lab) {

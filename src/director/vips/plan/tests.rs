@@ -21,6 +21,7 @@ fn kernel(interfaces: &[(&str, &[&str])]) -> Kernel {
             noarp: false,
             hardware_address: vec![2, 0, 0, 0, 0, 1],
             mtu: 1_500,
+            ..Link::default()
         });
         kernel
             .addresses

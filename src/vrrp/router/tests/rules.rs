@@ -74,7 +74,8 @@ fn priority_0_leaves_a_backup_the_skew_time_and_priority_1_does_not() {
         feed(&mut router, now, hear(version, GREATER, 0));
         assert_eq!(wait(&router, now), SKEW_100);
         let due = now + SKEW_100;
-        assert_eq!(feed(&mut router, due, Event::Deadline), "advert 100, claim");
+        assert_eq!(feed(&mut router, due, Event::Deadline), "claim");
+        assert_eq!(feed(&mut router, due, Event::VipsHeld), "advert 100");
         assert_eq!(*router.cause(), Cause::MasterResigned(ip(GREATER)));
 
         let (mut router, now) = backup(version, 100);
@@ -190,7 +191,7 @@ fn a_master_answers_priority_0_at_once_and_its_timer_starts_anew() {
         let later = now + millis(400);
         assert_eq!(
             feed(&mut router, later, hear(version, GREATER, 0)),
-            "advert 100"
+            "announce, advert 100"
         );
         assert_eq!(wait(&router, later), secs(1));
         assert_eq!(router.state(), State::Master);

@@ -89,7 +89,10 @@ const TABLE: [(&str, [&str; 6]); 23] = {
     const L: &str = "leaving";
     [
         ("startup", [B, F, B, C, M, L]),
-        ("hears priority 0", [I, F, B, C, "master: advert 100", L]),
+        (
+            "hears priority 0",
+            [I, F, B, C, "master: announce, advert 100", L],
+        ),
         (
             "hears less",
             [I, F, B, C, "master: announce, advert 100", B],
