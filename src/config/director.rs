@@ -14,7 +14,7 @@ use super::values::parsed;
 use super::{pool, raw, show, vrrp as vrrp_tables};
 use crate::health::Check;
 use crate::ipvs::table;
-use crate::lvs::{Forwarding, RealServerId, VirtualServerId};
+use crate::lvs::{Family, Forwarding, RealServerId, VirtualServerId};
 use crate::vrrp;
 pub use vrrp_tables::holdings::{Announce, Holdings, VirtualAddress, VirtualMac};
 
@@ -167,18 +167,27 @@ impl DirectorConfig {
 
     /// What is legal here and yet likely to surprise, with the way out.
     pub fn advice(&self) -> Vec<String> {
-        ipvs::advice(self)
+        let mut advice = ipvs::advice(self);
+        if self.forwards(Family::Ipv6) {
+            advice.push(
+                "forwarding = \"nat\" for IPv6 sets net.ipv6.conf.all.forwarding, with which the \
+                 kernel drops default routes that it learnt from router advertisements; where this \
+                 host lives on those, set net.ipv6.conf.INTERFACE.accept_ra = 2"
+                    .to_owned(),
+            );
+        }
+        advice
     }
 
-    /// Whether anything needs this host to forward packets of others
-    /// (`net.ipv4.ip_forward`): only NAT does. Direct routing and tunnels send
-    /// what they schedule as this host's own output.
-    pub fn needs_ip_forward(&self) -> bool {
-        let mut servers = self
-            .virtual_servers
-            .values()
-            .flat_map(VirtualServer::servers);
-        servers.any(|(_, server)| server.settings.forwarding == Forwarding::Nat)
+    /// Whether anything needs this host to forward packets of others, of that
+    /// family: only NAT does. Direct routing and tunnels send what they schedule
+    /// as this host's own output.
+    pub fn forwards(&self, family: Family) -> bool {
+        let servers = self.virtual_servers.values();
+        let mut servers = servers.flat_map(VirtualServer::servers);
+        servers.any(|(rip, server)| {
+            server.settings.forwarding == Forwarding::Nat && Family::of(rip.ip()) == family
+        })
     }
 }
 

@@ -3,6 +3,7 @@
 //! and a restart after a crash all come through here.
 
 mod refused;
+mod tunnels;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use std::time::Instant;
 use tracing::{debug, error, info, warn};
 
 use self::refused::Refused;
+use self::tunnels::Tunnels;
 use crate::ipvs::client::{Client, Refusal};
 use crate::ipvs::kernel::{Info, KernelTable};
 use crate::ipvs::plan::{Op, plan};
@@ -101,6 +103,7 @@ pub(super) struct Reconciler {
     /// table.
     settled: Option<(u64, Arc<Table>)>,
     refused: Refused,
+    tunnels: Tunnels,
     pub(super) report: Report,
 }
 
@@ -114,6 +117,7 @@ impl Reconciler {
             file,
             settled: None,
             refused: Refused::default(),
+            tunnels: Tunnels::default(),
             report: Report::default(),
         })
     }
@@ -173,7 +177,8 @@ impl Reconciler {
         });
         for _ in 0..MOST_ATTEMPTS {
             let actual = self.read(kernel, wanted, reached)?;
-            let ops = plan(part.as_ref().unwrap_or(wanted), &actual);
+            let reachable = self.tunnels.within_reach(part.as_ref().unwrap_or(wanted));
+            let ops = plan(&reachable, &actual);
             let news = self.news(&ops);
             log(&news, repair);
             let refusals = match ops.as_slice() {
@@ -185,12 +190,14 @@ impl Reconciler {
                 refusals.into_iter().partition(Refusal::is_stale);
             let stale = Refused::of(stale);
             self.refused.replace(reached, refusals);
+            let lost = self.tunnels.learn(kernel, &ops)?;
             self.report.refused = self.refused.describe();
+            self.report.refused.extend(self.tunnels.refused(wanted));
             let is_done = |op: &&Op| !self.refused.covers(op) && !stale.covers(op);
             let done = news.iter().filter(is_done).count() as u64;
             self.report.operations += news.len() as u64;
             self.report.repaired += if repair { done } else { 0 };
-            if stale.is_empty() {
+            if stale.is_empty() && !lost {
                 break;
             }
         }

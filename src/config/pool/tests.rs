@@ -1,6 +1,7 @@
 use std::path::Path;
 
 use crate::config::director::DirectorConfig;
+use crate::lvs::Family;
 
 /// A virtual server with its pool, and what it becomes in the kernel.
 pub(super) fn in_kernel(text: &str) -> Vec<String> {
@@ -341,8 +342,17 @@ fn only_nat_needs_this_host_to_forward() {
     for (method, needed) in [("nat", true), ("dr", false), ("tun", false)] {
         let keys = format!("address = '10.0.0.9:80'\nforwarding = '{method}'");
         let config = parse(&with_pool(&keys, "address = '10.1.0.1'")).unwrap();
-        assert_eq!(config.needs_ip_forward(), needed, "{method}");
+        assert_eq!(config.forwards(Family::Ipv4), needed, "{method}");
+        assert!(!config.forwards(Family::Ipv6) && config.advice().is_empty());
     }
+}
+
+#[test]
+fn nat_of_ipv6_is_told_to_cost_learnt_default_routes() {
+    let keys = "address = '[2001:db8::9]:80'\nforwarding = 'nat'";
+    let config = parse(&with_pool(keys, "address = '2001:db8::1'")).unwrap();
+    assert!(config.forwards(Family::Ipv6) && !config.forwards(Family::Ipv4));
+    assert!(config.advice()[0].contains("accept_ra = 2"));
 }
 
 #[test]
@@ -357,42 +367,4 @@ fn a_real_server_of_the_other_family_and_connection_sync_exclude_each_other() {
     assert!(told.contains("connection sync cannot tell"), "{told}");
     let same = text.replace("2001:db8::1", "10.1.0.1");
     assert!(parse(&format!("{sync}{same}")).is_ok());
-}
-
-#[test]
-fn one_mistake_hides_no_other_and_makes_none_of_its_own() {
-    let told = |text: &str| -> Vec<String> {
-        let told = parse(text).unwrap_err();
-        let lines = told
-            .lines()
-            .filter(|line| line.starts_with("director.toml:"));
-        let lines = lines.map(|line| line.split(": ").nth(1).unwrap_or_default().to_owned());
-        lines.collect()
-    };
-    let twice = "[[virtual_server]]\naddress = '10.0.0.9:80'\nquorum = 2\n\
-                 real_servers = ['10.0.0.1', '10.0.0.1', '10.0.0.2']\n";
-    for check in ["type = 'tpc'", "interval = '1'", "type = 'tcp', path = '/'"] {
-        let refused = told(&format!("{twice}check = {{ {check} }}\n"));
-        assert_eq!(refused.len(), 2, "{check}: {refused:?}");
-        assert!(
-            refused[0].starts_with("virtual_server[0].real_servers[1]"),
-            "{refused:?}"
-        );
-    }
-    let misspelt = "[[virtual_server]]\naddress = '10.0.0.9:80'\nforwarding = 'natt'\n\
-                    quorum = 2\nreal_servers = ['10.0.0.1:8080', '10.0.0.2:8080']\n";
-    assert_eq!(told(misspelt), ["virtual_server[0].forwarding = 'natt'"]);
-    let nowhere = "[[virtual_server]]\naddress = '10.0.0.9'\nreal_servers = ['10.0.0.x']\n\
-                   check = { interval = '1' }\n";
-    assert_eq!(told(nowhere).len(), 3, "{:?}", told(nowhere));
-    let weightless = "[[virtual_server]]\naddress = '10.0.0.9:80'\nquorum = 5\n\
-                      [[virtual_server.real_server]]\naddress = '10.0.0.1'\nweight = -5\n\
-                      [[virtual_server.real_server]]\naddress = '10.0.0.1'\n";
-    assert_eq!(
-        told(weightless),
-        [
-            "virtual_server[0].real_server[0].weight = -5",
-            "virtual_server[0].real_server[1].address = '10.0.0.1'"
-        ]
-    );
 }

@@ -1,3 +1,5 @@
+mod tunnels;
+
 use std::collections::BTreeMap;
 
 use nix::errno::Errno;
@@ -22,6 +24,8 @@ struct Model {
     fails: bool,
     /// Happens once, between a dump and the ops that follow it.
     meanwhile: Option<fn(&mut Table)>,
+    /// It knows no tunnel but IP in IP, and says nothing about it.
+    is_old: bool,
 }
 
 impl Kernel for Model {
@@ -62,6 +66,12 @@ impl Kernel for Model {
             match errno {
                 Some(errno) => refusals.push(Refusal::new(*op, KernelError::from(errno))),
                 None => plan::apply(&[*op], &mut self.table),
+            }
+        }
+        let servers = self.table.values_mut().filter(|_| self.is_old);
+        for entry in servers.flat_map(|server| server.real_servers.values_mut()) {
+            if matches!(entry.forwarding, Forwarding::Tunnel(_)) {
+                entry.forwarding = Forwarding::IPIP;
             }
         }
         self.ops.extend(ops);

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::plan::Place;
+use super::holding::Place;
 use crate::director::vrrp::{Command, VrrpStatus};
 use crate::vrrp::router::Claim;
 

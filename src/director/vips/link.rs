@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 
-use super::plan::{Kernel, Place};
+use super::holding::Holding;
+use super::kernel::Kernel;
 use crate::director::vrrp::{Addresses, Link, VrrpStatus};
 use crate::sys::address::{Address, Scope};
 use crate::vrrp::router::LinkFault;
@@ -17,7 +18,7 @@ pub(super) fn link_of(
     name: &str,
     kernel: &Kernel,
     virtual_addresses: &BTreeSet<IpAddr>,
-    owned: &BTreeSet<Place>,
+    owned: &BTreeSet<Holding>,
 ) -> Link {
     let Some(link) = kernel.link(name) else {
         return Link::Down(LinkFault::Missing);
@@ -32,7 +33,7 @@ pub(super) fn link_of(
         return Link::Down(LinkFault::Missing);
     };
     let is_owned = |address: IpAddr| {
-        let mut places = owned.iter();
+        let mut places = owned.iter().filter_map(Holding::place);
         places.any(|place| place.interface == name && place.address.address == address)
     };
     let foreign = kernel

@@ -1,4 +1,5 @@
 use super::*;
+use crate::director::vips::holding::Place;
 use crate::sys::address::Address;
 use crate::sys::link::Link as KernelLink;
 
@@ -28,14 +29,17 @@ fn kernel(up: bool, carrier: bool, addresses: &[(&str, Scope)]) -> Kernel {
                 secondary: false,
             })
             .collect(),
+        ..Kernel::default()
     }
 }
 
 fn look(kernel: &Kernel, virtual_addresses: &[&str], owned: &[&str]) -> Link {
     let virtual_addresses = virtual_addresses.iter().map(|it| it.parse().unwrap());
-    let owned = owned.iter().map(|address| Place {
-        interface: "ens192".to_owned(),
-        address: address.parse().unwrap(),
+    let owned = owned.iter().map(|address| {
+        Holding::Address(Place {
+            interface: "ens192".to_owned(),
+            address: address.parse().unwrap(),
+        })
     });
     link_of(
         "ens192",
