@@ -12,10 +12,15 @@ use crate::lab::{Host, Lab, Scenario, Site, eventually, millis, secs, within};
 pub(crate) const SCENARIOS: &[Scenario] =
     &[scenario!(planned_changes_of_master_cost_clients_nothing)];
 
-/// Adverts each 500 ms, so that a busy lab does not elect by itself.
+/// Adverts each 500 ms, so that a busy lab does not elect by itself. Both directors choose
+/// alike, and take over connections in their middle: a request that is under way when the
+/// address moves goes on at the same real server.
 fn file(priority: u8) -> DirectorFile {
-    let quick = DirectorFile::quick(priority);
-    quick.vrrp_key("advert_interval", "'500ms'")
+    DirectorFile::quick(priority)
+        .vrrp_key("advert_interval", "'500ms'")
+        .server_key("scheduler", "'mh'")
+        .server_key("scheduler_flags", "['port']")
+        .ipvs("[ipvs.sysctl]\nsloppy_tcp = true")
 }
 
 fn planned_changes_of_master_cost_clients_nothing(lab: &Lab) {
