@@ -2,6 +2,7 @@
 
 mod balance;
 mod control;
+mod drain;
 mod handover;
 mod whole;
 
@@ -194,6 +195,7 @@ impl Core {
             }
         };
         info!("stopping");
+        self.drain(&mut signals, &mut asks).await;
         self.hand_over(&mut signals, &mut asks).await;
         systemd::stopping("giving back addresses and virtual servers", STOP_WITHIN);
         let on_stop = self.config.on_stop;
@@ -358,8 +360,7 @@ impl Core {
         self.checks.stop().await;
         self.hooks.stop().await;
         if let Some(balancer) = self.balancer {
-            let table = self.wanted.unwrap_or_default();
-            balance::stop(balancer, on_stop, &table, &self.config).await;
+            balance::stop(balancer, on_stop).await;
         }
         if let Some(settings) = self.settings {
             settings.stop().await;

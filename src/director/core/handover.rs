@@ -10,7 +10,7 @@ use tracing::{error, info};
 
 use super::balance::{after, reported, until};
 use super::{Core, LOOK_AFTER, STOP_WITHIN};
-use crate::config::director::DirectorConfig;
+use crate::config::director::{DirectorConfig, OnStop};
 use crate::director::api::Ask;
 use crate::director::control::{Refused, VrrpChanged, VrrpWish, VrrpWishKind};
 use crate::director::vrrp::{Command, REMOVED};
@@ -35,6 +35,8 @@ impl Core {
         signals: &mut Signals,
         asks: &mut mpsc::Receiver<Ask>,
     ) {
+        // What was drained stays at rest.
+        let serves = self.config.on_stop != OnStop::Drain;
         let limit = self.longest_handover() + STOP_WITHIN;
         systemd::stopping("handing the virtual addresses over", limit);
         self.vrrp.commands.send(Command::Shutdown);
@@ -42,7 +44,8 @@ impl Core {
         loop {
             tokio::select! {
                 changed = self.vrrp.status.changed() => match changed {
-                    Ok(()) => self.follow_vrrp(),
+                    Ok(()) if serves => self.follow_vrrp(),
+                    Ok(()) => {}
                     Err(_) => return,
                 },
                 signal = signals.next() => match signal {
@@ -50,16 +53,10 @@ impl Core {
                     Signal::Reload => info!("not reloading: lvsd stops"),
                 },
                 Some(occurrence) = self.vrrp.occurrences.recv() => self.note(&occurrence),
-                Some(_) = after(self.rest_until, self.changes.next()) => self.rebalance(),
-                () = reported(&mut self.reports), if self.draining => self.rebalance(),
-                () = after(self.rest_until, until(self.pools_deadline)) => self.rebalance(),
-                Some(ask) = asks.recv() => match ask {
-                    Ask::Reload(reply) => {
-                        let refused = Refused::runtime("lvsd stops".to_owned());
-                        drop(reply.send(Err(refused)));
-                    }
-                    ask => self.answer(ask),
-                },
+                Some(_) = after(self.rest_until, self.changes.next()), if serves => self.rebalance(),
+                () = reported(&mut self.reports), if serves && self.draining => self.rebalance(),
+                () = after(self.rest_until, until(self.pools_deadline)), if serves => self.rebalance(),
+                Some(ask) = asks.recv() => self.answer_while_stopping(ask),
                 _ = alive.tick() => systemd::alive(),
             }
         }
