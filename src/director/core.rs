@@ -36,7 +36,7 @@ use crate::status::director as status;
 use crate::status::text::chain;
 use crate::sys::signal::{Signal, Signals};
 use crate::sys::state_file::StateFile;
-use crate::sys::{clock, systemd};
+use crate::sys::{clock, memory, systemd};
 
 /// How long the first checks may take before the director calls itself ready
 /// without their answers.
@@ -256,6 +256,7 @@ impl Core {
 
     fn call_ready(&mut self) {
         self.ready = true;
+        memory::give_back();
         info!(router_id = self.config.router_id, file = %self.path.display(), "director is ready");
         self.told = self.summary();
         systemd::ready(&self.told);

@@ -5,6 +5,7 @@ pub mod clock;
 pub mod errno;
 pub mod hop;
 pub mod link;
+pub mod memory;
 pub mod neighbour;
 pub mod route;
 pub mod rtnetlink;

@@ -18,6 +18,7 @@ mod reload;
 mod schedulers;
 mod servers;
 mod settings;
+mod storm;
 mod sync;
 mod systemd;
 mod table;
@@ -53,6 +54,7 @@ const ALL: &[&[Scenario]] = &[
     schedulers::SCENARIOS,
     servers::SCENARIOS,
     settings::SCENARIOS,
+    storm::SCENARIOS,
     sync::SCENARIOS,
     systemd::SCENARIOS,
     table::SCENARIOS,
