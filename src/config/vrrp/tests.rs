@@ -279,3 +279,5 @@ fn a_group_names_virtual_routers_of_one_priority_each_in_one_group() {
     let error = read(&unlike).unwrap_err();
     assert!(error.contains("different priorities"), "{error}");
 }
+
+mod holdings;

@@ -25,6 +25,7 @@ mod table;
 mod vrrp;
 mod vrrp_faults;
 mod vrrp_handover;
+mod vrrp_holdings;
 mod vrrp_interop;
 mod vrrp_wire;
 
@@ -61,6 +62,7 @@ const ALL: &[&[Scenario]] = &[
     vrrp::SCENARIOS,
     vrrp_faults::SCENARIOS,
     vrrp_handover::SCENARIOS,
+    vrrp_holdings::SCENARIOS,
     vrrp_interop::SCENARIOS,
     vrrp_wire::SCENARIOS,
 ];
