@@ -6,7 +6,6 @@ use toml::{Table, Value};
 
 use super::director::{DirectorConfig, OnStop, RealServer, VirtualServer, VrrpInstance};
 use super::ipvs::{Ipvs, KEEP, Sync, SyncRole, Timeouts, to_toml};
-use super::realserver::RealServerConfig;
 use super::rules::Rules;
 use super::values::show_duration;
 use crate::health::{Check, Probe};
@@ -16,15 +15,15 @@ use crate::vrrp::Version;
 
 /// Collects keys in the order they are set.
 #[derive(Default)]
-struct Keys(Table);
+pub(super) struct Keys(pub(super) Table);
 
 impl Keys {
-    fn set(mut self, key: &str, value: impl Into<Value>) -> Self {
+    pub(super) fn set(mut self, key: &str, value: impl Into<Value>) -> Self {
         self.0.insert(key.to_owned(), value.into());
         self
     }
 
-    fn set_text(self, key: &str, value: impl Display) -> Self {
+    pub(super) fn set_text(self, key: &str, value: impl Display) -> Self {
         self.set(key, value.to_string())
     }
 }
@@ -63,29 +62,6 @@ pub(super) fn director(config: &DirectorConfig) -> String {
         .collect();
     if !servers.is_empty() {
         keys = keys.set("virtual_server", servers);
-    }
-    print(&keys.0)
-}
-
-pub(super) fn realserver(config: &RealServerConfig) -> String {
-    let mut readiness = Keys::default().set_text("listen", config.readiness.listen);
-    if let Some(allow) = &config.readiness.allow {
-        readiness = readiness.set("allow", texts(allow));
-    }
-    let services = config.services.iter().map(|service| {
-        Keys::default()
-            .set_text("name", &service.name)
-            .set("check", check(Some(&service.check), None))
-            .0
-    });
-    let services: Vec<_> = services.collect();
-    let mut keys = Keys::default()
-        .set("vips", texts(&config.vips))
-        .set_text("forwarding", config.forwarding)
-        .set_text("drain", show_duration(config.drain))
-        .set("readiness", readiness.0);
-    if !services.is_empty() {
-        keys = keys.set("service", services);
     }
     print(&keys.0)
 }
@@ -159,7 +135,7 @@ pub(super) fn vrrp(name: &str, instance: &VrrpInstance) -> Table {
 }
 
 /// A host address without its prefix length, as people write it.
-fn shortest(prefixed: &Prefixed) -> String {
+pub(super) fn shortest(prefixed: &Prefixed) -> String {
     if *prefixed == Prefixed::host(prefixed.address) {
         prefixed.address.to_string()
     } else {
@@ -292,7 +268,7 @@ fn bare(id: &RealServerId) -> String {
 }
 
 /// `server`: the real server whose own address need not be written.
-fn check(check: Option<&Check>, server: Option<RealServerId>) -> Table {
+pub(super) fn check(check: Option<&Check>, server: Option<RealServerId>) -> Table {
     let Some(check) = check else {
         return Keys::default().set("type", "none").0;
     };
@@ -326,11 +302,11 @@ fn check(check: Option<&Check>, server: Option<RealServerId>) -> Table {
         .0
 }
 
-fn texts(values: &[impl Display]) -> Vec<String> {
+pub(super) fn texts(values: &[impl Display]) -> Vec<String> {
     values.iter().map(ToString::to_string).collect()
 }
 
 /// A table of plain values always has a TOML form.
-fn print(table: &Table) -> String {
+pub(super) fn print(table: &Table) -> String {
     toml::to_string(table).expect("texts, numbers, booleans and tables of them serialize")
 }

@@ -145,6 +145,11 @@ impl Announcer {
 /// that the kernel looks at, and the protocol when it listens.
 fn link_address(interface: NonZeroU32) -> io::Result<SockAddr> {
     let index = i32::try_from(interface.get()).map_err(io::Error::other)?;
+    packet_address(index, ETHERTYPE_ARP)
+}
+
+/// The address of a packet socket: an interface, 0 for every one, and a protocol.
+pub(super) fn packet_address(index: i32, protocol: u16) -> io::Result<SockAddr> {
     let family = u16::try_from(libc::AF_PACKET).map_err(io::Error::other)?;
     let len = u32::try_from(size_of::<libc::sockaddr_ll>()).map_err(io::Error::other)?;
     let mut storage = SockAddrStorage::zeroed();
@@ -157,7 +162,7 @@ fn link_address(interface: NonZeroU32) -> io::Result<SockAddr> {
     let address = unsafe {
         let link = storage.view_as::<libc::sockaddr_ll>();
         link.sll_family = family;
-        link.sll_protocol = ETHERTYPE_ARP.to_be();
+        link.sll_protocol = protocol.to_be();
         link.sll_ifindex = index;
         SockAddr::new(storage, len)
     };
