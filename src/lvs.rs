@@ -6,6 +6,7 @@
 //! [`crate::ipvs::wire`] turns them into netlink attributes.
 
 mod forwarding;
+pub mod routing;
 mod scheduler;
 
 use std::fmt;

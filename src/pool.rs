@@ -73,6 +73,8 @@ pub struct Load {
     pub weight: Weight,
     /// Its established connections.
     pub active: u32,
+    /// When they were counted.
+    pub counted_at: Instant,
 }
 
 /// What a step is decided upon.

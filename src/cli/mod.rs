@@ -64,7 +64,7 @@ enum Command {
     ///
     /// Exits 78 with every error if the file is refused; the running
     /// configuration then runs on.
-    Reload,
+    Reload(ReloadArgs),
     /// Tell what a file would change in this kernel, changing nothing.
     ///
     /// Health is what the running director says; where none runs, every real
@@ -76,6 +76,13 @@ enum Command {
 struct ServerArgs {
     #[command(subcommand)]
     command: server::ServerCommand,
+}
+
+#[derive(Debug, Args)]
+struct ReloadArgs {
+    /// Print nothing unless it fails: the director's log has the changes too.
+    #[arg(long)]
+    quiet: bool,
 }
 
 #[derive(Debug, Args)]
@@ -120,7 +127,8 @@ enum ConfigCommand {
 
 #[derive(Debug, Args)]
 struct StatusArgs {
-    /// Print the whole snapshot as JSON.
+    /// Print the whole snapshot as one JSON document; where director and agent
+    /// both run, the agent's is in the director's, under "realserver".
     #[arg(long)]
     json: bool,
 
@@ -141,7 +149,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
     let done = match command {
         Command::Plan(args) => return plan::run(&runtime_dir, &args.config, args.exit_code),
         Command::Server(args) => server::run(&runtime_dir, args.command),
-        Command::Reload => server::reload(&runtime_dir),
+        Command::Reload(args) => server::reload(&runtime_dir, args.quiet),
         Command::Director(args) => run::director(args.config, runtime_dir),
         Command::Realserver(args) => agent::run(args, runtime_dir),
         Command::Config(ConfigArgs {

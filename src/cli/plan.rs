@@ -1,21 +1,22 @@
 //! `lvsd plan`: what a file would change in this kernel, changing nothing.
 
+mod running;
+
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::process::ExitCode;
 
+use self::running::{Place, Running};
 use super::Failure;
 use super::config::print;
-use super::server::{answer, in_runtime};
+use super::server::in_runtime;
 use crate::config::director::{DirectorConfig, RealServer};
-use crate::director::{OVERRIDES_FILE, OWNED_FILE, SOCKET};
-use crate::http::{self, ClientError};
+use crate::director::{OVERRIDES_FILE, OWNED_FILE};
 use crate::ipvs::client::Client;
 use crate::ipvs::plan::{Op, apply, plan};
 use crate::ipvs::table::Table;
 use crate::lvs::{RealServerId, VirtualServerId};
 use crate::pool::{Configured, Inputs, Overrides, Pools, Standing};
-use crate::status::director::Director;
 use crate::sys::clock;
 use crate::sys::state_file::StateFile;
 
@@ -23,13 +24,10 @@ use crate::sys::state_file::StateFile;
 /// that it could not be told.
 const DIFFERENT: u8 = 3;
 
-/// What health says of each real server.
-type Health = HashMap<(VirtualServerId, RealServerId), Standing>;
-
 /// Prints the difference between the file and the kernel.
 pub(super) fn run(runtime_dir: &Path, config: &Path, exit_code: bool) -> Result<ExitCode, Failure> {
     let configured = DirectorConfig::read(config)?.virtual_servers;
-    let health = in_runtime(health(runtime_dir))?;
+    let running = in_runtime(Running::ask(runtime_dir))?;
     let owned: StateFile<BTreeSet<VirtualServerId>> = StateFile::new(runtime_dir.join(OWNED_FILE));
     let mut owned = owned.load().map_err(Failure::runtime)?;
     owned.extend(configured.keys());
@@ -40,8 +38,9 @@ pub(super) fn run(runtime_dir: &Path, config: &Path, exit_code: bool) -> Result<
     kernel.retain(|id, _| owned.contains(id));
     let overrides: StateFile<Overrides> = StateFile::new(runtime_dir.join(OVERRIDES_FILE));
     let overrides = overrides.load().map_err(Failure::runtime)?;
-    let steps = steps(&configured, &kernel, overrides, &health);
-    print(&tell(&steps, health.is_empty()))?;
+    let mut steps = steps(&configured, &kernel, overrides, &running.health);
+    let going_on = running.take_out(&kernel, &mut steps);
+    print(&tell(&steps, &going_on, running.health.is_empty()))?;
     let differs = exit_code && steps.iter().any(|ops| !ops.is_empty());
     Ok(if differs {
         DIFFERENT.into()
@@ -50,35 +49,12 @@ pub(super) fn run(runtime_dir: &Path, config: &Path, exit_code: bool) -> Result<
     })
 }
 
-/// What the running director knows; nothing where none runs.
-async fn health(runtime_dir: &Path) -> Result<Health, Failure> {
-    let reply = match http::get(&runtime_dir.join(SOCKET), "/v1/status").await {
-        Ok(reply) => reply,
-        Err(ClientError::NotRunning { .. }) => return Ok(Health::new()),
-        Err(error) => return Err(Failure::runtime(error)),
-    };
-    let status: Director = answer(&reply)?;
-    let servers = status.virtual_servers.into_iter().flat_map(|server| {
-        let pool = server.real_servers.into_iter();
-        pool.map(move |real_server| {
-            let standing = match real_server.health.as_str() {
-                "down" => Standing::Down,
-                "draining" => Standing::Draining,
-                // Of what is not known yet the best is assumed.
-                _ => Standing::Up,
-            };
-            ((server.id, real_server.address), standing)
-        })
-    });
-    Ok(servers.collect())
-}
-
 /// The ops at once, and those when everything that leaves has drained.
 fn steps(
     configured: &Configured,
     kernel: &Table,
     overrides: Overrides,
-    health: &Health,
+    health: &HashMap<Place, Standing>,
 ) -> [Vec<Op>; 2] {
     let standing = |id: &VirtualServerId, rip: &RealServerId, server: &RealServer| {
         let known = health.get(&(*id, *rip)).copied();
@@ -113,8 +89,11 @@ fn steps(
     [at_once, later]
 }
 
-fn tell([at_once, later]: &[Vec<Op>; 2], assumed: bool) -> String {
+fn tell([at_once, later]: &[Vec<Op>; 2], going_on: &[String], assumed: bool) -> String {
     let mut text = String::new();
+    for drain in going_on {
+        text += &format!("# drains already: {drain}\n");
+    }
     if assumed {
         text += "# no director runs here: every real server is taken to be up\n";
     }

@@ -122,11 +122,14 @@ async fn look_again(socket: &Path, servers: Vec<Changed>) -> Result<Vec<Changed>
 }
 
 /// Has the director read its file again, and tells what that changed.
-pub(super) fn reload(runtime_dir: &Path) -> Result<(), Failure> {
+pub(super) fn reload(runtime_dir: &Path, quiet: bool) -> Result<(), Failure> {
     let socket = runtime_dir.join(SOCKET);
     in_runtime(async {
         let reply = http::post(&socket, control::RELOAD, "").await;
         let Reloaded { changes } = answer(&reply.map_err(Failure::runtime)?)?;
+        if quiet {
+            return Ok(());
+        }
         if changes.is_empty() {
             return print("reloaded: nothing has changed\n");
         }

@@ -1,8 +1,13 @@
 //! `lvsd status`: asks whichever daemon runs here.
+//!
+//! `--json` is one document always: the director's, or the agent's. Where both
+//! run, the agent's is in the director's, under `realserver`, so that what reads a
+//! director's snapshot need not know of it.
 
 use std::path::Path;
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::runtime;
 
 use super::Failure;
@@ -44,7 +49,7 @@ async fn ask(runtime_dir: &Path, json: bool) -> Result<String, Failure> {
     for name in sockets {
         let socket = runtime_dir.join(name);
         match http::get(&socket, "/v1/status").await {
-            Ok(reply) => answers.push(text(name, &reply.body, json)?),
+            Ok(reply) => answers.push((name, reply.body)),
             Err(ClientError::NotRunning { path, why, .. }) => {
                 absent.push(format!("{}: {why}", path.display()));
             }
@@ -57,14 +62,25 @@ async fn ask(runtime_dir: &Path, json: bool) -> Result<String, Failure> {
             mend: Some("is it running? `systemctl status lvsd-director lvsd-realserver`".into()),
         });
     }
-    Ok(answers.join("\n"))
+    if json {
+        return one_document(answers.iter().map(|(_, body)| &**body));
+    }
+    let texts = answers.iter().map(|(name, body)| text(name, body));
+    Ok(texts.collect::<Result<Vec<_>, _>>()?.join("\n"))
 }
 
-fn text(socket: &str, body: &[u8], json: bool) -> Result<String, Failure> {
-    if json {
-        let value: serde_json::Value = serde_json::from_slice(body).map_err(Failure::runtime)?;
-        return Ok(format!("{value:#}\n"));
+/// The first answer, with the second in it.
+fn one_document<'a>(answers: impl Iterator<Item = &'a [u8]>) -> Result<String, Failure> {
+    let answers = answers.map(|body| serde_json::from_slice(body).map_err(Failure::runtime));
+    let mut answers = answers.collect::<Result<Vec<Value>, _>>()?.into_iter();
+    let mut document = answers.next().unwrap_or_default();
+    if let (Some(director), Some(agent)) = (document.as_object_mut(), answers.next()) {
+        director.insert("realserver".to_owned(), agent);
     }
+    Ok(format!("{document:#}\n"))
+}
+
+fn text(socket: &str, body: &[u8]) -> Result<String, Failure> {
     if socket == director_role::SOCKET {
         let status: director::Director = serde_json::from_slice(body).map_err(Failure::runtime)?;
         return Ok(status.to_string());

@@ -4,6 +4,7 @@ use toml::{Table, Value};
 
 use super::director::DirectorConfig;
 use super::show;
+use super::vrrp::show::vrrp;
 
 /// The keys by which the tables of an array are told apart.
 const NAMES: [&str; 3] = ["name", "fwmark", "address"];
@@ -20,7 +21,7 @@ pub fn between(before: &DirectorConfig, after: &DirectorConfig) -> Vec<String> {
     for name in names {
         let of = |config: &DirectorConfig| {
             let instance = config.vrrp.get(name);
-            instance.map(|instance| show::vrrp(name, instance))
+            instance.map(|instance| vrrp(name, instance))
         };
         if before.vrrp.get(name) != after.vrrp.get(name) {
             entry(&format!("vrrp {name}"), of(before), of(after), &mut lines);

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::sync::Arc;
 
 use super::document::Document;
 use super::error::Error;
@@ -13,8 +14,9 @@ use super::values::parsed;
 use super::{pool, raw, show, vrrp as vrrp_tables};
 use crate::health::Check;
 use crate::ipvs::table;
-use crate::lvs::{Forwarding, Prefixed, RealServerId, VirtualServerId};
+use crate::lvs::{Family, Forwarding, RealServerId, VirtualServerId};
 use crate::vrrp;
+pub use vrrp_tables::holdings::{Announce, Holdings, VirtualAddress, VirtualMac};
 
 /// Where the director's read-only HTTP endpoint listens unless told otherwise.
 pub const HTTP_LISTEN: SocketAddr =
@@ -56,8 +58,12 @@ pub struct VrrpInstance {
     pub interface: String,
     /// The protocol's part.
     pub settings: vrrp::Settings,
-    /// The addresses that come and go with mastership, as put on the interface.
-    pub addresses: Vec<Prefixed>,
+    /// Between whom its adverts go.
+    pub transport: vrrp::transport::Transport,
+    /// The addresses that come and go with mastership, in the order of the file.
+    pub addresses: Vec<VirtualAddress>,
+    /// What else does.
+    pub holdings: Arc<Holdings>,
 }
 
 /// A virtual server and its pool.
@@ -157,18 +163,27 @@ impl DirectorConfig {
 
     /// What is legal here and yet likely to surprise, with the way out.
     pub fn advice(&self) -> Vec<String> {
-        ipvs::advice(self)
+        let mut advice = ipvs::advice(self);
+        if self.forwards(Family::Ipv6) {
+            advice.push(
+                "forwarding = \"nat\" for IPv6 sets net.ipv6.conf.all.forwarding, with which the \
+                 kernel drops default routes that it learnt from router advertisements; where this \
+                 host lives on those, set net.ipv6.conf.INTERFACE.accept_ra = 2"
+                    .to_owned(),
+            );
+        }
+        advice
     }
 
-    /// Whether anything needs this host to forward packets of others
-    /// (`net.ipv4.ip_forward`): only NAT does. Direct routing and tunnels send
-    /// what they schedule as this host's own output.
-    pub fn needs_ip_forward(&self) -> bool {
-        let mut servers = self
-            .virtual_servers
-            .values()
-            .flat_map(VirtualServer::servers);
-        servers.any(|(_, server)| server.settings.forwarding == Forwarding::Nat)
+    /// Whether anything needs this host to forward packets of others, of that
+    /// family: only NAT does. Direct routing and tunnels send what they schedule
+    /// as this host's own output.
+    pub fn forwards(&self, family: Family) -> bool {
+        let servers = self.virtual_servers.values();
+        let mut servers = servers.flat_map(VirtualServer::servers);
+        servers.any(|(rip, server)| {
+            server.settings.forwarding == Forwarding::Nat && Family::of(rip.ip()) == family
+        })
     }
 }
 

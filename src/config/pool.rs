@@ -18,7 +18,7 @@ use super::director::{RealServer, VirtualServer};
 use super::document::Document;
 use super::raw;
 use super::rules::Conduct;
-use crate::lvs::{Forwarding, Protocol, RealServerId, VirtualServerId};
+use crate::lvs::{Protocol, RealServerId, VirtualServerId};
 use forwarding::Outer;
 use identity::Identity;
 use member::Member;
@@ -62,14 +62,15 @@ fn table_of(
         document.refuse_missing(table, "real_servers", mend);
     }
     let settings = scheduling::read(document, raw, &identities);
-    let Some(first) = identities.first() else {
-        return Vec::new();
-    };
+    // Without an identity the pool is read for the sake of its own errors, and any
+    // port will do.
+    let first = identities.first();
+    let protocol = first.and_then(Identity::protocol);
     let outer = Outer {
-        forwarding: forwarding.unwrap_or(Forwarding::DirectRoute),
+        forwarding,
         check: raw.check.as_ref(),
-        needs_check: matches!(first.protocol(), Some(Protocol::Udp | Protocol::Sctp)),
-        port: first.port(),
+        needs_check: matches!(protocol, Some(Protocol::Udp | Protocol::Sctp)),
+        port: first.map_or(1, Identity::port),
         conduct: conduct.unwrap_or_default(),
     };
     let members = member::read(document, raw, &outer);
@@ -94,6 +95,9 @@ fn table_of(
                 rules: written.place(|members| pool(document, &identity, persistent, members)),
             };
             rules::contradictions(document, raw, &server);
+            if members.iter().all(|member| member.real_server.is_some()) {
+                rules::weights(document, raw, &server);
+            }
             (identity, server)
         });
     servers.collect()
@@ -118,7 +122,7 @@ fn pool(
             let mend = "list it once; `weight` gives it a larger share";
             document.refuse(&member.place, message, mend);
         }
-        pool.insert(id, member.real_server.clone());
+        pool.extend(member.real_server.clone().map(|server| (id, server)));
     }
     pool
 }

@@ -9,6 +9,8 @@ use serde::de::{Deserializer, Error, Unexpected, Visitor};
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
+pub(super) use super::vrrp::raw::Vrrp;
+
 pub(super) type Field<T> = Option<Spanned<T>>;
 
 #[derive(Default, Deserialize)]
@@ -56,20 +58,6 @@ pub(super) struct Sync {
     pub(super) port: Field<i64>,
     pub(super) ttl: Field<i64>,
     pub(super) maxlen: Field<i64>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct Vrrp {
-    pub(super) name: Field<String>,
-    pub(super) interface: Field<String>,
-    pub(super) virtual_router_id: Field<i64>,
-    pub(super) priority: Field<i64>,
-    pub(super) version: Field<i64>,
-    pub(super) auth_pass: Field<String>,
-    pub(super) advert_interval: Field<Text>,
-    pub(super) preempt: Field<bool>,
-    pub(super) virtual_addresses: Field<Vec<Spanned<String>>>,
 }
 
 #[derive(Default, Deserialize)]

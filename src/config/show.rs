@@ -4,14 +4,14 @@ use std::fmt::Display;
 
 use toml::{Table, Value};
 
-use super::director::{DirectorConfig, OnStop, RealServer, VirtualServer, VrrpInstance};
+use super::director::{DirectorConfig, OnStop, RealServer, VirtualServer};
 use super::ipvs::{Ipvs, KEEP, Sync, SyncRole, Timeouts, to_toml};
 use super::rules::Rules;
 use super::values::show_duration;
+use super::vrrp::show::vrrp;
 use crate::health::{Check, Probe};
 use crate::ipvs::sysctl::PARAMETERS;
 use crate::lvs::{Checksum, Family, Forwarding, Prefixed, RealServerId, Tunnel, VirtualServerId};
-use crate::vrrp::Version;
 
 /// Collects keys in the order they are set.
 #[derive(Default)]
@@ -111,27 +111,6 @@ fn sync(sync: &Sync) -> Table {
         Some(length) => keys.set("maxlen", i64::from(length)).0,
         None => keys.0,
     }
-}
-
-pub(super) fn vrrp(name: &str, instance: &VrrpInstance) -> Table {
-    let settings = &instance.settings;
-    let keys = Keys::default()
-        .set_text("name", name)
-        .set_text("interface", &instance.interface)
-        .set("virtual_router_id", i64::from(settings.vrid.get()))
-        .set("priority", i64::from(settings.priority.get()));
-    let keys = match settings.version {
-        Version::V2 { auth: None } => keys.set("version", 2),
-        Version::V2 { auth: Some(auth) } => {
-            keys.set("version", 2).set_text("auth_pass", auth.text())
-        }
-        Version::V3 => keys.set("version", 3),
-    };
-    let addresses: Vec<_> = instance.addresses.iter().map(shortest).collect();
-    keys.set_text("advert_interval", show_duration(settings.advert_interval))
-        .set("preempt", settings.preempt)
-        .set("virtual_addresses", texts(&addresses))
-        .0
 }
 
 /// A host address without its prefix length, as people write it.

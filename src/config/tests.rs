@@ -132,7 +132,8 @@ fn an_error_names_file_line_key_value_and_the_way_out() {
 #[test]
 fn every_error_of_a_file_is_told_at_once_and_in_order() {
     let text = SITE
-        .replace("priority = 100", "priority = 300\nprioritty = 1")
+        .replace("\n[[vrrp]]", "\n[http]\nlistten = 1\n[[vrrp]]")
+        .replace("priority = 100", "priority = 300")
         .replace("advert_interval = \"1s\"", "advert_interval = 1")
         .replace("scheduler = \"wrr\"", "scheduler = \"wrrr\"")
         .replace("weight = 3", "weight = \"3\"");

@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Builder;
 use tokio::sync::watch;
+use tokio::time::timeout_at;
 use tracing::{error, info};
 
-use super::reconcile::{Reconciler, Report};
+use super::reconcile::{Reach, Reconciler, Report};
 use crate::ipvs::client::{self, Client};
 use crate::ipvs::table::Table;
 use crate::status::text::chain;
@@ -64,6 +65,7 @@ impl Balancer {
         let mut client = Client::open()?;
         let mut reconciler = Reconciler::new(state_file)?;
         reconciler.report.info = Some(client.info()?);
+        reconciler.report.read_at = Some(clock::now());
         reconciler.report.kernel = Arc::new(client.dump()?);
         let (wanted, wanted_rx) = watch::channel(Wanted::default());
         let (report_tx, report) = watch::channel(Arc::new(reconciler.report.clone()));
@@ -128,24 +130,30 @@ struct Worker {
 
 impl Worker {
     async fn run(mut self, mut wanted: watch::Receiver<Wanted>) {
+        let mut whole_at = clock::now();
         loop {
-            let started = clock::now();
             let newest = wanted.borrow_and_update().clone();
-            self.pass(&newest);
-            let pause = pause_after(started, clock::now());
-            match tokio::time::timeout(pause, wanted.changed()).await {
+            let started = clock::now();
+            if started >= whole_at {
+                self.pass(&newest, Reach::Whole);
+                let ended = clock::now();
+                whole_at = ended + pause_after(started, ended);
+            } else {
+                self.pass(&newest, Reach::Changes);
+            }
+            match timeout_at(whole_at.into(), wanted.changed()).await {
                 Ok(Ok(())) | Err(_) => {}
                 // The handle is gone: one more pass, for what it wanted last.
                 Ok(Err(_)) => {
                     let newest = wanted.borrow().clone();
-                    self.pass(&newest);
+                    self.pass(&newest, Reach::Whole);
                     return;
                 }
             }
         }
     }
 
-    fn pass(&mut self, wanted: &Wanted) {
+    fn pass(&mut self, wanted: &Wanted, reach: Reach) {
         let Some(table) = &wanted.table else { return };
         if self.client.is_none() {
             self.reconnect();
@@ -153,7 +161,7 @@ impl Worker {
         if let Some(client) = &mut self.client
             && self
                 .reconciler
-                .pass(client, table, wanted.generation)
+                .pass(client, table, wanted.generation, reach)
                 .is_err()
         {
             // It has said why.

@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tracing::{error, info};
 
-use self::balance::{reported, standing, until};
+use self::balance::{after, reported, standing, until};
 use super::api::Ask;
 use super::balancer::Balancer;
 use super::hooks::Hooks;
@@ -27,7 +27,6 @@ use super::vrrp::{self, Command, VrrpHandle};
 use super::{Error, preflight, snapshot};
 use crate::config::director::{DirectorConfig, OnStop};
 use crate::health::runner::{self, Changes, Runner};
-use crate::health::verdict::State;
 use crate::ipvs::table::Table;
 use crate::lvs::VirtualServerId;
 use crate::pool::{Configured, Overrides, Pools, Standing};
@@ -66,6 +65,8 @@ pub(super) struct Core {
     overrides_file: StateFile<Overrides>,
     /// When the pools want to be looked at again.
     pools_deadline: Option<Instant>,
+    /// Verdicts wait until then: see [`balance::REST`].
+    rest_until: Instant,
     /// Drains wait for the kernel to count no connections.
     draining: bool,
     hooks: Hooks,
@@ -117,6 +118,7 @@ impl Core {
             pools: Pools::new(overrides),
             overrides_file,
             pools_deadline: None,
+            rest_until: clock::now(),
             draining: false,
             hooks: Hooks::start(),
             balancer: None,
@@ -159,10 +161,11 @@ impl Core {
                     // The log tells what came of it.
                     Signal::Reload => drop(self.reload()),
                 },
-                Some(_) = self.changes.next() => self.rebalance(),
+                Some(_) = after(self.rest_until, self.changes.next()) => self.rebalance(),
                 () = reported(&mut self.reports), if self.draining => self.rebalance(),
-                () = until(self.pools_deadline) => self.rebalance(),
+                () = after(self.rest_until, until(self.pools_deadline)) => self.rebalance(),
                 Ok(()) = self.vrrp.status.changed() => self.follow_vrrp(),
+                Some(occurrence) = self.vrrp.occurrences.recv() => self.note(&occurrence),
                 Some(ask) = asks.recv() => self.answer(ask),
                 _ = readiness.tick(), if !self.ready => self.call_ready_if_checked(),
                 () = &mut first_checks, if !self.ready => self.call_ready(),
@@ -220,13 +223,7 @@ impl Core {
             .as_ref()
             .map(|balancer| balancer.report().borrow().clone());
         let programmed = report.is_none_or(|report| report.generation == self.generation);
-        let wanted = self.pools.checks(&self.config.virtual_servers);
-        let checked = wanted.iter().all(|(check, _)| {
-            self.checks
-                .verdict(check)
-                .is_some_and(|verdict| verdict.state != State::Unchecked && !verdict.adopted)
-        });
-        if programmed && checked {
+        if programmed && self.checks.verdicts().are_complete() {
             self.call_ready();
         }
     }
@@ -251,10 +248,11 @@ impl Core {
     fn summary(&self) -> String {
         let pools = self.config.virtual_servers.values();
         let servers = pools.flat_map(|server| server.real_servers.values());
+        let verdicts = self.checks.verdicts();
         let (mut up, mut real_servers) = (0, 0);
         for server in servers {
             real_servers += 1;
-            up += usize::from(standing(&self.checks, server) == Standing::Up);
+            up += usize::from(standing(&verdicts, server) == Standing::Up);
         }
         let vrrp = self.vrrp.status.borrow();
         let routers = vrrp.instances.iter();

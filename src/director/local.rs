@@ -35,7 +35,7 @@ pub(super) fn held_back(
     let held_back = servers.filter(|(id, server)| {
         serves_itself(server, addresses)
             && match claim(id, &config.vrrp, vrrp) {
-                None | Some(Claim::Hold) => false,
+                None | Some(Claim::Hold | Claim::Keep) => false,
                 Some(Claim::Undecided) => !present(id),
                 Some(Claim::Release) => true,
             }
@@ -65,7 +65,7 @@ fn claim(
         VirtualServerId::Fwmark { .. } => true,
         VirtualServerId::Address { address, .. } => {
             let mut vips = instance.addresses.iter();
-            vips.any(|vip| vip.address == address.ip())
+            vips.any(|vip| vip.address.address == address.ip())
         }
     };
     let claims: Vec<_> = configured
@@ -76,9 +76,8 @@ fn claim(
             instance.map_or(Claim::Undecided, |instance| instance.claim)
         })
         .collect();
-    [Claim::Hold, Claim::Undecided, Claim::Release]
-        .into_iter()
-        .find(|claim| claims.contains(claim))
+    let by_weight = [Claim::Hold, Claim::Keep, Claim::Undecided, Claim::Release];
+    by_weight.into_iter().find(|claim| claims.contains(claim))
 }
 
 #[cfg(test)]

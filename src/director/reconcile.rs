@@ -2,12 +2,18 @@
 //! apply the difference. Start, reload, health change, somebody's `ipvsadm -C`
 //! and a restart after a crash all come through here.
 
+mod refused;
+mod tunnels;
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 use tracing::{debug, error, info, warn};
 
+use self::refused::Refused;
+use self::tunnels::Tunnels;
 use crate::ipvs::client::{Client, Refusal};
 use crate::ipvs::kernel::{Info, KernelTable};
 use crate::ipvs::plan::{Op, plan};
@@ -56,6 +62,16 @@ pub(super) enum Error {
     StateFile(#[from] state_file::Error),
 }
 
+/// How much of the table a pass reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// All of it: somebody may have changed anything.
+    Whole,
+    /// What is wanted otherwise than in the last pass, so that one real server that
+    /// fails is out of the table before ten thousand others have been looked at.
+    Changes,
+}
+
 /// What the kernel holds and how it came to that.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Report {
@@ -66,6 +82,8 @@ pub(super) struct Report {
     /// The table as it was read or changed last, other people's virtual servers
     /// included.
     pub kernel: Arc<KernelTable>,
+    /// When the oldest part of it was read.
+    pub read_at: Option<Instant>,
     /// Ops sent since the start; one that is tried again and again counts once.
     pub operations: u64,
     /// Ops among them that undid what somebody else had done.
@@ -81,10 +99,11 @@ pub(super) struct Report {
 pub(super) struct Reconciler {
     owned: BTreeSet<VirtualServerId>,
     file: StateFile<BTreeSet<VirtualServerId>>,
-    /// The generation that the kernel held at the end of the last pass.
-    settled: Option<u64>,
-    /// What the kernel refused in the last pass.
-    refused: Vec<Refusal>,
+    /// The generation that the kernel held at the end of the last pass, and its
+    /// table.
+    settled: Option<(u64, Arc<Table>)>,
+    refused: Refused,
+    tunnels: Tunnels,
     pub(super) report: Report,
 }
 
@@ -97,7 +116,8 @@ impl Reconciler {
             owned,
             file,
             settled: None,
-            refused: Vec::new(),
+            refused: Refused::default(),
+            tunnels: Tunnels::default(),
             report: Report::default(),
         })
     }
@@ -105,14 +125,29 @@ impl Reconciler {
     /// Makes the kernel's table what is wanted, and reports on it.
     ///
     /// Only virtual servers that lvsd owns are changed: those that are wanted
-    /// now, and those it put there before.
+    /// now, and those it put there before. A pass that fails makes the next one
+    /// reach for the whole.
     pub(super) fn pass(
         &mut self,
         kernel: &mut impl Kernel,
-        wanted: &Table,
+        wanted: &Arc<Table>,
         generation: u64,
+        reach: Reach,
     ) -> Result<(), Error> {
-        let outcome = self.attempt(kernel, wanted, generation);
+        let before = self.settled.take();
+        let repair = before.as_ref().is_some_and(|(of, _)| *of == generation);
+        let changed = match (reach, &before) {
+            (Reach::Changes, Some((_, before))) => Some(difference(before, wanted)),
+            (Reach::Whole, _) | (_, None) => None,
+        };
+        let outcome = self.attempt(kernel, wanted, changed.as_ref(), repair);
+        if outcome.is_ok() {
+            if !repair {
+                debug!(generation, "IPVS table is as wanted");
+            }
+            self.report.generation = generation;
+            self.settled = Some((generation, Arc::clone(wanted)));
+        }
         let error = outcome.as_ref().err().map(|error| chain(error));
         if let Some(error) = &error
             && self.report.error.as_ref() != Some(error)
@@ -126,46 +161,79 @@ impl Reconciler {
         outcome
     }
 
+    /// Brings those virtual servers to what is wanted; none named: all.
     fn attempt(
         &mut self,
         kernel: &mut impl Kernel,
         wanted: &Table,
-        generation: u64,
+        changed: Option<&BTreeSet<VirtualServerId>>,
+        repair: bool,
     ) -> Result<(), Error> {
         self.own(wanted)?;
+        let reached = |id: &VirtualServerId| changed.is_none_or(|changed| changed.contains(id));
+        let part = changed.map(|changed| {
+            let wanted = |id: &VirtualServerId| Some((*id, wanted.get(id)?.clone()));
+            changed.iter().filter_map(wanted).collect()
+        });
         for _ in 0..MOST_ATTEMPTS {
-            // What is to go goes with its pool, whatever is in it.
-            let goes = |id: &VirtualServerId| self.owned.contains(id) && !wanted.contains_key(id);
-            let dump = kernel.dump(|id| !goes(id))?;
-            let mut actual = dump.table();
-            actual.retain(|id, _| self.owned.contains(id));
-            self.report.kernel = Arc::new(dump);
-            let ops = plan(wanted, &actual);
-            if ops.is_empty() {
-                self.refuse(&[]);
-                break;
-            }
+            let actual = self.read(kernel, wanted, reached)?;
+            let reachable = self.tunnels.within_reach(part.as_ref().unwrap_or(wanted));
+            let ops = plan(&reachable, &actual);
             let news = self.news(&ops);
-            let repair = self.settled == Some(generation);
             log(&news, repair);
-            let refusals = self.change(kernel, &ops)?;
-            let done = news.iter().filter(|op| !is_refused(op, &refusals)).count() as u64;
+            let refusals = match ops.as_slice() {
+                [] => Vec::new(),
+                ops => self.change(kernel, ops)?,
+            };
+            // A refusal that only says that the dump was old ends with the next one.
+            let (stale, refusals): (Vec<_>, Vec<_>) =
+                refusals.into_iter().partition(Refusal::is_stale);
+            let stale = Refused::of(stale);
+            self.refused.replace(reached, refusals);
+            let lost = self.tunnels.learn(kernel, &ops)?;
+            self.report.refused = self.refused.describe();
+            self.report.refused.extend(self.tunnels.refused(wanted));
+            let is_done = |op: &&Op| !self.refused.covers(op) && !stale.covers(op);
+            let done = news.iter().filter(is_done).count() as u64;
             self.report.operations += news.len() as u64;
             self.report.repaired += if repair { done } else { 0 };
-            // A refusal that only says that the dump was old ends with the next one.
-            let (stale, refused): (Vec<_>, Vec<_>) =
-                refusals.into_iter().partition(Refusal::is_stale);
-            self.refuse(&refused);
-            if stale.is_empty() {
+            if stale.is_empty() && !lost {
                 break;
             }
         }
-        if self.settled != Some(generation) {
-            debug!(generation, "IPVS table is as wanted");
-        }
-        self.report.generation = generation;
-        self.settled = Some(generation);
         self.disown(wanted)
+    }
+
+    /// Reads what is reached of the kernel's table, takes it into the report, and
+    /// returns what of it is lvsd's to change.
+    fn read(
+        &mut self,
+        kernel: &mut impl Kernel,
+        wanted: &Table,
+        reached: impl Fn(&VirtualServerId) -> bool,
+    ) -> Result<Table, Error> {
+        let began_at = clock::now();
+        let owned = &self.owned;
+        // What is to go goes with its pool, whatever is in it.
+        let goes = |id: &VirtualServerId| owned.contains(id) && !wanted.contains_key(id);
+        let mut dump = kernel.dump(|id| reached(id) && !goes(id))?;
+        let before = &self.report.kernel.virtual_servers;
+        let mut actual = Table::new();
+        let mut whole = true;
+        for (id, server) in &mut dump.virtual_servers {
+            if !reached(id) {
+                whole = false;
+                let known = before.get(id).map(|known| known.real_servers.clone());
+                server.real_servers = known.unwrap_or_default();
+            } else if owned.contains(id) {
+                actual.insert(*id, server.virtual_server());
+            }
+        }
+        if whole {
+            self.report.read_at = Some(began_at);
+        }
+        self.report.kernel = Arc::new(dump);
+        Ok(actual)
     }
 
     /// Applies the ops and brings the report up to them. Reading a large table takes
@@ -212,34 +280,18 @@ impl Reconciler {
 
     /// The ops that are not just another try of what was refused before.
     fn news(&self, ops: &[Op]) -> Vec<Op> {
-        let tried_before = |op: &Op| is_refused(op, &self.refused);
-        ops.iter().filter(|op| !tried_before(op)).copied().collect()
-    }
-
-    /// Tells each refusal once, as long as it lasts.
-    fn refuse(&mut self, refusals: &[Refusal]) {
-        for refusal in refusals {
-            if !self.refused.contains(refusal) {
-                warn!(%refusal, "the kernel refused a change of the IPVS table");
-            }
-        }
-        if refusals.is_empty() && !self.refused.is_empty() {
-            info!("the kernel refuses nothing any more");
-        }
-        self.refused = refusals.to_vec();
-        self.report.refused = refusals.iter().map(ToString::to_string).collect();
+        let new = |op: &&Op| !self.refused.covers(op);
+        ops.iter().filter(new).copied().collect()
     }
 }
 
-/// Whether it was refused, itself or with the virtual server it belongs to.
-fn is_refused(op: &Op, refusals: &[Refusal]) -> bool {
-    refusals.iter().any(|refusal| {
-        let whole = matches!(refusal.op, Op::AddVirtualServer(..));
-        refusal.op == *op
-            || (whole
-                && matches!(op, Op::AddRealServer(..))
-                && refusal.op.virtual_server() == op.virtual_server())
-    })
+/// The virtual servers in which two tables differ.
+fn difference(before: &Table, after: &Table) -> BTreeSet<VirtualServerId> {
+    let new = after
+        .iter()
+        .filter(|(id, server)| before.get(id) != Some(server));
+    let gone = before.keys().filter(|id| !after.contains_key(id));
+    new.map(|(id, _)| *id).chain(gone.copied()).collect()
 }
 
 fn log(ops: &[Op], repair: bool) {

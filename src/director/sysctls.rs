@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use tracing::{info, warn};
 
 use crate::config::director::DirectorConfig;
+use crate::lvs::Family;
 use crate::status::text::chain;
 use crate::sys::state_file::{self, StateFile};
 use crate::sys::sysctl::Key;
@@ -53,6 +54,7 @@ type Values = BTreeMap<Key, String>;
 /// | parameter | value | why |
 /// |---|---|---|
 /// | `net.ipv4.ip_forward` | 1 | answers of `forwarding = "nat"` are packets of others |
+/// | `net.ipv6.conf.all.forwarding` | 1 | the same of IPv6 |
 /// | `net.ipv4.conf.*.send_redirects` | 0 | with NAT on one network, a redirect would lead the real server's answers past the director. The kernel sends them if either `all` or the interface says so |
 /// | `net.ipv4.vs.*` | as configured | [`crate::ipvs::sysctl`] says why, one by one |
 pub(super) fn wanted(config: &DirectorConfig) -> Wanted {
@@ -61,13 +63,16 @@ pub(super) fn wanted(config: &DirectorConfig) -> Wanted {
         vital,
     };
     let mut wanted = Wanted::new();
-    if config.needs_ip_forward() {
+    if config.forwards(Family::Ipv4) {
         wanted.insert(Key::ipv4("ip_forward"), need("1", true));
         let interfaces = config.vrrp.values().map(|vrrp| vrrp.interface.as_str());
         for interface in interfaces.chain(["all"]) {
             let key = Key::ipv4_conf(interface, "send_redirects");
             wanted.insert(key, need("0", false));
         }
+    }
+    if config.forwards(Family::Ipv6) {
+        wanted.insert(Key::ipv6_conf("all", "forwarding"), need("1", true));
     }
     if !config.virtual_servers.is_empty() {
         let sysctls = config.ipvs.sysctls.iter();

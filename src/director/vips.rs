@@ -4,7 +4,7 @@
 //! ```text
 //!  [lvsd-vrrp] ──watch: VrrpStatus──► [lvsd-vips] ──watch: VipsStatus──► director
 //!       ▲                                │  ▲  │
-//!       └────────LinkChanged─────────────┘  │  └──gratuitous ARP──► LAN
+//!       └────LinkChanged, VipsHeld───────┘  │  └──gratuitous ARP──► LAN
 //!                                        rtnetlink
 //! ```
 //!
@@ -29,12 +29,16 @@
 //! first: the claim and its announcements never wait for that.
 
 mod announce;
+mod confirm;
 mod conflict;
+mod holding;
 mod keeper;
+mod kernel;
 mod link;
 mod log;
 mod plan;
 mod sentry;
+mod wanted;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -50,15 +54,15 @@ use crate::status::director::VipConflict;
 use crate::sys::neighbour::Mac;
 use crate::sys::rtnetlink::{self, Rtnetlink};
 use crate::sys::state_file::{self, StateFile};
-pub use plan::Place;
+pub use holding::{Holding, Place};
 
 /// What the keeper did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct VipsStatus {
-    /// The addresses that are where a master wants them.
-    pub held: BTreeSet<Place>,
-    /// The addresses that something is wrong with, and what.
-    pub problems: BTreeMap<Place, String>,
+    /// What is where a master wants it.
+    pub held: BTreeSet<Holding>,
+    /// What something is wrong with, and what.
+    pub problems: BTreeMap<Holding, String>,
     /// The addresses that others on the LAN say to have as well, and who.
     pub conflicts: BTreeMap<Place, BTreeSet<Mac>>,
     /// What keeps it from working at all; it tries on.
@@ -68,13 +72,26 @@ pub struct VipsStatus {
 }
 
 impl VipsStatus {
-    /// What is wrong with the addresses of a virtual router.
+    /// Whether a thing is where a master wants it.
+    pub fn holds(&self, place: &Place) -> bool {
+        self.held.contains(&Holding::Address(place.clone()))
+    }
+
+    /// The addresses that are where a master wants them.
+    pub fn places(&self) -> BTreeSet<Place> {
+        self.held
+            .iter()
+            .filter_map(Holding::place)
+            .cloned()
+            .collect()
+    }
+
+    /// What is wrong with what a virtual router holds.
     pub fn problems_of(&self, instance: &InstanceStatus) -> Vec<String> {
-        let addresses = self.problems.iter();
-        let addresses = addresses.filter(|(place, _)| is_of(instance, place));
+        let things = instance.things();
+        let problems = things.filter_map(|holding| self.problems.get(&holding).cloned());
         let conflicts = self.conflicts_of(instance);
-        addresses
-            .map(|(_, problem)| problem.clone())
+        problems
             .chain(conflicts.map(|(place, mac)| conflict::describe(place, mac)))
             .chain(self.error.clone())
             .collect()
@@ -91,15 +108,15 @@ impl VipsStatus {
     }
 
     fn conflicts_of(&self, instance: &InstanceStatus) -> impl Iterator<Item = (&Place, Mac)> {
+        let places: BTreeSet<_> = match self.conflicts.is_empty() {
+            true => BTreeSet::new(),
+            false => instance.places().collect(),
+        };
         let conflicts = self.conflicts.iter();
         conflicts
-            .filter(|(place, _)| is_of(instance, place))
+            .filter(move |(place, _)| places.contains(place))
             .flat_map(|(place, others)| others.iter().map(move |mac| (place, *mac)))
     }
-}
-
-fn is_of(instance: &InstanceStatus, place: &Place) -> bool {
-    place.interface == instance.interface && instance.addresses.contains(&place.address)
 }
 
 /// Why the keeper could not start.
@@ -142,15 +159,14 @@ pub async fn refuse_held_elsewhere(
 ) -> Result<(), Error> {
     let owned = state_file(runtime_dir).load()?;
     let netlink = Rtnetlink::open().map_err(Error::Netlink)?;
-    let kernel = plan::Kernel {
+    let kernel = kernel::Kernel {
         links: netlink.links().await.map_err(Error::Netlink)?,
         addresses: netlink.addresses().await.map_err(Error::Netlink)?,
+        ..kernel::Kernel::default()
     };
     let places = instances.values().flat_map(|instance| {
-        instance.addresses.iter().map(|address| Place {
-            interface: instance.interface.clone(),
-            address: *address,
-        })
+        let place = |address| Place::of(&instance.interface, &instance.holdings, address);
+        instance.addresses.iter().map(place)
     });
     match plan::held_elsewhere(places, &owned, &kernel) {
         Some((place, there)) => Err(Error::Elsewhere { place, there }),
@@ -158,8 +174,8 @@ pub async fn refuse_held_elsewhere(
     }
 }
 
-/// The addresses that lvsd has added.
-fn state_file(runtime_dir: &Path) -> StateFile<BTreeSet<Place>> {
+/// What lvsd has added.
+fn state_file(runtime_dir: &Path) -> StateFile<BTreeSet<Holding>> {
     StateFile::new(runtime_dir.join("director-vips.json"))
 }
 
@@ -186,7 +202,8 @@ impl VipsHandle {
 /// for whoever else on this host must know that they are no stranger's.
 pub fn placed(runtime_dir: &Path) -> BTreeSet<Place> {
     // A file that cannot be read is the director's to complain about.
-    state_file(runtime_dir).load().unwrap_or_default()
+    let owned = state_file(runtime_dir).load().unwrap_or_default();
+    owned.iter().filter_map(Holding::place).cloned().collect()
 }
 
 /// Starts the keeper in the network namespace of the caller. `runtime_dir` must

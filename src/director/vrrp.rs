@@ -6,6 +6,7 @@
 //!                                  ▼
 //!   interfaces ◄──raw sockets──► [lvsd-vrrp] ──watch: VrrpStatus──► VIP keeper, director
 //!                                  │
+//!                                  ├──queue: Occurrence──► director (hooks, events)
 //!                                  └──bounded channel──► [lvsd-vrrp-log] ──► tracing
 //! ```
 //!
@@ -23,23 +24,25 @@
 
 mod instance;
 mod interface;
+mod link;
 pub(super) mod log;
+mod occurrence;
 mod rejected;
 mod status;
 mod thread;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::IpAddr;
-use std::num::NonZeroU32;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc as queue, watch};
 
 use crate::config::director::VrrpInstance;
 use crate::sys::wakeup::Wakeup;
-use crate::vrrp::router::LinkFault;
+use crate::vrrp::influence::Influence;
+pub use link::{Addresses, Link};
+pub use occurrence::{Occurrence, Occurrences};
 pub use rejected::Rejections;
 pub use status::{
     InstanceCounters, InstanceStatus, InterfaceCounters, InterfaceStatus, VrrpStatus,
@@ -60,22 +63,27 @@ pub enum Command {
         /// Its state.
         link: Link,
     },
+    /// What trackers and the director think of a virtual router. It replaces
+    /// what was thought before, all of it, and holds until it is replaced, also
+    /// for a router that is configured only later.
+    Influence {
+        /// The virtual router's name.
+        instance: String,
+        /// The reasons why it must not be master, and what is added to its
+        /// priority.
+        influence: Influence,
+    },
+    /// Every address that the virtual router wants held is on its interface and
+    /// has been announced once. Sent by the VIP keeper for each value of
+    /// [`InstanceStatus::announcements`] that it sees with a claim to hold.
+    VipsHeld {
+        /// The virtual router's name.
+        instance: String,
+        /// The value that it was seen with: an older one means nothing.
+        announcements: u64,
+    },
     /// Resign everywhere, and end the thread.
     Shutdown,
-}
-
-/// Whether an interface can carry adverts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Link {
-    /// It can.
-    Up {
-        /// Its index; another one than before: it is a new interface.
-        index: NonZeroU32,
-        /// Its primary address, which adverts come from.
-        address: IpAddr,
-    },
-    /// It cannot.
-    Down(LinkFault),
 }
 
 /// Sends commands to the VRRP thread. Never blocks.
@@ -102,6 +110,8 @@ pub struct VrrpHandle {
     /// The newest state. Whoever reads it clones the `Arc` at once: while it is
     /// borrowed, the thread cannot publish.
     pub status: watch::Receiver<Arc<VrrpStatus>>,
+    /// Everything that happens, in order. It ends with the thread.
+    pub occurrences: Occurrences,
     /// Ends after [`Command::Shutdown`], when every master has resigned.
     pub join: JoinHandle<()>,
 }
@@ -113,13 +123,15 @@ pub fn spawn() -> io::Result<VrrpHandle> {
     let (sender, receiver) = mpsc::channel();
     let (publisher, status) = watch::channel(Arc::default());
     let log = log::spawn("lvsd-vrrp-log", log::write_line)?;
-    let thread = thread::VrrpThread::new(receiver, wakeup.clone(), publisher, log);
+    let (outlet, occurrences) = queue::unbounded_channel();
+    let thread = thread::VrrpThread::new(receiver, wakeup.clone(), publisher, outlet, log);
     let join = std::thread::Builder::new()
         .name("lvsd-vrrp".into())
         .spawn(move || thread.run())?;
     Ok(VrrpHandle {
         commands: Commands { sender, wakeup },
         status,
+        occurrences,
         join,
     })
 }

@@ -16,6 +16,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use foldhash::fast::RandomState;
 use jiff::Timestamp;
 
 use super::verdict::{Moment, State, Verdict};
@@ -106,7 +107,7 @@ pub struct Checks {
     jitter: Jitter,
     next_id: u64,
     entries: HashMap<CheckId, Entry>,
-    ids: HashMap<Arc<Check>, CheckId>,
+    ids: HashMap<Arc<Check>, CheckId, RandomState>,
     waiting: BTreeSet<(Instant, CheckId)>,
 }
 
@@ -117,7 +118,7 @@ impl Checks {
             jitter: Jitter(seed),
             next_id: 0,
             entries: HashMap::new(),
-            ids: HashMap::new(),
+            ids: HashMap::default(),
             waiting: BTreeSet::new(),
         }
     }
@@ -127,7 +128,7 @@ impl Checks {
     /// may be named often; it is adopted if it is so once.
     pub fn configure(&mut self, now: Moment, wanted: impl IntoIterator<Item = (Check, Origin)>) {
         let wanted: Vec<_> = wanted.into_iter().collect();
-        let mut origins = HashMap::with_capacity(wanted.len());
+        let mut origins = HashMap::with_capacity_and_hasher(wanted.len(), RandomState::default());
         for (check, origin) in &wanted {
             let known = origins.entry(check).or_insert(*origin);
             *known = *origin.max(known);
@@ -236,6 +237,12 @@ impl Checks {
     pub fn verdict(&self, check: &Check) -> Option<&Verdict> {
         let id = self.ids.get(check)?;
         self.entries.get(id).map(|entry| &entry.status.verdict)
+    }
+
+    /// Whether every check has a verdict of its own, not only one that was adopted.
+    pub fn all_answered(&self) -> bool {
+        let mut verdicts = self.entries.values().map(|entry| &entry.status.verdict);
+        verdicts.all(|verdict| verdict.state != State::Unchecked && !verdict.adopted)
     }
 
     /// Everything, in the order in which the checks were configured.

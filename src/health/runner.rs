@@ -77,6 +77,11 @@ impl Runner {
         self.shared.checks().verdict(check).cloned()
     }
 
+    /// The verdicts as they are now. No result is taken while this is held.
+    pub fn verdicts(&self) -> Verdicts<'_> {
+        Verdicts(self.shared.checks())
+    }
+
     /// All checks, in the order in which they were configured.
     pub fn snapshot(&self) -> Vec<CheckStatus> {
         self.shared.checks().snapshot()
@@ -88,6 +93,22 @@ impl Runner {
         self.task.abort();
         // Cancelled is what it is meant to be.
         let _ = (&mut self.task).await;
+    }
+}
+
+/// All verdicts at one moment: see [`Runner::verdicts`].
+#[derive(Debug)]
+pub struct Verdicts<'a>(MutexGuard<'a, Checks>);
+
+impl Verdicts<'_> {
+    /// The verdict of a check, if it is configured.
+    pub fn of(&self, check: &Check) -> Option<&Verdict> {
+        self.0.verdict(check)
+    }
+
+    /// Whether every check has been answered since it was configured.
+    pub fn are_complete(&self) -> bool {
+        self.0.all_answered()
     }
 }
 

@@ -56,11 +56,15 @@ impl Assessed {
         }
     }
 
+    /// What it is there for.
+    pub(super) fn role(&self) -> Role {
+        self.role
+    }
+
     /// The weight that nobody can judge yet, because its check has not ended.
     pub(super) fn pending(&self) -> u64 {
         let judged = self.standing != Standing::Unchecked
             || self.leaving
-            || self.role != Role::Real
             || self.drained_by_operator.is_some()
             || self.weight.is_some_and(|weight| weight > Weight::ZERO);
         if judged {
@@ -95,7 +99,7 @@ impl Assessed {
     /// Whether it serves on although the configuration no longer has it, because
     /// nobody knows yet what comes in its place.
     fn is_bridge(&self, bridging: bool) -> bool {
-        bridging && self.leaving && !self.draining && self.role == Role::Real
+        bridging && self.leaving && !self.draining
     }
 
     /// What is to become of it. `serving`: who serves; none: undecided.
@@ -107,7 +111,8 @@ impl Assessed {
             Standing::Draining => return leave(self.conduct.drain, Because::Server),
             Standing::Up | Standing::Unchecked => {}
         }
-        if self.is_bridge(bridging) && matches!(serving, None | Some(Serving::Pool)) {
+        let takes_part = serving.is_none_or(|serving| serving == self.role.serves_as());
+        if self.is_bridge(bridging) && takes_part {
             return Wish::Hold;
         }
         if self.leaving {
@@ -116,16 +121,10 @@ impl Assessed {
         if let Some(limit) = self.drained_by_operator {
             return leave(limit, Because::Operator);
         }
-        let serves = match (serving, self.role) {
-            (None, Role::Backup | Role::Sorry) => return Wish::Hold,
-            (None | Some(Serving::Pool), Role::Real)
-            | (Some(Serving::Backup), Role::Backup)
-            | (Some(Serving::Sorry), Role::Sorry) => true,
-            (Some(Serving::Pool | Serving::Sorry), Role::Backup)
-            | (Some(Serving::Pool | Serving::Backup), Role::Sorry)
-            | (Some(Serving::Backup | Serving::Sorry), Role::Real) => false,
-        };
-        match (serves, self.role, self.standing) {
+        if serving.is_none() && self.role != Role::Real {
+            return Wish::Hold;
+        }
+        match (takes_part, self.role, self.standing) {
             (true, _, Standing::Up) => Wish::Serve,
             (true, ..) => Wish::Hold,
             (false, Role::Real, _) => Wish::Rest { failed: false },

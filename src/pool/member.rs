@@ -4,7 +4,7 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use super::Load;
+use super::{Load, Serving};
 use crate::config::director::RealServer;
 use crate::config::rules::Conduct;
 use crate::health::checks::Origin;
@@ -13,7 +13,8 @@ use crate::lvs::Weight;
 
 /// How long after its last new connection a server counts as drained at the
 /// earliest: a connection that is being set up when the weight becomes 0 is to
-/// be seen by the kernel's count, which is read once a second.
+/// be seen by the kernel's count. That is read once a second, less often where the
+/// table is large; one from the first half of this time does not do.
 pub(super) const SETTLE: Duration = Duration::from_secs(2);
 
 /// The steps in which a weight grows.
@@ -31,6 +32,15 @@ pub enum Role {
 }
 
 impl Role {
+    /// Who serves when its like do.
+    pub(super) fn serves_as(self) -> Serving {
+        match self {
+            Self::Real => Serving::Pool,
+            Self::Backup => Serving::Backup,
+            Self::Sorry => Serving::Sorry,
+        }
+    }
+
     /// The word for status.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -253,7 +263,10 @@ impl Member {
         let since = self.drain.map_or(now, |drain| drain.since);
         let until = since + limit;
         let load = load();
-        let is_empty = |load: Load| load.weight == Weight::ZERO && load.active == 0;
+        let is_empty = |load: Load| {
+            let counted = load.counted_at >= since + SETTLE / 2;
+            counted && load.weight == Weight::ZERO && load.active == 0
+        };
         let empty = now >= since + SETTLE && load.is_none_or(is_empty);
         if now >= until || empty {
             self.take_out(Phase::Drained);

@@ -110,9 +110,11 @@ impl Pool {
         outcome: &mut Outcome,
     ) {
         let assessed = self.assess(id, configured, overrides, inputs);
-        let pending: u64 = assessed.iter().map(|(_, of)| of.pending()).sum();
+        // Whoever is not judged yet, in whichever role, may be who is to come in
+        // the place of what leaves.
+        let bridging = assessed.iter().any(|(_, of)| of.pending() > 0);
         if let Some(configured) = configured {
-            self.decide(id, configured, &assessed, pending, outcome);
+            self.decide(id, configured, &assessed, bridging, outcome);
         }
         let serving = match self.quorum {
             Quorum::Undecided => None,
@@ -122,7 +124,7 @@ impl Pool {
             let Some(member) = self.members.get_mut(rip) else {
                 continue;
             };
-            let wish = assessed.wish(serving, pending > 0);
+            let wish = assessed.wish(serving, bridging);
             let load = || (inputs.load)(id, rip);
             let turn = member.follow(
                 wish,
@@ -164,13 +166,15 @@ impl Pool {
         id: &VirtualServerId,
         configured: &VirtualServer,
         assessed: &[(RealServerId, Assessed)],
-        pending: u64,
+        bridging: bool,
         outcome: &mut Outcome,
     ) {
         let usable = |role| -> u64 {
             let of = assessed.iter().map(|(_, of)| of);
-            of.map(|of| of.usable(role, pending > 0)).sum()
+            of.map(|of| of.usable(role, bridging)).sum()
         };
+        let real = assessed.iter().filter(|(_, of)| of.role() == Role::Real);
+        let pending = real.map(|(_, of)| of.pending()).sum();
         let rules = &configured.rules;
         let before = self.quorum;
         let weight_before = std::mem::replace(&mut self.weight, usable(Role::Real));
@@ -193,7 +197,7 @@ impl Pool {
         let serving = match self.quorum {
             Quorum::Undecided | Quorum::Up => Serving::Pool,
             Quorum::Down if usable(Role::Backup) > 0 => Serving::Backup,
-            Quorum::Down if rules.sorry_server.is_some() => Serving::Sorry,
+            Quorum::Down if usable(Role::Sorry) > 0 => Serving::Sorry,
             Quorum::Down => Serving::Pool,
         };
         if serving != self.serving {

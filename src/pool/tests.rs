@@ -103,6 +103,23 @@ fn a_drain_waits_for_connections_that_were_being_set_up_when_it_began() {
 }
 
 #[test]
+fn a_drain_does_not_end_by_a_count_from_before_it_began() {
+    let mut world = World::up(TWO);
+    world.counted_at = Some(world.now);
+    world.operator(1, Some(Override::Drain { limit: None }));
+    world.step();
+    world.wait(3 * SETTLE);
+    assert_eq!(
+        world.table(),
+        [(1, 0), (2, 1)],
+        "a large table is not read each second"
+    );
+    world.counted_at = Some(world.now);
+    world.step();
+    assert_eq!(world.table(), [(2, 1)]);
+}
+
+#[test]
 fn a_drain_without_time_is_a_removal() {
     let mut world = World::up(&format!("drain = '0s'\n{TWO}"));
     world.connections.insert(rip(1), 2);
@@ -207,6 +224,58 @@ fn the_backup_pool_comes_before_the_sorry_server() {
     assert_eq!(world.table(), [(1, 1), (5, 0), (7, 0)]);
     world.wait(SETTLE);
     assert_eq!(world.table(), [(1, 1)]);
+}
+
+#[test]
+fn a_substitute_that_a_reload_removes_serves_until_what_comes_is_judged() {
+    let down = |substitute: &str| {
+        let mut world = World::up(&format!("real_servers = ['10.0.0.1']\n{substitute}"));
+        world.is(1, Standing::Down);
+        world.otherwise = Standing::Unchecked;
+        world
+    };
+    let backup = |last: u8| {
+        format!("[[virtual_server.backup_server]]\naddress = '10.0.0.{last}'\nweight = {last}")
+    };
+    let with = |lines: &str| file(&format!("real_servers = ['10.0.0.1']\n{lines}"));
+
+    let mut world = down(&backup(5));
+    assert_eq!(world.table(), [(5, 5)]);
+    world.standings.insert(rip(5), Standing::Up);
+    world.reload(with(&backup(6)));
+    assert_eq!(world.table(), [(5, 5)], "the other is not checked yet");
+    world.is(6, Standing::Up);
+    assert_eq!(world.table(), [(5, 0), (6, 6)]);
+
+    let mut world = down("sorry_server = '10.0.0.7'");
+    world.reload(with(&backup(6)));
+    assert_eq!(world.table(), [(7, 1)], "nor is this one");
+    world.is(6, Standing::Up);
+    assert_eq!(world.table(), [(6, 6), (7, 0)]);
+
+    let mut world = down("sorry_server = '10.0.0.7'");
+    world.reload(file("real_servers = ['10.0.0.1', '10.0.0.2']"));
+    assert_eq!(world.table(), [(7, 1)], "nor is a server of the pool");
+    world.is(2, Standing::Up);
+    assert_eq!(world.table(), [(2, 1), (7, 0)]);
+
+    let mut world = down("sorry_server = '10.0.0.7'");
+    world.reload(file("real_servers = ['10.0.0.1', '10.0.0.2']"));
+    world.is(2, Standing::Down);
+    assert_eq!(world.table(), [(7, 0)], "nobody is to come");
+
+    let mut world = down("sorry_server = '10.0.0.7'");
+    world.reload(with("sorry_server = '10.0.0.8'"));
+    assert_eq!(world.table(), [(7, 0), (8, 1)], "it is not checked at all");
+}
+
+#[test]
+fn a_sorry_server_that_the_operator_drains_is_no_substitute() {
+    let mut world = World::up(&format!("quorum = 2\nsorry_server = '10.0.0.7'\n{TWO}"));
+    world.is(1, Standing::Down);
+    assert_eq!(world.table(), [(2, 0), (7, 1)]);
+    world.operator(7, Some(Override::Drain { limit: None }));
+    assert_eq!(world.table(), [(2, 1), (7, 0)], "what is alive serves");
 }
 
 #[test]

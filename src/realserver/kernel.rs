@@ -140,8 +140,12 @@ impl Kernel {
     async fn routing(&self) -> Result<mss::Routing, Error> {
         let mut routing = mss::Routing::default();
         for family in [Family::Ipv4, Family::Ipv6] {
-            routing.routes.extend(self.netlink.host_routes(family).await?);
-            routing.rules.extend(self.netlink.source_rules(family).await?);
+            routing
+                .routes
+                .extend(self.netlink.host_routes(family).await?);
+            routing
+                .rules
+                .extend(self.netlink.source_rules(family).await?);
         }
         Ok(routing)
     }
@@ -236,7 +240,9 @@ impl Kernel {
                     cause: chain(&cause),
                 }),
             },
-            tunnel::Step::Set { index, up, .. } => Ok(self.netlink.set_link_up(*index, *up).await?),
+            tunnel::Step::Set { index, up, .. } => {
+                Ok(self.netlink.set_link_up(*index, *up).await?)
+            }
             tunnel::Step::Delete { index, .. } => match self.netlink.delete_link(*index).await {
                 Err(error) if error.is_not_found() => Ok(()),
                 other => Ok(other?),

@@ -15,8 +15,8 @@ use std::net::IpAddr;
 
 use crate::config::realserver::{Method, Mss, Tunnel};
 use crate::lvs::Family;
-use crate::sys::link::Link;
 use crate::sys::host_route::{MAIN, Route, Rule};
+use crate::sys::link::Link;
 
 /// The table with the copies, and the priority of the rules that lead to it: before
 /// the main table's 32766, after what people usually choose for themselves.

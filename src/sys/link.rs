@@ -1,12 +1,18 @@
 //! Network interfaces, as the kernel lists them.
 
 use futures_util::TryStreamExt;
-use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::link::{
+    InfoData, InfoKind, InfoMacVlan, LinkAttribute, LinkFlags, LinkInfo, LinkMessage, MacVlanMode,
+};
+use rtnetlink::LinkMacVlan;
 
+use super::neighbour::Mac;
 use super::rtnetlink::{Error, Rtnetlink};
 
 /// A network interface.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Link {
     /// The number by which other objects refer to it.
     pub index: u32,
@@ -24,9 +30,52 @@ pub struct Link {
     pub hardware_address: Vec<u8>,
     /// The longest packet, in bytes.
     pub mtu: u32,
+    /// The index of the interface below, of one that is not hardware itself.
+    pub parent: Option<u32>,
+    /// A macvlan in mode `bridge`, as [`Rtnetlink::add_macvlan`] makes it.
+    pub macvlan: bool,
 }
 
 impl Rtnetlink {
+    /// Adds an interface with a hardware address of its own on top of another
+    /// one. It is down.
+    ///
+    /// Mode `bridge`: in the others a macvlan takes from the interface below what
+    /// another host sends from the same hardware address, and a virtual router
+    /// would not hear its rival.
+    pub async fn add_macvlan(&self, name: &str, parent: u32, mac: Mac) -> Result<(), Error> {
+        let message = LinkMacVlan::new(name, parent, MacVlanMode::Bridge)
+            .address(mac.to_vec())
+            .build();
+        let message = RouteNetlinkMessage::NewLink(message);
+        let what = || format!("add interface {name}");
+        self.ask(message, NLM_F_CREATE | NLM_F_EXCL, what).await
+    }
+
+    /// Takes an interface up or down.
+    pub async fn set_link_up(&self, link: u32, up: bool) -> Result<(), Error> {
+        let mut message = LinkMessage::default();
+        message.header.index = link;
+        message.header.change_mask = LinkFlags::Up;
+        message.header.flags = if up {
+            LinkFlags::Up
+        } else {
+            LinkFlags::empty()
+        };
+        let what = || format!("take interface {link} {}", if up { "up" } else { "down" });
+        let message = RouteNetlinkMessage::SetLink(message);
+        self.ask(message, 0, what).await
+    }
+
+    /// Deletes an interface.
+    pub async fn delete_link(&self, link: u32) -> Result<(), Error> {
+        let mut message = LinkMessage::default();
+        message.header.index = link;
+        let message = RouteNetlinkMessage::DelLink(message);
+        let what = || format!("delete interface {link}");
+        self.ask(message, 0, what).await
+    }
+
     /// Lists the network interfaces, in the kernel's order.
     pub async fn links(&self) -> Result<Vec<Link>, Error> {
         self.handle
@@ -65,21 +114,29 @@ pub(super) fn from_message(message: &LinkMessage) -> Link {
     let flags = message.header.flags;
     let mut link = Link {
         index: message.header.index,
-        name: String::new(),
         up: flags.contains(LinkFlags::Up),
         carrier: flags.contains(LinkFlags::LowerUp),
         loopback: flags.contains(LinkFlags::Loopback),
         noarp: flags.contains(LinkFlags::Noarp),
-        hardware_address: Vec::new(),
-        mtu: 0,
+        ..Link::default()
     };
     for attribute in &message.attributes {
         match attribute {
             LinkAttribute::IfName(name) => link.name.clone_from(name),
             LinkAttribute::Address(bytes) => link.hardware_address.clone_from(bytes),
             LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
+            LinkAttribute::Link(parent) => link.parent = Some(*parent),
+            LinkAttribute::LinkInfo(infos) => link.macvlan = is_macvlan(infos),
             _ => {}
         }
     }
     link
+}
+
+fn is_macvlan(infos: &[LinkInfo]) -> bool {
+    let bridge = InfoMacVlan::Mode(MacVlanMode::Bridge);
+    infos.contains(&LinkInfo::Kind(InfoKind::MacVlan))
+        && infos.iter().any(
+            |info| matches!(info, LinkInfo::Data(InfoData::MacVlan(all)) if all.contains(&bridge)),
+        )
 }

@@ -30,6 +30,7 @@
 //! +-------------------------------+
 //! ```
 
+mod advertisement;
 mod listener;
 
 use std::io;
@@ -40,6 +41,7 @@ use std::num::NonZeroU32;
 use nix::libc;
 use socket2::{Domain, SockAddr, SockAddrStorage, Socket, Type};
 
+pub use advertisement::{ADVERTISEMENT_LEN, unsolicited_advertisement};
 pub use listener::Listener;
 
 /// An Ethernet address.
@@ -50,6 +52,7 @@ pub const FRAME_LEN: usize = 42;
 
 const BROADCAST: Mac = [0xFF; 6];
 const ETHERTYPE_ARP: u16 = 0x0806;
+const ETHERTYPE_IPV6: u16 = 0x86DD;
 
 /// Ethernet, IPv4, and the lengths of their addresses.
 const ARP_OF_IPV4_ON_ETHERNET: [u8; 6] = [0, 1, 0x08, 0x00, 6, 4];
@@ -132,20 +135,35 @@ impl Announcer {
     }
 
     /// Announces that `address` is at `mac`, on the link of the interface with
-    /// index `interface`.
-    pub fn announce(&self, interface: NonZeroU32, mac: Mac, address: Ipv4Addr) -> io::Result<()> {
-        let frame = gratuitous_arp(mac, address);
-        self.socket
-            .send_to(&frame, &link_address(interface)?)
-            .map(drop)
+    /// index `interface`. `router`: whether this host forwards packets of IPv6.
+    pub fn announce(
+        &self,
+        interface: NonZeroU32,
+        mac: Mac,
+        address: IpAddr,
+        router: bool,
+    ) -> io::Result<()> {
+        let sent = match address {
+            IpAddr::V4(address) => {
+                let frame = gratuitous_arp(mac, address);
+                let to = link_address(interface, ETHERTYPE_ARP)?;
+                self.socket.send_to(&frame, &to)
+            }
+            IpAddr::V6(address) => {
+                let frame = unsolicited_advertisement(mac, address, router);
+                let to = link_address(interface, ETHERTYPE_IPV6)?;
+                self.socket.send_to(&frame, &to)
+            }
+        };
+        sent.map(drop)
     }
 }
 
 /// Where a whole frame goes, or what a socket listens to: the interface is all
 /// that the kernel looks at, and the protocol when it listens.
-fn link_address(interface: NonZeroU32) -> io::Result<SockAddr> {
+fn link_address(interface: NonZeroU32, ethertype: u16) -> io::Result<SockAddr> {
     let index = i32::try_from(interface.get()).map_err(io::Error::other)?;
-    packet_address(index, ETHERTYPE_ARP)
+    packet_address(index, ethertype)
 }
 
 /// The address of a packet socket: an interface, 0 for every one, and a protocol.

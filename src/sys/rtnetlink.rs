@@ -1,6 +1,6 @@
 //! The route netlink socket: one for requests, one for what the kernel reports
-//! of its own accord. [`address`](super::address) and [`link`](super::link) say
-//! what can be asked.
+//! of its own accord. [`address`](super::address), [`link`](super::link),
+//! [`route`] and [`rule`] say what can be asked.
 
 use std::collections::VecDeque;
 use std::io;
@@ -8,14 +8,16 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use futures_util::Stream;
-use netlink_packet_core::{NetlinkMessage, NetlinkPayload};
+use futures_util::{Stream, StreamExt};
+use netlink_packet_core::{NLM_F_ACK, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
 use netlink_packet_route::RouteNetlinkMessage;
+use nix::libc;
 use rtnetlink::MulticastGroup;
 use tokio::task::AbortHandle;
 
 use super::address::{Address, from_message as address_from};
 use super::link::{Link, from_message as link_from};
+use super::{route, rule};
 
 /// What a request to the kernel came to.
 #[derive(Debug, thiserror::Error)]
@@ -41,12 +43,11 @@ impl Error {
     }
 
     /// Tells that there was no such object: for an address `EADDRNOTAVAIL`, for a
-    /// link `ENODEV`.
+    /// link `ENODEV`, for a route `ESRCH`, for a rule `ENOENT`.
     pub fn is_not_found(&self) -> bool {
-        const ENODEV: i32 = 19;
+        const ABSENT: [i32; 4] = [libc::EADDRNOTAVAIL, libc::ENODEV, libc::ESRCH, libc::ENOENT];
         matches!(self, Self::Refused { cause, .. }
-            if cause.kind() == io::ErrorKind::AddrNotAvailable
-                || cause.raw_os_error() == Some(ENODEV))
+            if cause.raw_os_error().is_some_and(|errno| ABSENT.contains(&errno)))
     }
 
     pub(super) fn refused(what: String, error: rtnetlink::Error) -> Self {
@@ -70,10 +71,40 @@ pub struct Rtnetlink {
 impl Rtnetlink {
     /// Opens the socket in the network namespace of the calling thread, and
     /// spawns the task that serves it on the current tokio runtime.
+    ///
+    /// The kernel checks requests strictly there, and so it heeds filters; one
+    /// before 4.20 lists everything instead.
     pub fn open() -> Result<Self, Error> {
-        let (connection, handle, _) = rtnetlink::new_connection().map_err(Error::Open)?;
+        let (connection, handle, _) = rtnetlink::new_connection_with_strict_check()
+            .or_else(|_| rtnetlink::new_connection())
+            .map_err(Error::Open)?;
         tokio::spawn(connection);
         Ok(Self { handle })
+    }
+
+    /// Sends a request that the kernel answers with yes or no. `what` is the
+    /// attempt in words.
+    pub(super) async fn ask(
+        &self,
+        message: RouteNetlinkMessage,
+        flags: u16,
+        what: impl FnOnce() -> String,
+    ) -> Result<(), Error> {
+        let mut request = NetlinkMessage::from(message);
+        request.header.flags = NLM_F_REQUEST | NLM_F_ACK | flags;
+        let mut answers = match self.handle.clone().request(request) {
+            Ok(answers) => answers,
+            Err(error) => return Err(Error::refused(what(), error)),
+        };
+        while let Some(answer) = answers.next().await {
+            if let NetlinkPayload::Error(error) = answer.payload
+                && error.code.is_some()
+            {
+                let error = rtnetlink::Error::NetlinkError(error);
+                return Err(Error::refused(what(), error));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -101,18 +132,35 @@ pub enum Change {
         /// their process; 0: the kernel itself, or an ioctl.
         by: u32,
     },
+    /// A route that lvsd had added is gone.
+    RouteGone,
+    /// A rule that lvsd had added is gone.
+    RuleGone,
     /// The kernel had more to report than the socket held: look at everything again.
     Overrun,
 }
 
-/// The changes of links and addresses of the namespace it was opened in, from
-/// then on. Ends only if the socket breaks.
+/// The changes of links and addresses of the namespace it was opened in, and of
+/// lvsd's own routes and rules, from then on. Ends only if the socket breaks.
 #[derive(Debug)]
 pub struct Changes {
     messages: Messages,
     ready: VecDeque<Change>,
     task: AbortHandle,
 }
+
+const ADDRESSES: [MulticastGroup; 3] = [
+    MulticastGroup::Link,
+    MulticastGroup::Ipv4Ifaddr,
+    MulticastGroup::Ipv6Ifaddr,
+];
+
+const ROUTES: [MulticastGroup; 4] = [
+    MulticastGroup::Ipv4Route,
+    MulticastGroup::Ipv6Route,
+    MulticastGroup::Ipv4Rule,
+    MulticastGroup::Ipv6Rule,
+];
 
 type Messages = Pin<Box<dyn MessageStream>>;
 
@@ -130,14 +178,20 @@ impl<T> MessageStream for T where
 }
 
 impl Changes {
-    /// Subscribes. Whatever is listed after this returned misses nothing.
+    /// Subscribes to links and addresses. Whatever is listed after this returned
+    /// misses nothing.
     pub fn subscribe() -> Result<Self, Error> {
-        let (connection, _, messages) = rtnetlink::new_multicast_connection(&[
-            MulticastGroup::Link,
-            MulticastGroup::Ipv4Ifaddr,
-            MulticastGroup::Ipv6Ifaddr,
-        ])
-        .map_err(Error::Open)?;
+        Self::subscribe_to(&ADDRESSES)
+    }
+
+    /// Subscribes to routes and rules as well. A host that speaks BGP has many.
+    pub fn subscribe_with_routes() -> Result<Self, Error> {
+        Self::subscribe_to(&[ADDRESSES.as_slice(), &ROUTES].concat())
+    }
+
+    fn subscribe_to(groups: &[MulticastGroup]) -> Result<Self, Error> {
+        let (connection, _, messages) =
+            rtnetlink::new_multicast_connection(groups).map_err(Error::Open)?;
         Ok(Self {
             messages: Box::pin(messages),
             ready: VecDeque::new(),
@@ -193,6 +247,12 @@ fn change_from(payload: NetlinkPayload<RouteNetlinkMessage>, by: u32) -> Option<
                 address: gone.address.address,
                 by,
             })
+        }
+        NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelRoute(message)) => {
+            route::is_ours(&message).then_some(Change::RouteGone)
+        }
+        NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelRule(message)) => {
+            rule::is_ours(&message).then_some(Change::RuleGone)
         }
         _ => None,
     }

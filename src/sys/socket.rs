@@ -1,75 +1,60 @@
-//! Raw IPv4 multicast sockets.
+//! Raw sockets of one IP protocol on one interface, for either family.
 
-use std::io::{self, Read};
-use std::net::{Ipv4Addr, SocketAddrV4};
-use std::num::NonZeroU32;
+mod ipv4;
+mod ipv6;
+
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
+use nix::sys::socket::{setsockopt, sockopt};
+use socket2::{Domain, Protocol, Socket, Type};
 
-/// A raw socket of one IP protocol on one interface, which hears one multicast
-/// group and whatever comes for this host itself. It sends whole packets,
-/// header included, and never blocks.
-#[derive(Debug)]
-pub struct RawMulticast {
-    socket: Socket,
-}
+pub use ipv4::RawV4;
+pub use ipv6::{Packet, RawV6};
 
-/// How the traffic of [`RawMulticast`] leaves: `TC_PRIO_INTERACTIVE` of
+/// How the traffic of raw sockets leaves: `TC_PRIO_INTERACTIVE` of
 /// `<linux/pkt_sched.h>`, the first band of the default queue and the highest
 /// that needs no privilege.
 const PRIORITY_INTERACTIVE: u32 = 6;
 
-impl RawMulticast {
-    /// Opens the socket in the network namespace of the calling thread, on the
-    /// interface of that name and index: both, so that it fails on an interface
-    /// that was replaced meanwhile. Needs `CAP_NET_RAW`.
-    ///
-    /// | option | why |
-    /// |---|---|
-    /// | `SO_BINDTODEVICE` | packets of other interfaces are other sockets' |
-    /// | `IP_ADD_MEMBERSHIP` by index | the interface may have no address yet, or change it |
-    /// | `IP_MULTICAST_ALL` 0 | groups that other programs joined stay theirs |
-    /// | `IP_MULTICAST_LOOP` 0 | what we send is for others |
-    /// | `IP_HDRINCL` | the source address is the caller's choice |
-    /// | `SO_PRIORITY` | a full send queue does not delay it |
-    pub fn open(
-        protocol: u8,
-        group: Ipv4Addr,
-        interface: &str,
-        index: NonZeroU32,
-    ) -> io::Result<Self> {
-        let socket = Socket::new(
-            Domain::IPV4,
-            Type::RAW.nonblocking(),
-            Some(Protocol::from(i32::from(protocol))),
-        )?;
-        socket.bind_device(Some(interface.as_bytes()))?;
-        socket.set_multicast_all_v4(false)?;
-        socket.join_multicast_v4_n(&group, &InterfaceIndexOrAddress::Index(index.get()))?;
-        socket.set_multicast_loop_v4(false)?;
-        socket.set_header_included_v4(true)?;
-        socket.set_priority(PRIORITY_INTERACTIVE)?;
-        Ok(Self { socket })
-    }
+/// How much may wait to be read, in bytes of kernel memory: some thousand short
+/// packets, so that what matters is not lost in a flood between two looks.
+const RECEIVE_BUFFER: usize = 4 << 20;
 
-    /// Sends a packet, header included. `WouldBlock`: the queue is full.
-    pub fn send(&self, packet: &[u8], destination: Ipv4Addr) -> io::Result<()> {
-        let destination = SocketAddrV4::new(destination, 0).into();
-        self.socket.send_to(packet, &destination).map(drop)
-    }
+/// Opens a socket in the network namespace of the calling thread, on the
+/// interface of that name. Needs `CAP_NET_RAW`.
+///
+/// | option | why |
+/// |---|---|
+/// | `SO_BINDTODEVICE` | packets of other interfaces are other sockets' |
+/// | `SO_PRIORITY` | a full send queue does not delay it |
+/// | `SO_RCVBUFFORCE` | see [`RECEIVE_BUFFER`]; without `CAP_NET_ADMIN` it stays as it is |
+fn open(domain: Domain, protocol: u8, interface: &str) -> io::Result<Socket> {
+    let protocol = Protocol::from(i32::from(protocol));
+    let socket = Socket::new(domain, Type::RAW.nonblocking(), Some(protocol))?;
+    socket.bind_device(Some(interface.as_bytes()))?;
+    socket.set_priority(PRIORITY_INTERACTIVE)?;
+    // A smaller buffer works too, only not as long.
+    let _ = setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER);
+    Ok(socket)
+}
 
-    /// Receives a packet, header included, cut to the buffer. None: there is none.
-    pub fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
-        match (&self.socket).read(buffer) {
-            Ok(len) => Ok(Some(len)),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
-            Err(error) => Err(error),
-        }
+/// None where there is nothing to read.
+fn unless_would_block<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
-impl AsFd for RawMulticast {
+impl AsFd for RawV4 {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl AsFd for RawV6 {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }

@@ -26,6 +26,13 @@ impl Key {
         }
     }
 
+    /// `net.ipv6.conf.INTERFACE.NAME`; the interface may be `all`.
+    pub fn ipv6_conf(interface: &str, name: &str) -> Self {
+        Self {
+            path: format!("net/ipv6/conf/{interface}/{name}"),
+        }
+    }
+
     /// `net.ipv4.NAME`.
     pub fn ipv4(name: &str) -> Self {
         Self {

@@ -3,8 +3,7 @@
 use std::net::IpAddr;
 
 use netlink_packet_route::link::{
-    GreIOFlags, InfoData, InfoGre, InfoIpTunnel, InfoKind, LinkAttribute, LinkInfo,
-    LinkMessage,
+    GreIOFlags, InfoData, InfoGre, InfoIpTunnel, InfoKind, LinkAttribute, LinkInfo, LinkMessage,
 };
 
 use super::rtnetlink::{Error, Rtnetlink};

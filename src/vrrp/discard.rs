@@ -23,11 +23,19 @@ pub enum Discard {
     #[error("its IP protocol is {0}, not 112")]
     Protocol(u8),
     /// A router forwarded it, or it comes from afar (RFC 9568 §7.1).
-    #[error("its TTL is {0}, not 255")]
-    Ttl(u8),
-    /// Not sent to the group that this router listens to.
-    #[error("it was sent to {0}, not to the multicast group")]
+    #[error("its TTL is {found}, not {least}{}", if *.least == 255 { "" } else { " or more" })]
+    Ttl {
+        /// The TTL or hop limit on arrival.
+        found: u8,
+        /// The least that is taken: 255, unless unicast is told otherwise.
+        least: u8,
+    },
+    /// Not sent to where this router listens: the group, or its own address.
+    #[error("it was sent to {to}, {way}", to = .0, way = other_way(.0))]
     Destination(IpAddr),
+    /// Unicast, from a host that is not a configured peer.
+    #[error("its sender is not among unicast_peers")]
+    UnknownPeer,
     /// Another version than ours, or than any.
     #[error("it is of version {0}")]
     Version(u8),
@@ -78,7 +86,7 @@ pub enum Discard {
 
 impl Discard {
     /// The names of all counters, in the order they are listed to users.
-    pub const COUNTERS: [&'static str; 19] = [
+    pub const COUNTERS: [&'static str; 20] = [
         "runt",
         "giant",
         "ip_header",
@@ -86,6 +94,7 @@ impl Discard {
         "protocol",
         "ttl",
         "destination",
+        "unknown_peer",
         "version",
         "type",
         "no_addresses",
@@ -109,8 +118,9 @@ impl Discard {
             Self::IpHeader => "ip_header",
             Self::Fragment => "fragment",
             Self::Protocol(_) => "protocol",
-            Self::Ttl(_) => "ttl",
+            Self::Ttl { .. } => "ttl",
             Self::Destination(_) => "destination",
+            Self::UnknownPeer => "unknown_peer",
             Self::Version(_) => "version",
             Self::Type(_) => "type",
             Self::NoAddresses => "no_addresses",
@@ -124,5 +134,14 @@ impl Discard {
             Self::AuthPassword => "auth_password",
             Self::Interval { .. } => "interval",
         }
+    }
+}
+
+/// Who sends by the other way, multicast or unicast, than we do.
+fn other_way(destination: &IpAddr) -> &'static str {
+    if destination.is_multicast() {
+        "this router speaks unicast"
+    } else {
+        "not to the multicast group"
     }
 }

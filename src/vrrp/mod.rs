@@ -18,8 +18,12 @@
 //! | RFC 9568 §6.1: accept mode defaults to off | always on | IPVS takes packets only in the input path |
 //! | RFC 3768 §5.3.6: authentication types 1 and 2 are gone | the password (type 1) is spoken | most installations of today send one |
 //! | RFC 3768 §7.1: an address list unlike ours is dropped, unless the owner sent it | accepted and reported | dropping makes two masters of a typing error; keepalived stopped dropping in 2.3.3 |
-//! | RFC 9568 §5.2.8: the IPv4 checksum covers the message only | sent so, and now and then in both forms, until a peer is heard: then sent as that peer does | keepalived and FRR include one by default |
+//! | RFC 9568 §5.2.8: the IPv4 checksum covers the message only | sent in both forms, as two packets, until a peer is heard: then as that peer does | keepalived and FRR include one by default |
 //! | RFC 9568 §7.1, 3768 §7.1: a message may be longer than its count says | discarded | what follows is not VRRP: keepalived's HMAC trailer, which nobody here can check |
+//! | RFC 9568 §5.1.1.2: adverts go to the group | with `unicast_peers` to these peers, and only theirs are taken | networks without multicast |
+//! | RFC 9568 §7.1: the TTL is 255 | with unicast not less than `unicast_min_ttl`, 255 unless set | peers with routers between them |
+//! | RFC 9568 §5.1.1.1: adverts come from the primary address | from `source_address`, if set | an interface with several networks, of which the peers know one |
+//! | RFC 9568 §5.2.9: the first IPv6 address is the virtual router's link-local | if there is a link-local address it is the first; there need be none | clients of a VIP do not use it as their router |
 //! | RFC 9568 §6.4.3: a lesser advert, or one of priority 0, is answered at once | not sooner than a centisecond after the previous advert | a flood must not be answered packet for packet |
 //! | RFC 9568 §6.4.2: the master down timer fires, the router is master | a timer handled more than one advert interval late starts one further, shorter wait, once | the host slept: the master's adverts may not have been read |
 
@@ -27,15 +31,19 @@ pub mod advert;
 #[cfg(test)]
 mod dice;
 pub mod discard;
+pub mod influence;
 pub mod ipv4;
+pub mod ipv6;
 pub mod receive;
 pub mod router;
 pub mod timers;
+pub mod transport;
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::num::NonZeroU8;
 use std::time::Duration;
 
+use crate::lvs::Family;
 use advert::Advert;
 
 /// Virtual router identifier, 1..=255 (RFC 9568 §5.2.3).
@@ -161,9 +169,41 @@ pub struct Settings {
     /// The addresses in the advert, in configuration order; 1..=255 of them,
     /// one family.
     pub addresses: Vec<IpAddr>,
+    /// How mastership is taken and given away.
+    pub takeover: Takeover,
+}
+
+/// How mastership is taken and given away, beyond what the RFCs say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Takeover {
+    /// For how long a working master of lower priority is left alone after it
+    /// was first heard.
+    pub preempt_delay: Duration,
+    /// How long a router that was just started only listens.
+    pub startup_delay: Duration,
+    /// How long a master that resigns on purpose keeps the addresses at most,
+    /// while it hears no successor.
+    pub handover_timeout: Duration,
+}
+
+impl Default for Takeover {
+    fn default() -> Self {
+        Self {
+            preempt_delay: Duration::ZERO,
+            startup_delay: Duration::ZERO,
+            handover_timeout: Duration::from_secs(3),
+        }
+    }
 }
 
 impl Settings {
+    /// The family of the addresses, and so of the adverts.
+    pub fn family(&self) -> Family {
+        self.addresses
+            .first()
+            .map_or(Family::Ipv4, |address| Family::of(*address))
+    }
+
     /// The advert that a master with these settings sends. `priority` is the
     /// configured one, or 0 to resign.
     pub fn advert(&self, priority: u8) -> Advert {
@@ -176,9 +216,6 @@ impl Settings {
         }
     }
 }
-
-/// Where adverts go (RFC 9568 §5.1.1.2).
-pub const MULTICAST_V4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
 
 /// The IP protocol number (RFC 9568 §5.1.1.4).
 pub const IP_PROTOCOL: u8 = 112;

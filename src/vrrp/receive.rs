@@ -4,8 +4,9 @@ use std::net::IpAddr;
 
 use super::advert::{Advert, Checksum, verified_checksum};
 use super::discard::Discard;
-use super::ipv4::{Datagram, TTL};
-use super::{MULTICAST_V4, Priority, Settings, Version};
+use super::ipv4::Datagram;
+use super::transport::Transport;
+use super::{Priority, Settings, Version};
 use crate::lvs::Family;
 
 /// An advert that passed every check, and who sent it.
@@ -46,27 +47,20 @@ impl Oddity {
 }
 
 /// Decides whether a message is an advert for the virtual router `settings` on
-/// the interface whose primary address is `own`.
+/// this interface, where our adverts come from `own`.
 ///
 /// The order is that of the RFCs, cheap checks first.
 pub fn receive(
     datagram: &Datagram<'_>,
     settings: &Settings,
+    transport: &Transport,
     own: IpAddr,
 ) -> Result<Heard, Discard> {
-    if datagram.ttl != TTL {
-        return Err(Discard::Ttl(datagram.ttl));
-    }
-    if datagram.destination != IpAddr::V4(MULTICAST_V4) {
-        return Err(Discard::Destination(datagram.destination));
-    }
+    transport.check(datagram, own)?;
     let advert = Advert::decode(datagram.message, Family::of(datagram.source))?;
     let checksum = verified_checksum(datagram).ok_or(Discard::Checksum)?;
     if advert.vrid != settings.vrid {
         return Err(Discard::UnknownVrid(advert.vrid.get()));
-    }
-    if datagram.source == own {
-        return Err(Discard::OwnPacket);
     }
     check_version(&advert, settings)?;
     Ok(Heard {

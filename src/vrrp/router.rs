@@ -5,8 +5,8 @@
 //! waits for it, so leaving a role cancels its timer.
 //!
 //! One state is not the RFCs': *fault*, while the interface cannot carry
-//! adverts. A router in fault holds no address, and comes back as one that has
-//! just started.
+//! adverts, or while somebody says that the host is not fit to be master. A
+//! router in fault holds no address, and comes back as one that has just started.
 
 mod inner;
 mod role;
@@ -16,6 +16,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::advert::{Checksum, Forms};
+use super::influence::Influence;
 use super::receive::Heard;
 use super::timers::master_down_interval;
 use super::{Priority, Settings, Version};
@@ -25,13 +26,6 @@ pub use text::{Cause, LinkFault, Notice, Transition};
 /// Two adverts of one router are never closer than this, the unit of the wire,
 /// so that a flood is not answered packet for packet.
 const ADVERT_SPACING: Duration = Duration::from_millis(10);
-
-/// Of the adverts that a master of version 3 over IPv4 sends before it has heard
-/// any peer, one in so many goes out with both forms of checksum, the first and
-/// the resignation among them. A keepalived that is master too discards the
-/// standard form, yet sends nothing itself while packets keep coming, so that its
-/// own form would never be heard.
-const BOTH_FORMS_EVERY: u64 = 10;
 
 /// What happens to a router.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +43,11 @@ pub enum Event {
     },
     /// The interface cannot carry adverts.
     LinkDown(LinkFault),
+    /// What is thought of its fitness from now on.
+    Influence(Influence),
+    /// Every address of the last [`Action::ClaimVips`] or
+    /// [`Action::AnnounceVips`] is on its interface, and announced once.
+    VipsHeld,
     /// Stop taking part.
     Shutdown,
     /// Go on with other settings. VRID and version stay: a router that changes
@@ -57,13 +56,13 @@ pub enum Event {
 }
 
 /// What the driver must do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// Send an advert.
     SendAdvert {
         /// From this address.
         source: IpAddr,
-        /// With this priority: the configured one, or 0.
+        /// With this priority: the one it runs with, or 0.
         priority: u8,
         /// With these forms of checksum.
         forms: Forms,
@@ -100,6 +99,9 @@ pub enum Claim {
     /// As they are: nobody has been heard yet, so what a crash left behind
     /// still works, and may turn out to be ours.
     Undecided,
+    /// As they are, unannounced: another router takes over, and what is still
+    /// on its way to this host is served until it has.
+    Keep,
     /// Not on the interface.
     Release,
 }
@@ -120,11 +122,10 @@ pub struct Router {
     /// The primary address of the interface, while it can carry adverts.
     address: Option<IpAddr>,
     link_fault: LinkFault,
+    influence: Influence,
     role: Role,
     /// The form of checksum that the peer last heard uses.
     peer_checksum: Option<Checksum>,
-    /// Adverts sent while no peer was ever heard.
-    unheard: u64,
     since: Instant,
     cause: Cause,
     transitions: u64,
@@ -138,9 +139,9 @@ impl Router {
             settings,
             address: None,
             link_fault: LinkFault::Missing,
+            influence: Influence::default(),
             role: Role::Initialize,
             peer_checksum: None,
-            unheard: 0,
             since: now,
             cause: Cause::NotStarted,
             transitions: 0,
@@ -167,16 +168,35 @@ impl Router {
                 vec![]
             }
 
+            (Role::Initialize, Event::Influence(influence)) => {
+                self.influence = influence;
+                vec![]
+            }
+
             (Role::Fault, Event::LinkUp { address }) => {
                 self.address = Some(address);
-                self.start(now, Cause::LinkUp)
+                self.recover(now, Cause::LinkUp)
             }
-            (Role::Fault, Event::LinkDown(fault)) => self.note_link(Err(fault)),
+            (Role::Fault, Event::LinkDown(fault)) => {
+                self.note_link(Err(fault));
+                self.recover(now, Cause::LinkUp)
+            }
+            (Role::Fault, Event::Influence(influence)) => {
+                self.influence = influence;
+                self.recover(now, Cause::Fit)
+            }
 
             (Role::Backup(backup), Event::Heard(heard)) => self.hear_as_backup(now, backup, &heard),
             (Role::Backup(backup), Event::Deadline) => self.backup_deadline(now, backup),
             (Role::Backup(backup), Event::Reconfigure(settings)) => {
-                self.reconfigure_backup(now, backup, settings)
+                self.settings = settings;
+                self.count_anew(now, backup);
+                vec![]
+            }
+            (Role::Backup(backup), Event::Influence(influence)) => {
+                self.influence = influence;
+                self.count_anew(now, backup);
+                self.leave_if_unfit(now)
             }
 
             (Role::Master(master), Event::Heard(heard)) => self.hear_as_master(now, master, &heard),
@@ -184,8 +204,16 @@ impl Router {
             (Role::Master(_), Event::Reconfigure(settings)) => {
                 self.reconfigure_master(now, settings)
             }
+            (Role::Master(_), Event::Influence(influence)) => {
+                self.influence = influence;
+                self.leave_if_unfit(now)
+            }
 
-            (Role::Fault | Role::Backup(_) | Role::Master(_), Event::Startup) => vec![],
+            (
+                Role::Initialize | Role::Fault | Role::Backup(_) | Role::Master(_),
+                Event::VipsHeld,
+            )
+            | (Role::Fault | Role::Backup(_) | Role::Master(_), Event::Startup) => vec![],
             (Role::Backup(_) | Role::Master(_), Event::LinkUp { address }) => {
                 self.note_link(Ok(address))
             }
@@ -210,6 +238,9 @@ impl Router {
     fn start(&mut self, now: Instant, cause: Cause) -> Vec<Action> {
         if self.address.is_none() {
             self.fault(now, self.link_fault)
+        } else if !self.influence.faults.is_empty() {
+            let cause = self.unfit();
+            vec![self.enter(now, Role::Fault, cause)]
         } else if self.settings.priority == Priority::OWNER {
             self.become_master(now, Cause::Owner)
         } else {
@@ -217,6 +248,31 @@ impl Router {
             let backup = self.listen(now, interval, Sighted::Nobody);
             vec![self.enter(now, Role::Backup(backup), cause)]
         }
+    }
+
+    /// A router in fault of which something is known anew.
+    fn recover(&mut self, now: Instant, cause: Cause) -> Vec<Action> {
+        if self.address.is_none() {
+            self.cause = Cause::LinkDown(self.link_fault);
+            vec![]
+        } else if !self.influence.faults.is_empty() {
+            self.cause = self.unfit();
+            vec![]
+        } else {
+            self.start(now, cause)
+        }
+    }
+
+    fn leave_if_unfit(&mut self, now: Instant) -> Vec<Action> {
+        if self.influence.faults.is_empty() {
+            return vec![];
+        }
+        let cause = self.unfit();
+        self.leave(now, Role::Fault, cause)
+    }
+
+    fn unfit(&self) -> Cause {
+        Cause::Unfit(self.influence.faults.clone())
     }
 
     fn note_link(&mut self, link: Result<IpAddr, LinkFault>) -> Vec<Action> {
@@ -253,7 +309,7 @@ impl Router {
         let peer = Peer::from(heard);
         if peer.priority == 0 {
             self.role = Role::Backup(self.resigned(now, backup, peer));
-        } else if !self.settings.preempt || peer.priority >= self.settings.priority.get() {
+        } else if !self.settings.preempt || peer.priority >= self.priority().get() {
             let interval = self.master_interval(heard);
             self.role = Role::Backup(self.listen(now, interval, Sighted::Master(peer)));
         } else if !matches!(backup.sighted, Sighted::Master(master) if master.address != peer.address)
@@ -292,7 +348,7 @@ impl Router {
             rival: None,
         };
         let mut actions = vec![];
-        actions.extend(self.advert(self.settings.priority.get()));
+        actions.extend(self.advert(self.priority().get()));
         actions.push(Action::ClaimVips);
         actions.push(self.enter(now, Role::Master(master), cause));
         actions
@@ -303,7 +359,7 @@ impl Router {
         let peer = Peer::from(heard);
         let (master, mut actions) = master.see(now, peer);
         self.role = Role::Master(master);
-        let own = (self.settings.priority.get(), self.address);
+        let own = (self.priority().get(), self.address);
         if peer.priority == 0 {
             actions.extend(self.answer(now, master));
         } else if (peer.priority, Some(peer.address)) > own {

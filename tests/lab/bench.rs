@@ -1,6 +1,7 @@
 //! Benches: scenarios that measure instead of asserting, run by `make bench` on both kernels,
-//! one at a time. `LVSD_LAB=uml` or `stock` runs them on that kernel alone, and
-//! `LVSD_BENCH_ROUNDS` says how often each thing is measured (3 times unless told).
+//! one at a time. `LVSD_LAB=uml` or `stock` runs them on that kernel alone,
+//! `LVSD_BENCH_ONLY=scale` only those whose name contains it, and `LVSD_BENCH_ROUNDS` says how
+//! often each thing is measured (3 times unless told).
 //!
 //! A new bench is a file in `bench/` with a function over a [`Lab`](super::Lab), and a line in
 //! [`BENCHES`]. It prints its results as a table of [`figures`] in Markdown, with
@@ -18,15 +19,20 @@ mod figures;
 mod inputs;
 mod kernel;
 mod memory;
+mod scale;
 mod table;
 mod tap;
 
 use super::scenario::{Scenario, scenario};
 use super::wait::secs;
+use scale::scale;
 use table::table;
 
 /// Every bench.
-pub(crate) const BENCHES: &[Scenario] = &[scenario!(table).limited_to(secs(900))];
+pub(crate) const BENCHES: &[Scenario] = &[
+    scenario!(table).limited_to(secs(900)),
+    scenario!(scale).limited_to(secs(1800)),
+];
 
 /// How often each thing is measured.
 fn rounds() -> usize {

@@ -62,9 +62,11 @@ pub(crate) fn demo() -> ExitCode {
 }
 
 /// `make bench`: runs every bench on both kernels, one after the other, or on the one that
-/// `LVSD_LAB` names, and prints what it says.
+/// `LVSD_LAB` names, and prints what it says. `LVSD_BENCH_ONLY` chooses among them by name.
 pub(crate) fn bench() -> ExitCode {
-    let benches: Vec<_> = bench::BENCHES.iter().collect();
+    let only = std::env::var("LVSD_BENCH_ONLY").unwrap_or_default();
+    let benches = bench::BENCHES.iter();
+    let benches: Vec<_> = benches.filter(|bench| bench.name.contains(&only)).collect();
     let mut worst = ExitCode::SUCCESS;
     let kernels = match std::env::var_os("LVSD_LAB") {
         Some(_) => vec![Kernel::chosen()],

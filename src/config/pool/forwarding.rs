@@ -14,7 +14,8 @@ const METHODS: &str = "use one of: dr nat tun local";
 
 /// What real servers inherit from their virtual server.
 pub(super) struct Outer<'a> {
-    pub(super) forwarding: Forwarding,
+    /// None: it is refused, and counts only for those that have one of their own.
+    pub(super) forwarding: Option<Forwarding>,
     pub(super) check: Option<&'a raw::Check>,
     /// Whether a check must be named, there being none that fits by default.
     pub(super) needs_check: bool,
@@ -30,7 +31,7 @@ pub(super) fn read(document: &mut Document<'_>, raw: &raw::VirtualServer) -> Opt
         document,
         &raw.forwarding,
         raw.tunnel.as_ref(),
-        Forwarding::DirectRoute,
+        Some(Forwarding::DirectRoute),
     )
 }
 
@@ -38,7 +39,7 @@ pub(super) fn read(document: &mut Document<'_>, raw: &raw::VirtualServer) -> Opt
 pub(super) fn of_sorry(
     document: &mut Document<'_>,
     raw: &raw::VirtualServer,
-    outer: Forwarding,
+    outer: Option<Forwarding>,
 ) -> Option<Forwarding> {
     keys(document, &raw.sorry_forwarding, None, outer)
 }
@@ -47,7 +48,7 @@ pub(super) fn of_sorry(
 pub(super) fn of_member(
     document: &mut Document<'_>,
     own: &raw::RealServer,
-    outer: Forwarding,
+    outer: Option<Forwarding>,
 ) -> Option<Forwarding> {
     keys(document, &own.forwarding, own.tunnel.as_ref(), outer)
 }
@@ -56,8 +57,12 @@ fn keys(
     document: &mut Document<'_>,
     method: &Field<String>,
     tunnel: Option<&Spanned<raw::Tunnel>>,
-    inherited: Forwarding,
+    inherited: Option<Forwarding>,
 ) -> Option<Forwarding> {
+    let inherited = match method {
+        None => inherited?,
+        Some(_) => inherited.unwrap_or(Forwarding::DirectRoute),
+    };
     let forwarding = match parsed(document, method, inherited, METHODS)? {
         // `forwarding = "tun"` says nothing new where the virtual server is tunnelled.
         Forwarding::Tunnel(_) if matches!(inherited, Forwarding::Tunnel(_)) => inherited,

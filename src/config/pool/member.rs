@@ -13,6 +13,7 @@ use crate::config::document::Document;
 use crate::config::raw;
 use crate::config::rules::Conduct;
 use crate::config::values::number;
+use crate::health::Check;
 use crate::ipvs::table;
 use crate::lvs::{Family, Forwarding, RealServerId, VirtualServerId, Weight};
 
@@ -24,7 +25,9 @@ pub(super) struct Member {
     pub(super) place: Range<usize>,
     /// Port 0: the virtual server's.
     address: SocketAddr,
-    pub(super) real_server: RealServer,
+    /// None: its forwarding, weight or thresholds are refused. What is compared by
+    /// address alone is found wrong all the same.
+    pub(super) real_server: Option<RealServer>,
 }
 
 /// Reads the pool of a table, short form and long.
@@ -77,7 +80,7 @@ pub(super) fn read_sorry(
     Some(Member {
         address: document.accept(&place, address, MEND)?,
         place,
-        real_server: RealServer {
+        real_server: Some(RealServer {
             settings: table::RealServer {
                 forwarding,
                 weight: Weight::ONE,
@@ -89,7 +92,7 @@ pub(super) fn read_sorry(
                 drain: outer.conduct.drain,
                 ..Conduct::default()
             },
-        },
+        }),
     })
 }
 
@@ -103,11 +106,34 @@ fn member(
     let place = text.span();
     let address = address_of(text.get_ref()).filter(|address| is_host(address.ip()));
     let address = document.accept(&place, address.ok_or("not the address of a server"), MEND);
+    // A check or conduct that is refused leaves the rest to be read.
     let settings = settings(document, own, outer);
     let conduct = match own {
         Some(own) => rules::conduct(document, rules::keys_of(own), outer.conduct),
-        None => Some(outer.conduct),
+        None => None,
     };
+    // Where the address is refused, any will do to find what else is wrong.
+    let target = address.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0)));
+    let check = check_of(document, own, target, outer, table);
+    Some(Member {
+        place,
+        address: address?,
+        real_server: settings.map(|settings| RealServer {
+            settings,
+            check,
+            conduct: conduct.unwrap_or(outer.conduct),
+        }),
+    })
+}
+
+/// None: nothing is asked of it, or what is asked is refused.
+fn check_of(
+    document: &mut Document<'_>,
+    own: Option<&raw::RealServer>,
+    mut address: SocketAddr,
+    outer: &Outer<'_>,
+    table: &Range<usize>,
+) -> Option<Check> {
     let check = check::inherit(outer.check, own.and_then(|own| own.check.as_ref()));
     if outer.needs_check && check.kind.is_none() {
         let mend = "name a check: a TCP connection says nothing about a UDP or SCTP service; \
@@ -115,21 +141,10 @@ fn member(
         document.refuse_missing(table, "check.type", mend);
         return None;
     }
-    let address = address?;
-    let mut checked = address;
-    if checked.port() == 0 {
-        checked.set_port(outer.port);
+    if address.port() == 0 {
+        address.set_port(outer.port);
     }
-    let check = check::read(document, &check, Target::RealServer(checked), table)?;
-    Some(Member {
-        place,
-        address,
-        real_server: RealServer {
-            settings: settings?,
-            check,
-            conduct: conduct?,
-        },
-    })
+    check::read(document, &check, Target::RealServer(address), table)?
 }
 
 /// `RIP:PORT`, or a bare RIP, whose port is 0 until the virtual server's is known.
@@ -146,7 +161,7 @@ fn settings(
 ) -> Option<table::RealServer> {
     let Some(own) = own else {
         return Some(table::RealServer {
-            forwarding: outer.forwarding,
+            forwarding: outer.forwarding?,
             weight: Weight::ONE,
             upper_threshold: 0,
             lower_threshold: 0,
@@ -188,10 +203,8 @@ pub(super) fn refuse_other_family(
     family: Option<Family>,
 ) {
     let other = |member: &&Member| {
-        let tunnelled = matches!(
-            member.real_server.settings.forwarding,
-            Forwarding::Tunnel(_)
-        );
+        let forwarding = member.forwarding();
+        let tunnelled = matches!(forwarding, Some(Forwarding::Tunnel(_)));
         tunnelled && family != Some(Family::of(member.address.ip()))
     };
     for member in members.iter().filter(other) {
@@ -202,6 +215,12 @@ pub(super) fn refuse_other_family(
 }
 
 impl Member {
+    /// How packets reach it, unless that is refused.
+    pub(super) fn forwarding(&self) -> Option<Forwarding> {
+        let real_server = self.real_server.as_ref()?;
+        Some(real_server.settings.forwarding)
+    }
+
     /// What names it in a virtual server, which may forbid it.
     pub(super) fn place_in(
         &self,
@@ -209,8 +228,8 @@ impl Member {
         virtual_server: &VirtualServerId,
         persistent: bool,
     ) -> Option<RealServerId> {
-        let forwarding = self.real_server.settings.forwarding;
-        let tunnelled = matches!(forwarding, Forwarding::Tunnel(_));
+        let forwarding = self.forwarding();
+        let tunnelled = matches!(forwarding, None | Some(Forwarding::Tunnel(_)));
         if Family::of(self.address.ip()) != virtual_server.family() && !tunnelled {
             let message = "not of the family of its virtual server";
             let mend = "use IPv4 for both, or IPv6 for both, or forwarding = \"tun\"";
@@ -244,7 +263,7 @@ impl Member {
         port: u16,
         persistent: bool,
     ) -> Option<(String, String)> {
-        let method = self.real_server.settings.forwarding.method();
+        let method = self.forwarding()?.method();
         let leave_out = "leave the port out; check.port names the one to check".to_owned();
         let mark = matches!(virtual_server, VirtualServerId::Fwmark { .. });
         if method != "nat" {

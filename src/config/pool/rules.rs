@@ -149,6 +149,14 @@ pub(super) fn contradictions(
             document.refuse(&text.span(), message, "list it in one of the two pools");
         }
     }
+}
+
+/// Refuses rules that the weights of the pool contradict.
+pub(super) fn weights(
+    document: &mut Document<'_>,
+    raw: &raw::VirtualServer,
+    server: &VirtualServer,
+) {
     quorum_out_of_reach(document, raw, server);
     weights_that_do_not_count(document, raw, server);
 }

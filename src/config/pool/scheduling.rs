@@ -221,7 +221,7 @@ pub(super) fn refuse_answers_nobody_translates(
     let (Some(field), None) = (one_packet, &raw.persistence_engine) else {
         return;
     };
-    let nat = |member: &Member| member.real_server.settings.forwarding == Forwarding::Nat;
+    let nat = |member: &Member| member.forwarding() == Some(Forwarding::Nat);
     if members.iter().any(nat) {
         let message = "forwarding \"nat\" cannot translate answers of which no connection is kept";
         let mend = "remove it, or use forwarding = \"dr\" or \"tun\"";

@@ -1,6 +1,7 @@
 use std::path::Path;
 
 use crate::config::director::DirectorConfig;
+use crate::lvs::Family;
 
 /// A virtual server with its pool, and what it becomes in the kernel.
 pub(super) fn in_kernel(text: &str) -> Vec<String> {
@@ -341,8 +342,17 @@ fn only_nat_needs_this_host_to_forward() {
     for (method, needed) in [("nat", true), ("dr", false), ("tun", false)] {
         let keys = format!("address = '10.0.0.9:80'\nforwarding = '{method}'");
         let config = parse(&with_pool(&keys, "address = '10.1.0.1'")).unwrap();
-        assert_eq!(config.needs_ip_forward(), needed, "{method}");
+        assert_eq!(config.forwards(Family::Ipv4), needed, "{method}");
+        assert!(!config.forwards(Family::Ipv6) && config.advice().is_empty());
     }
+}
+
+#[test]
+fn nat_of_ipv6_is_told_to_cost_learnt_default_routes() {
+    let keys = "address = '[2001:db8::9]:80'\nforwarding = 'nat'";
+    let config = parse(&with_pool(keys, "address = '2001:db8::1'")).unwrap();
+    assert!(config.forwards(Family::Ipv6) && !config.forwards(Family::Ipv4));
+    assert!(config.advice()[0].contains("accept_ra = 2"));
 }
 
 #[test]

@@ -12,13 +12,16 @@ use crate::config::director::{DirectorConfig, OnStop, RealServer, VirtualServer}
 use crate::director::balancer::Balancer;
 use crate::director::hooks;
 use crate::director::reconcile::Report;
-use crate::health::runner::Runner;
+use crate::health::runner::Verdicts;
 use crate::health::verdict::State;
-use crate::ipvs::kernel::KernelTable;
 use crate::ipvs::table::Table;
 use crate::lvs::{RealServerId, VirtualServerId, Weight};
 use crate::pool::{Configured, Event, Inputs, Load, Standing};
 use crate::sys::{clock, systemd};
+
+/// How long verdicts wait after a decision, in times of what it took: where there
+/// are ten thousand real servers and all of them flap, the checks must go on.
+const REST: u32 = 3;
 
 impl Core {
     /// Tells the pools and the checks of the configuration.
@@ -43,13 +46,15 @@ impl Core {
             Some(reports) => Arc::clone(&reports.borrow_and_update()),
             None => Arc::default(),
         };
-        let checks = &self.checks;
+        let started = clock::now();
+        let verdicts = self.checks.verdicts();
         let mut outcome = self.pools.step(&Inputs {
-            now: clock::now(),
+            now: started,
             configured: &self.config.virtual_servers,
-            standing: &|_, _, server| standing(checks, server),
-            load: &|id, rip| load(&report.kernel, id, rip),
+            standing: &|_, _, server| standing(&verdicts, server),
+            load: &|id, rip| load(&report, id, rip),
         });
+        drop(verdicts);
         let held_back = &self.held_back;
         outcome.table.retain(|id, _| !held_back.contains(id));
         (self.pools_deadline, self.draining) = (outcome.deadline, outcome.draining);
@@ -65,6 +70,8 @@ impl Core {
         for event in outcome.events {
             self.tell(&event);
         }
+        let ended = clock::now();
+        self.rest_until = ended + (ended - started) * REST;
     }
 
     fn tell(&self, event: &Event) {
@@ -82,11 +89,11 @@ impl Core {
 }
 
 /// What the checks say of a server.
-pub(super) fn standing(checks: &Runner, server: &RealServer) -> Standing {
+pub(super) fn standing(verdicts: &Verdicts<'_>, server: &RealServer) -> Standing {
     let Some(check) = &server.check else {
         return Standing::Up;
     };
-    match checks.verdict(check) {
+    match verdicts.of(check) {
         None => Standing::Unchecked,
         Some(verdict) if verdict.adopted => Standing::Unchecked,
         Some(verdict) => match verdict.state {
@@ -98,11 +105,13 @@ pub(super) fn standing(checks: &Runner, server: &RealServer) -> Standing {
     }
 }
 
-fn load(kernel: &KernelTable, id: &VirtualServerId, rip: &RealServerId) -> Option<Load> {
-    let entry = kernel.virtual_servers.get(id)?.real_servers.get(rip)?;
+fn load(report: &Report, id: &VirtualServerId, rip: &RealServerId) -> Option<Load> {
+    let entry = report.kernel.virtual_servers.get(id)?;
+    let entry = entry.real_servers.get(rip)?;
     Some(Load {
         weight: entry.real_server.weight,
         active: entry.active_connections,
+        counted_at: report.read_at?,
     })
 }
 
@@ -114,6 +123,12 @@ pub(super) async fn reported(reports: &mut Option<watch::Receiver<Arc<Report>>>)
     if reports.changed().await.is_err() {
         std::future::pending::<()>().await;
     }
+}
+
+/// Waits for that moment, and then for something else.
+pub(super) async fn after<T>(moment: Instant, something: impl Future<Output = T>) -> T {
+    sleep_until(moment.into()).await;
+    something.await
 }
 
 /// Waits for that moment, for ever where there is none.
@@ -160,11 +175,12 @@ async fn drain(balancer: &Balancer, table: &Table, config: &DirectorConfig) {
     systemd::stopping("waiting for connections to end", limit + STOP_WITHIN);
     let mut reports = balancer.report();
     reports.mark_unchanged();
+    let began = clock::now();
     balancer.want(Arc::new(at_rest));
     let empty = async {
         while reports.changed().await.is_ok() {
             let report = Arc::clone(&reports.borrow_and_update());
-            if is_empty(&report.kernel, table) {
+            if is_empty(&report, table, began) {
                 return;
             }
         }
@@ -177,10 +193,11 @@ async fn drain(balancer: &Balancer, table: &Table, config: &DirectorConfig) {
     }
 }
 
-fn is_empty(kernel: &KernelTable, table: &Table) -> bool {
+/// Whether nobody had a connection any more, counted after that moment.
+fn is_empty(report: &Report, table: &Table, moment: Instant) -> bool {
     let keys = table
         .iter()
         .flat_map(|(id, server)| server.real_servers.keys().map(move |rip| (id, rip)));
-    let mut loads = keys.filter_map(|(id, rip)| load(kernel, id, rip));
-    loads.all(|load| load.weight == Weight::ZERO && load.active == 0)
+    let mut loads = keys.filter_map(|(id, rip)| load(report, id, rip));
+    loads.all(|load| load.counted_at > moment && load.weight == Weight::ZERO && load.active == 0)
 }

@@ -13,6 +13,9 @@ use crate::pool::Override;
 use crate::status::text::chain;
 use crate::sys::{clock, systemd};
 
+/// How many changes of a reload are logged; the reply to `lvsd reload` has them all.
+const MOST_LOGGED: usize = 100;
+
 impl Core {
     /// Answers; whoever asked may have gone away.
     pub(super) fn answer(&mut self, ask: Ask) {
@@ -31,8 +34,14 @@ impl Core {
             Ok(Reloaded { changes }) => {
                 self.loaded = clock::wall();
                 self.refused = None;
-                let (file, changes) = (self.path.display(), changes.len());
-                info!(%file, changes, "reloaded");
+                let (file, count) = (self.path.display(), changes.len());
+                info!(%file, changes = count, "reloaded");
+                for change in changes.iter().take(MOST_LOGGED) {
+                    info!(%change, "reloaded");
+                }
+                if let Some(more @ 1..) = count.checked_sub(MOST_LOGGED) {
+                    info!(more, "changes that are not listed");
+                }
             }
             Err(Refused { error, .. }) => {
                 error!("reload refused, the running configuration runs on\n{error}");

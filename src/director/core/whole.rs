@@ -4,11 +4,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::Core;
 use crate::director::reconcile::Report;
 use crate::director::settings::{self, Settings};
+use crate::director::vrrp::Occurrence;
 use crate::director::{Error, local, module, snapshot, sysctls};
 use crate::lvs::VirtualServerId;
 use crate::status::director as status;
@@ -46,6 +47,16 @@ impl Core {
         // What is wrong has been told, and is in the status.
         let _ = self.sysctls.hold(&sysctls::wanted(&self.config));
         self.follow_vrrp();
+    }
+
+    /// Something happened to a virtual router.
+    pub(super) fn note(&mut self, occurrence: &Occurrence) {
+        debug!(
+            instance = occurrence.instance,
+            state = %occurrence.state,
+            notice = ?occurrence.notice,
+            "virtual router"
+        );
     }
 
     /// Takes virtual servers out of the table, or puts them in, as this host

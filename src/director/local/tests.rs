@@ -30,7 +30,9 @@ fn status(config: &DirectorConfig, claim: Claim) -> VrrpStatus {
     let status = InstanceStatus {
         interface: instance.interface.clone(),
         settings: instance.settings.clone(),
+        priority: instance.settings.priority,
         addresses: instance.addresses.clone(),
+        holdings: instance.holdings.clone(),
         state: State::Backup,
         since: clock::now(),
         since_wall: clock::wall(),

@@ -1,3 +1,5 @@
+mod tunnels;
+
 use std::collections::BTreeMap;
 
 use nix::errno::Errno;
@@ -16,8 +18,14 @@ struct Model {
     refuse: BTreeMap<VirtualServerId, Errno>,
     ops: Vec<Op>,
     dumps: usize,
+    /// Virtual servers whose pools were read.
+    pools_read: usize,
+    /// The connection is broken.
+    fails: bool,
     /// Happens once, between a dump and the ops that follow it.
     meanwhile: Option<fn(&mut Table)>,
+    /// It knows no tunnel but IP in IP, and says nothing about it.
+    is_old: bool,
 }
 
 impl Kernel for Model {
@@ -25,10 +33,16 @@ impl Kernel for Model {
         &mut self,
         picks: impl Fn(&VirtualServerId) -> bool,
     ) -> Result<KernelTable, crate::ipvs::client::Error> {
+        if self.fails {
+            let doing = "read the virtual servers";
+            return Err(crate::ipvs::client::Error::Lost { doing });
+        }
         self.dumps += 1;
         let mut dump = kernel_table(&self.table);
         for (id, server) in &mut dump.virtual_servers {
-            if !picks(id) {
+            if picks(id) {
+                self.pools_read += 1;
+            } else {
                 server.real_servers.clear();
             }
         }
@@ -52,6 +66,12 @@ impl Kernel for Model {
             match errno {
                 Some(errno) => refusals.push(Refusal::new(*op, KernelError::from(errno))),
                 None => plan::apply(&[*op], &mut self.table),
+            }
+        }
+        let servers = self.table.values_mut().filter(|_| self.is_old);
+        for entry in servers.flat_map(|server| server.real_servers.values_mut()) {
+            if matches!(entry.forwarding, Forwarding::Tunnel(_)) {
+                entry.forwarding = Forwarding::IPIP;
             }
         }
         self.ops.extend(ops);
@@ -123,11 +143,17 @@ impl Site {
         self.reconciler = Reconciler::new(self.dir.path().join("ipvs.json")).unwrap();
     }
 
-    /// Runs one pass and returns how many ops it took.
+    /// Runs one pass over the whole and returns how many ops it took.
     fn pass(&mut self, wanted: &Table, generation: u64) -> usize {
+        self.pass_over(Reach::Whole, wanted, generation)
+    }
+
+    fn pass_over(&mut self, reach: Reach, wanted: &Table, generation: u64) -> usize {
         self.kernel.ops.clear();
+        self.kernel.pools_read = 0;
+        let wanted = Arc::new(wanted.clone());
         self.reconciler
-            .pass(&mut self.kernel, wanted, generation)
+            .pass(&mut self.kernel, &wanted, generation, reach)
             .unwrap();
         self.kernel.ops.len()
     }
@@ -239,4 +265,79 @@ fn trying_again_what_is_refused_is_no_repair_and_hides_none() {
         "somebody removed the other"
     );
     assert_eq!(site.reconciler.report.operations, 9);
+}
+
+#[test]
+fn a_change_is_made_by_reading_no_more_than_what_it_is_about() {
+    let mut site = Site::new(Table::new());
+    let all: Vec<_> = (1..=200).collect();
+    site.pass(&table(&all), 1);
+    let (id, mut server) = entry(7);
+    server.real_servers.pop_first();
+    let mut wanted = table(&all);
+    wanted.insert(id, server);
+    assert_eq!(site.pass_over(Reach::Changes, &wanted, 2), 1);
+    assert_eq!(site.kernel.table, wanted);
+    assert_eq!(site.kernel.pools_read, 1);
+    assert_eq!(site.reconciler.report.kernel.table(), wanted);
+    wanted.remove(&id);
+    wanted.extend([entry(201)]);
+    assert_eq!(site.pass_over(Reach::Changes, &wanted, 3), 4);
+    assert_eq!(site.kernel.table, wanted);
+    assert_eq!(
+        site.kernel.pools_read, 0,
+        "nothing to read of what comes or goes"
+    );
+    assert_eq!(site.reconciler.report.kernel.table(), wanted);
+}
+
+#[test]
+fn what_others_did_meanwhile_waits_for_the_next_pass_over_the_whole() {
+    let mut site = Site::new(Table::new());
+    site.pass(&table(&[1, 2]), 1);
+    let counts = site.reconciler.report.read_at;
+    site.kernel.table.remove(&entry(1).0);
+    site.pass_over(Reach::Changes, &table(&[1, 2, 3]), 2);
+    assert_eq!(site.kernel.table, table(&[2, 3]));
+    assert_eq!(
+        site.reconciler.report.read_at, counts,
+        "most is as old as that"
+    );
+    site.pass(&table(&[1, 2, 3]), 2);
+    assert_eq!(site.kernel.table, table(&[1, 2, 3]));
+    assert_eq!(site.reconciler.report.repaired, 3);
+    assert!(site.reconciler.report.read_at > counts);
+}
+
+#[test]
+fn a_refusal_outlasts_changes_elsewhere() {
+    let mut site = Site::new(Table::new());
+    let (refused, _) = entry(1);
+    site.kernel.refuse.insert(refused, Errno::EINVAL);
+    site.pass(&table(&[1, 2]), 1);
+    let told = site.reconciler.report.refused.clone();
+    assert_eq!(told.len(), 3);
+    site.pass_over(Reach::Changes, &table(&[1, 2, 3]), 2);
+    assert_eq!(site.reconciler.report.refused, told);
+    site.kernel.refuse.clear();
+    site.pass(&table(&[1, 2, 3]), 2);
+    assert_eq!(site.reconciler.report.refused, Vec::<String>::new());
+    assert_eq!(site.kernel.table, table(&[1, 2, 3]));
+}
+
+#[test]
+fn a_pass_that_fails_is_followed_by_one_over_the_whole() {
+    let mut site = Site::new(Table::new());
+    site.pass(&table(&[1, 2]), 1);
+    site.kernel.fails = true;
+    let wanted = Arc::new(table(&[1]));
+    let failed = site
+        .reconciler
+        .pass(&mut site.kernel, &wanted, 2, Reach::Changes);
+    assert!(failed.is_err());
+    assert_eq!(site.reconciler.report.generation, 1);
+    site.kernel.fails = false;
+    site.kernel.table.clear();
+    site.pass_over(Reach::Changes, &table(&[1]), 2);
+    assert_eq!(site.kernel.table, table(&[1]));
 }

@@ -280,7 +280,7 @@ fn wanted_daemons(sync: Option<&Sync>, vrrp: &VrrpStatus, sends: bool) -> Option
     let roles = match &sync.role {
         SyncRole::Both => Role::ALL.to_vec(),
         SyncRole::Follow(name) => match vrrp.instances.get(name)?.claim {
-            Claim::Hold => vec![Role::Master],
+            Claim::Hold | Claim::Keep => vec![Role::Master],
             Claim::Undecided if sends => return None,
             Claim::Undecided | Claim::Release => vec![Role::Backup],
         },

@@ -74,21 +74,22 @@ fn what_nothing_needs_any_more_is_put_back() {
 
 #[test]
 fn nat_needs_forwarding_and_no_redirects_and_nothing_else_does() {
-    let config = |forwarding: &str| {
+    let config = |forwarding: &str, server: &str, rip: &str| {
         let text = format!(
             "[[vrrp]]\nname = 'a'\ninterface = 'eth0.100'\nvirtual_router_id = 1\n\
-             virtual_addresses = ['10.0.0.9']\n[[virtual_server]]\naddress = '10.0.0.9:80'\n\
-             forwarding = '{forwarding}'\nreal_servers = ['10.0.0.1']"
+             virtual_addresses = ['10.0.0.9']\n[[virtual_server]]\naddress = '{server}'\n\
+             forwarding = '{forwarding}'\nreal_servers = ['{rip}']"
         );
         DirectorConfig::parse(Path::new("d.toml"), &text).unwrap()
     };
-    let keys = |forwarding| -> Vec<_> {
-        let wanted = wanted(&config(forwarding));
+    let keys_of = |config| -> Vec<_> {
+        let wanted = wanted(&config);
         let told = wanted
             .iter()
             .map(|(key, need)| format!("{key} = {}", need.value));
         told.collect()
     };
+    let keys = |forwarding| keys_of(config(forwarding, "10.0.0.9:80", "10.0.0.1"));
     let always = [
         "net.ipv4.vs.expire_nodest_conn = 1",
         "net.ipv4.vs.expire_quiescent_template = 1",
@@ -100,4 +101,7 @@ fn nat_needs_forwarding_and_no_redirects_and_nothing_else_does() {
         "net.ipv4.ip_forward = 1",
     ];
     assert_eq!(keys("nat"), [&nat[..], &always[..]].concat());
+    let ipv6 = keys_of(config("nat", "[2001:db8::9]:80", "2001:db8::1"));
+    let nat = ["net.ipv6.conf.all.forwarding = 1"];
+    assert_eq!(ipv6, [&always[..], &nat[..]].concat());
 }

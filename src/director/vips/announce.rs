@@ -3,91 +3,137 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::plan::Place;
+use super::holding::Place;
+use crate::config::director::Announce;
 
-/// When an address is announced, counted from its claim.
+/// Between two announcements of one address in a round: a frame may be lost, and
+/// the LAN is in trouble just now.
+const SPACING: Duration = Duration::from_millis(20);
+
+/// Timers are not finer: what is due within one goes out together.
+const TICK: Duration = Duration::from_millis(1);
+
+/// The announcements that are still to be made.
 ///
 /// | when | why |
 /// |---|---|
 /// | at once | clients must not go on sending to the old master |
-/// | four more, 20 ms apart | a frame may be lost, and the LAN is in trouble just now |
-/// | five after 5 s | a switch port that was blocked learns only now; keepalived does it too |
-const OFFSETS: [Duration; 10] = [
-    Duration::ZERO,
-    Duration::from_millis(20),
-    Duration::from_millis(40),
-    Duration::from_millis(60),
-    Duration::from_millis(80),
-    Duration::from_millis(5_000),
-    Duration::from_millis(5_020),
-    Duration::from_millis(5_040),
-    Duration::from_millis(5_060),
-    Duration::from_millis(5_080),
-];
-
-/// How many frames go out back to back, and the pause after them: 600 addresses
-/// may not fill a switch's ARP queue at once.
-const BATCH: usize = 32;
-const PAUSE: Duration = Duration::from_millis(1);
-
-/// The announcements that are still to be made.
+/// | some more, 20 ms apart | a frame may be lost |
+/// | as many after `delay` | a switch port that was blocked learns only now |
+/// | each `refresh`, if asked for | a cache that nothing else would mend |
+///
+/// On each interface two frames are `interval` apart, so that hundreds of
+/// addresses do not fill a switch's queue. An address that was not announced yet
+/// comes before those that were.
 #[derive(Debug, Default)]
 pub(super) struct Schedule {
-    /// Start and next offset, by address.
-    pending: BTreeMap<Place, (Instant, usize)>,
-    not_before: Option<Instant>,
+    pending: BTreeMap<Place, Progress>,
+    /// When an interface may carry the next frame.
+    free_at: BTreeMap<String, Instant>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Progress {
+    pace: Announce,
+    start: Instant,
+    /// Announcements made since.
+    made: u32,
+    due_at: Instant,
 }
 
 impl Schedule {
     /// Begins anew with an address.
-    pub(super) fn start(&mut self, now: Instant, place: Place) {
-        self.pending.insert(place, (now, 0));
+    pub(super) fn start(&mut self, now: Instant, place: Place, pace: Announce) {
+        let progress = Progress {
+            pace,
+            start: now,
+            made: 0,
+            due_at: now,
+        };
+        self.pending.insert(place, progress);
     }
 
     /// Drops the addresses that are no longer to be announced.
     pub(super) fn retain(&mut self, is_wanted: impl Fn(&Place) -> bool) {
         self.pending.retain(|place, _| is_wanted(place));
+        let pending = &self.pending;
+        self.free_at
+            .retain(|name, _| pending.keys().any(|place| place.interface == *name));
+    }
+
+    /// Whether an address was announced since it was last begun with.
+    pub(super) fn is_announced(&self, place: &Place) -> bool {
+        self.pending
+            .get(place)
+            .is_none_or(|progress| progress.made > 0)
     }
 
     /// When the next announcement is due.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        let due = self.pending.values().map(|progress| at(*progress)).min()?;
-        Some(self.not_before.map_or(due, |pause| due.max(pause)))
+        let pending = self.pending.iter();
+        pending
+            .map(|(place, progress)| self.free_at(place, progress.due_at))
+            .min()
     }
 
-    /// Takes the announcements that are due, a batch at most.
+    /// Takes the announcements that are due.
     pub(super) fn due(&mut self, now: Instant) -> Vec<Place> {
-        if self.not_before.is_some_and(|pause| now < pause) {
-            return vec![];
-        }
         let mut due: Vec<_> = self
             .pending
             .iter()
-            .filter(|(_, progress)| at(**progress) <= now)
-            .map(|(place, progress)| (at(*progress), place.clone()))
+            .filter(|(_, progress)| progress.due_at <= now)
+            .map(|(place, it)| (it.made > 0, it.due_at, place.clone()))
             .collect();
         due.sort();
-        due.truncate(BATCH);
-        for (_, place) in &due {
-            self.advance(place);
+        let mut taken = Vec::new();
+        for (_, _, place) in due {
+            if self.free_at(&place, now) <= now {
+                self.advance(now, &place);
+                taken.push(place);
+            }
         }
-        self.not_before = (due.len() == BATCH).then_some(now + PAUSE);
-        due.into_iter().map(|(_, place)| place).collect()
+        taken
     }
 
-    fn advance(&mut self, place: &Place) {
-        if let Some((_, next)) = self.pending.get_mut(place) {
-            *next += 1;
-            if *next == OFFSETS.len() {
-                self.pending.remove(place);
-            }
+    /// Not before `at`, and not before the interface is free.
+    fn free_at(&self, place: &Place, at: Instant) -> Instant {
+        let free_at = self.free_at.get(&place.interface);
+        free_at.map_or(at, |free_at| at.max(*free_at))
+    }
+
+    fn advance(&mut self, now: Instant, place: &Place) {
+        let Some(progress) = self.pending.get_mut(place) else {
+            return;
+        };
+        // What a timer that is a tick late kept waiting may catch up, no more.
+        let earliest = now.checked_sub(TICK).unwrap_or(now);
+        let free_at = self.free_at.entry(place.interface.clone());
+        let free_at = free_at.or_insert(earliest);
+        *free_at = (*free_at).max(earliest) + progress.pace.interval;
+        progress.made += 1;
+        match progress.next(now) {
+            Some(at) => progress.due_at = at,
+            None => drop(self.pending.remove(place)),
         }
     }
 }
 
-/// `next` is within the table: [`Schedule::advance`] removes what is beyond.
-fn at((start, next): (Instant, usize)) -> Instant {
-    start + OFFSETS[next]
+impl Progress {
+    /// When the next announcement is due; none: that was the last.
+    fn next(&self, now: Instant) -> Option<Instant> {
+        let Announce {
+            repeat,
+            delay,
+            refresh,
+            ..
+        } = self.pace;
+        let rounds = if delay.is_zero() { 1 } else { 2 };
+        if self.made >= repeat.saturating_mul(rounds) {
+            return refresh.map(|refresh| now + refresh);
+        }
+        let (round, nth) = (self.made / repeat.max(1), self.made % repeat.max(1));
+        Some(self.start + delay * round + SPACING * nth)
+    }
 }
 
 #[cfg(test)]

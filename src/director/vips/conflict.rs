@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use super::plan::Place;
+use super::holding::Place;
 use crate::sys::neighbour::{Mac, Statement};
 
 /// From the claim to the first question. Whoever was master until then has

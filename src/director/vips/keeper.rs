@@ -1,11 +1,11 @@
 //! The loop of the VIP keeper.
 
+mod announce;
 mod apply;
+mod settle;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::pending;
-use std::net::IpAddr;
-use std::num::NonZeroU32;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
@@ -13,10 +13,14 @@ use futures_util::{FutureExt, StreamExt};
 use tokio::sync::{Notify, watch};
 
 use super::announce::Schedule;
+use super::confirm::Confirmations;
+use super::holding::Holding;
+use super::kernel::Kernel;
 use super::link::{link_of, virtual_addresses};
 use super::log::{self, Line};
-use super::plan::{Kernel, Place, Wanted, plan};
+use super::plan;
 use super::sentry::Sentry;
+use super::wanted::Wanted;
 use super::{Error, VipsStatus};
 use crate::director::vrrp::log::{self as deferred, Log};
 use crate::director::vrrp::{Command, Commands, VrrpStatus};
@@ -25,6 +29,8 @@ use crate::sys::clock;
 use crate::sys::neighbour::Announcer;
 use crate::sys::rtnetlink::{self, Changes, Rtnetlink};
 use crate::sys::state_file::StateFile;
+use apply::Applied;
+use settle::settle;
 
 /// How long until everything is looked at again although nothing was reported.
 const RECHECK: Duration = Duration::from_secs(30);
@@ -38,7 +44,7 @@ const SPACING: Duration = Duration::from_millis(20);
 
 /// What a keeper is made of.
 pub(super) struct Config {
-    pub(super) store: StateFile<BTreeSet<Place>>,
+    pub(super) store: StateFile<BTreeSet<Holding>>,
     pub(super) vrrp: watch::Receiver<Arc<VrrpStatus>>,
     pub(super) commands: Commands,
     pub(super) publisher: watch::Sender<Arc<VipsStatus>>,
@@ -50,15 +56,17 @@ struct Keeper {
     log: Log<Line>,
     netlink: Rtnetlink,
     announcer: Announcer,
-    owned: BTreeSet<Place>,
+    owned: BTreeSet<Holding>,
     /// What the file says is owned.
-    saved: BTreeSet<Place>,
+    saved: BTreeSet<Holding>,
     schedule: Schedule,
     sentry: Sentry,
     kernel: Kernel,
-    /// What was announced last, by virtual router: since when it is master, and
-    /// how often it asked.
-    announced: BTreeMap<String, (Instant, u64)>,
+    /// What was announced last, by virtual router: how often it asked.
+    announced: BTreeMap<String, u64>,
+    /// What was carried out last.
+    carried_out: Arc<VrrpStatus>,
+    confirmations: Confirmations,
     reconciled_at: Instant,
     recheck_at: Instant,
 }
@@ -101,6 +109,8 @@ fn start(config: Config) -> Result<(Keeper, Changes), Error> {
         sentry: Sentry::default(),
         kernel: Kernel::default(),
         announced: BTreeMap::new(),
+        carried_out: Arc::default(),
+        confirmations: Confirmations::default(),
         reconciled_at: now,
         recheck_at: now,
     };
@@ -139,6 +149,7 @@ impl Keeper {
                 self.reconcile().await;
             }
             self.announce();
+            self.confirm();
             self.look_out();
         }
         self.release_all().await;
@@ -175,8 +186,9 @@ impl Keeper {
         self.reconciled_at = now;
         self.recheck_at = now + RECHECK;
         let vrrp = self.config.vrrp.borrow_and_update().clone();
-        match self.look().await {
-            Ok(kernel) => self.kernel = kernel,
+        let wanted = Wanted::from_status(&vrrp);
+        let applied = match self.bring_about(&vrrp, &wanted).await {
+            Ok(applied) => applied,
             Err(error) => {
                 self.recheck_at = now + RETRY;
                 let mut status = VipsStatus::clone(&self.config.publisher.borrow());
@@ -184,29 +196,66 @@ impl Keeper {
                 self.publish(status);
                 return;
             }
-        }
-        self.tell_links(&vrrp);
-        let wanted = Wanted::from_status(&vrrp);
-        let plan = plan(&wanted, &self.owned, &self.kernel);
-        let applied = self.apply(plan).await;
+        };
         if applied.failed {
             self.recheck_at = now + RETRY;
         }
-        let held = &applied.status.held;
-        self.schedule.retain(|place| held.contains(place));
-        self.sentry.watch(now, held, &self.kernel);
-        self.schedule_announcements(&vrrp, &applied.added, held);
+        let held = applied.status.places();
+        self.sentry.watch(now, &held, &self.kernel);
+        self.schedule_announcements(&vrrp, &applied.added, &held);
         let conflicts = self.sentry.found();
         self.publish(VipsStatus {
             conflicts,
             ..applied.status
         });
+        self.carried_out = vrrp;
     }
 
-    async fn look(&self) -> Result<Kernel, rtnetlink::Error> {
+    /// Makes interfaces, if there are to be some, and then the rest.
+    async fn bring_about(
+        &mut self,
+        vrrp: &VrrpStatus,
+        wanted: &Wanted,
+    ) -> Result<Applied, rtnetlink::Error> {
+        self.kernel = self.look(wanted).await?;
+        self.tell_links(vrrp);
+        let mut plan = plan::plan(wanted, &self.owned, &self.kernel);
+        let mut failures = VipsStatus::default();
+        if let Some(first_step) = plan.first_step() {
+            failures = self.apply(first_step).await.status;
+            self.kernel = self.look(wanted).await?;
+            plan = plan::plan(wanted, &self.owned, &self.kernel);
+            plan.ops
+                .retain(|op| !failures.problems.contains_key(op.holding()));
+        }
+        let interfaces = plan.present.iter().filter_map(|holding| match holding {
+            Holding::Interface(name) => Some((holding.clone(), settle(name)?)),
+            _ => None,
+        });
+        let unsettled: Vec<_> = interfaces.collect();
+        plan.problems.extend(unsettled);
+        let failed = !failures.problems.is_empty();
+        plan.problems.extend(failures.problems);
+        let mut applied = self.apply(plan).await;
+        applied.failed |= failed;
+        Ok(applied)
+    }
+
+    /// Routes and rules are listed only where there may be some of lvsd's.
+    async fn look(&self, wanted: &Wanted) -> Result<Kernel, rtnetlink::Error> {
+        let links = self.netlink.links().await?;
+        let addresses = self.netlink.addresses().await?;
+        let things = wanted.held.keys().chain(&wanted.undecided);
+        let (mut routes, mut rules) = (vec![], vec![]);
+        if things.chain(&self.owned).any(Holding::is_routing) {
+            routes = self.netlink.routes(&links).await?;
+            rules = self.netlink.rules().await?;
+        }
         Ok(Kernel {
-            links: self.netlink.links().await?,
-            addresses: self.netlink.addresses().await?,
+            links,
+            addresses,
+            routes,
+            rules,
         })
     }
 
@@ -215,61 +264,11 @@ impl Keeper {
         let virtual_addresses = virtual_addresses(vrrp);
         for (name, interface) in &vrrp.interfaces {
             let link = link_of(name, &self.kernel, &virtual_addresses, &self.owned);
-            if interface.link != Some(link) {
+            if interface.link.as_ref() != Some(&link) {
                 let interface = name.clone();
                 self.config
                     .commands
                     .send(Command::LinkChanged { interface, link });
-            }
-        }
-    }
-
-    /// Announces what was added just now, and everything of a virtual router
-    /// that asked for it.
-    fn schedule_announcements(
-        &mut self,
-        vrrp: &VrrpStatus,
-        added: &BTreeSet<Place>,
-        held: &BTreeSet<Place>,
-    ) {
-        let now = clock::now();
-        for place in added {
-            self.schedule.start(now, place.clone());
-        }
-        self.announced
-            .retain(|name, _| vrrp.instances.contains_key(name));
-        for (name, instance) in &vrrp.instances {
-            let asked = (instance.since, instance.announcements);
-            if self.announced.insert(name.clone(), asked) == Some(asked) {
-                continue;
-            }
-            for address in &instance.addresses {
-                let place = Place {
-                    interface: instance.interface.clone(),
-                    address: *address,
-                };
-                if held.contains(&place) {
-                    self.schedule.start(now, place);
-                }
-            }
-        }
-    }
-
-    /// Sends the announcements that are due.
-    fn announce(&mut self) {
-        for place in self.schedule.due(clock::now()) {
-            let Some(link) = self.kernel.link(&place.interface) else {
-                continue;
-            };
-            let (Some(index), Ok(mac), IpAddr::V4(address)) = (
-                NonZeroU32::new(link.index),
-                <[u8; 6]>::try_from(link.hardware_address.as_slice()),
-                place.address.address,
-            ) else {
-                continue;
-            };
-            if let Err(error) = self.announcer.announce(index, mac, address) {
-                self.log.write(Line::NotAnnounced(place, error));
             }
         }
     }
@@ -292,9 +291,11 @@ impl Keeper {
 
     /// Removes what lvsd added, as far as it can, and says what it cannot.
     async fn release_all(mut self) {
-        let mut status = match self.look().await {
+        let nothing = Wanted::default();
+        let mut status = match self.look(&nothing).await {
             Ok(kernel) => {
-                let plan = plan(&Wanted::default(), &self.owned, &kernel);
+                self.kernel = kernel;
+                let plan = plan::plan(&nothing, &self.owned, &self.kernel);
                 self.apply(plan).await.status
             }
             Err(error) => VipsStatus {

@@ -5,7 +5,7 @@ use std::io;
 
 use tracing::{info, warn};
 
-use super::plan::Place;
+use super::holding::{Holding, Place};
 use super::{VipsStatus, conflict};
 use crate::status::text::chain;
 use crate::sys::neighbour::Mac;
@@ -13,10 +13,10 @@ use crate::sys::neighbour::Mac;
 /// Something to write.
 #[derive(Debug)]
 pub(super) enum Line {
-    Added(Place),
-    Removed(Place),
-    /// An address that is not as wanted, and why.
-    Problem(Place, String),
+    Added(Holding),
+    Removed(Holding),
+    /// A thing that is not as wanted, and why.
+    Problem(Holding, String),
     /// The keeper cannot work, and why.
     Trouble(String),
     NotAnnounced(Place, io::Error),
@@ -35,8 +35,8 @@ pub(super) fn news(before: &VipsStatus, after: &VipsStatus) -> Vec<Line> {
     let problems = after
         .problems
         .iter()
-        .filter(|(place, problem)| before.problems.get(place) != Some(problem))
-        .map(|(place, problem)| Line::Problem(place.clone(), problem.clone()));
+        .filter(|(holding, problem)| before.problems.get(holding) != Some(problem))
+        .map(|(holding, problem)| Line::Problem(holding.clone(), problem.clone()));
     let trouble = after
         .error
         .iter()
@@ -63,9 +63,13 @@ fn pairs(status: &VipsStatus) -> BTreeSet<(Place, Mac)> {
 
 pub(super) fn write_line(line: Line) {
     match line {
-        Line::Added(place) => info!(%place, "address added"),
-        Line::Removed(place) => info!(%place, "address removed"),
-        Line::Problem(place, problem) => warn!(%place, problem, "address not as wanted"),
+        Line::Added(holding @ Holding::Up(_)) => info!(%holding, "interface taken up"),
+        Line::Removed(holding @ Holding::Up(_)) => info!(%holding, "interface taken down"),
+        Line::Added(holding) => info!(%holding, "{} added", holding.kind()),
+        Line::Removed(holding) => info!(%holding, "{} removed", holding.kind()),
+        Line::Problem(holding, problem) => {
+            warn!(%holding, problem, "{} not as wanted", holding.kind());
+        }
         Line::Trouble(error) => warn!(error, "the VIP keeper has trouble, trying on"),
         Line::NotAnnounced(place, error) => {
             warn!(%place, error = chain(&error), "cannot announce the address");
@@ -94,7 +98,7 @@ mod tests {
             address: "192.168.1.200".parse().unwrap(),
         };
         let with = |problem: &str| VipsStatus {
-            problems: [(place.clone(), problem.to_owned())].into(),
+            problems: [(Holding::Address(place.clone()), problem.to_owned())].into(),
             ..VipsStatus::default()
         };
         let none = VipsStatus::default();

@@ -1,222 +1,129 @@
-//! Which addresses must be added and which removed.
+//! What must be added and what removed.
+
+mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use super::holding::{Holding, Place};
+use super::kernel::{Index, Kernel};
+use super::wanted::{Spec, Wanted};
+use verdict::{Verdict, elsewhere, verdict};
 
-use crate::director::vrrp::VrrpStatus;
-use crate::lvs::Prefixed;
-use crate::sys::address::Address;
-use crate::sys::link::Link;
-use crate::vrrp::Priority;
-use crate::vrrp::router::Claim;
-
-/// An address on an interface.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Place {
-    /// The interface's name: it keeps it when it comes back with another index.
-    pub interface: String,
-    /// The address.
-    pub address: Prefixed,
-}
-
-/// `192.168.1.200/32 on ens192`.
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} on {}", self.address, self.interface)
-    }
-}
-
-/// What is wanted.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Wanted {
-    /// Addresses of masters. True: of an owner, whose address is there whatever
-    /// lvsd does.
-    pub(super) held: BTreeMap<Place, bool>,
-    /// Addresses of virtual routers that have not heard anybody yet.
-    pub(super) undecided: BTreeSet<Place>,
-    /// Nothing is known yet, so nothing is unwanted.
-    pub(super) all_undecided: bool,
-}
-
-impl Wanted {
-    pub(super) fn from_status(status: &VrrpStatus) -> Self {
-        let mut wanted = Self {
-            all_undecided: !status.configured,
-            ..Self::default()
-        };
-        for instance in status.instances.values() {
-            let places = instance.addresses.iter().map(|address| Place {
-                interface: instance.interface.clone(),
-                address: *address,
-            });
-            let is_owner = instance.settings.priority == Priority::OWNER;
-            match instance.claim {
-                Claim::Hold => wanted.held.extend(places.map(|place| (place, is_owner))),
-                Claim::Undecided => wanted.undecided.extend(places),
-                Claim::Release => {}
-            }
-        }
-        wanted
-    }
-}
-
-/// What the kernel has.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Kernel {
-    pub(super) links: Vec<Link>,
-    pub(super) addresses: Vec<Address>,
-}
-
-impl Kernel {
-    pub(super) fn link(&self, name: &str) -> Option<&Link> {
-        self.links.iter().find(|link| link.name == name)
-    }
-
-    fn places<'a>(&'a self, link: &'a Link) -> impl Iterator<Item = Place> + 'a {
-        self.addresses
-            .iter()
-            .filter(|address| address.link == link.index)
-            .map(|address| Place {
-                interface: link.name.clone(),
-                address: address.address,
-            })
-    }
-}
-
-/// One change. Links are named by index too, which is what the kernel wants.
+/// One change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Op {
-    Add(u32, Place),
-    Remove(u32, Place),
+    Add(Holding, Spec),
+    /// It is there, put there by lvsd, and not as wanted.
+    Replace(Holding, Spec),
+    Remove(Holding),
     /// It is gone already.
-    Forget(Place),
+    Forget(Holding),
+}
+
+impl Op {
+    pub(super) fn holding(&self) -> &Holding {
+        match self {
+            Self::Add(holding, _)
+            | Self::Replace(holding, _)
+            | Self::Remove(holding)
+            | Self::Forget(holding) => holding,
+        }
+    }
+
+    /// Whether it makes an interface, which others then find their place on.
+    fn makes_interface(&self) -> bool {
+        matches!(
+            self,
+            Self::Add(Holding::Interface(_), _) | Self::Replace(Holding::Interface(_), _)
+        )
+    }
 }
 
 /// The way from what the kernel has to what is wanted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Plan {
     pub(super) ops: Vec<Op>,
-    /// The wanted addresses that are there already.
-    pub(super) present: BTreeSet<Place>,
-    pub(super) problems: BTreeMap<Place, String>,
+    /// What is wanted and there already.
+    pub(super) present: BTreeSet<Holding>,
+    pub(super) problems: BTreeMap<Holding, String>,
 }
 
-/// Compares. `owned` are the addresses that lvsd has added; of all others it
-/// touches none. Additions come before removals.
-pub(super) fn plan(wanted: &Wanted, owned: &BTreeSet<Place>, kernel: &Kernel) -> Plan {
+impl Plan {
+    /// The part that must be done before the rest can be planned, if there is one.
+    pub(super) fn first_step(&self) -> Option<Self> {
+        let ops = self.ops.iter().filter(|op| op.makes_interface());
+        let ops: Vec<_> = ops.cloned().collect();
+        (!ops.is_empty()).then(|| Self {
+            ops,
+            ..Self::default()
+        })
+    }
+}
+
+/// Compares. `owned` is what lvsd has added; all else it does not touch.
+/// Additions come before removals, and each in its order.
+pub(super) fn plan(wanted: &Wanted, owned: &BTreeSet<Holding>, kernel: &Kernel) -> Plan {
     let mut plan = Plan::default();
-    for (place, is_owner) in &wanted.held {
-        match find(place, wanted, owned, kernel) {
-            Found::NoInterface => {
-                let problem = format!("there is no interface {}", place.interface);
-                plan.problems.insert(place.clone(), problem);
+    let index = Index::new(kernel);
+    for (holding, spec) in &wanted.held {
+        match verdict(holding, spec, (wanted, owned, &index)) {
+            Verdict::Ours => drop(plan.present.insert(holding.clone())),
+            Verdict::Foreign(problem) => {
+                plan.present.insert(holding.clone());
+                let problem = problem.map(|problem| (holding.clone(), problem));
+                plan.problems.extend(problem);
             }
-            Found::Ours => {
-                plan.present.insert(place.clone());
+            Verdict::Impossible(problem) => {
+                drop(plan.problems.insert(holding.clone(), problem));
             }
-            Found::Foreign(there) => {
-                plan.present.insert(place.clone());
-                if !is_owner {
-                    plan.problems.insert(place.clone(), foreign(&there));
-                }
-            }
-            Found::Elsewhere(there) => {
-                let problem = elsewhere(place, &there);
-                plan.problems.insert(place.clone(), problem);
-            }
-            Found::Nowhere(link) => plan.ops.push(Op::Add(link, place.clone())),
+            Verdict::Absent => plan.ops.push(Op::Add(holding.clone(), spec.clone())),
+            Verdict::Changed => plan.ops.push(Op::Replace(holding.clone(), spec.clone())),
         }
     }
-    for place in owned {
-        let is_wanted = wanted.all_undecided
-            || wanted.held.contains_key(place)
-            || wanted.undecided.contains(place);
-        if !is_wanted {
-            plan.ops.push(match present_on(place, kernel) {
-                Some(link) => Op::Remove(link, place.clone()),
-                None => Op::Forget(place.clone()),
-            });
-        }
+    for holding in unwanted(wanted, owned, &index) {
+        plan.ops.push(match index.has(&holding) {
+            true => Op::Remove(holding),
+            false => Op::Forget(holding),
+        });
     }
     plan
+}
+
+/// What lvsd has added and is wanted no more, the last to come first.
+fn unwanted(
+    wanted: &Wanted,
+    owned: &BTreeSet<Holding>,
+    index: &Index<'_>,
+) -> impl Iterator<Item = Holding> {
+    // An interface of lvsd's is up or down as lvsd wants it.
+    let up = owned.iter().filter_map(|holding| match holding {
+        Holding::Interface(name) => Some(Holding::Up(name.clone())),
+        _ => None,
+    });
+    let up = up.filter(|up| index.has(up));
+    let owned: BTreeSet<_> = owned.iter().cloned().chain(up).collect();
+    let is_unwanted = |holding: &Holding| {
+        !wanted.all_undecided
+            && !wanted.held.contains_key(holding)
+            && !wanted.undecided.contains(holding)
+    };
+    let unwanted: Vec<_> = owned.into_iter().filter(is_unwanted).collect();
+    unwanted.into_iter().rev()
 }
 
 /// Where this host holds a wanted address already, on another interface than the
 /// wanted one: the wanted place, and where it is.
 pub(super) fn held_elsewhere(
     places: impl IntoIterator<Item = Place>,
-    owned: &BTreeSet<Place>,
+    owned: &BTreeSet<Holding>,
     kernel: &Kernel,
 ) -> Option<(Place, Place)> {
     let wanted = Wanted::default();
-    places
-        .into_iter()
-        .find_map(|place| match find(&place, &wanted, owned, kernel) {
-            Found::Elsewhere(there) => Some((place, there)),
-            Found::NoInterface | Found::Ours | Found::Foreign(_) | Found::Nowhere(_) => None,
-        })
-}
-
-enum Found {
-    NoInterface,
-    /// Where it belongs, put there by lvsd.
-    Ours,
-    /// On the right interface, put there by somebody else.
-    Foreign(Place),
-    /// On another interface of this host.
-    Elsewhere(Place),
-    Nowhere(u32),
-}
-
-fn find(place: &Place, wanted: &Wanted, owned: &BTreeSet<Place>, kernel: &Kernel) -> Found {
-    let Some(link) = kernel.link(&place.interface) else {
-        return Found::NoInterface;
-    };
-    // What lvsd is about to remove is in nobody's way.
-    let stays = |there: &Place| !owned.contains(there) || wanted.held.contains_key(there);
-    let is_same_host = |there: &Place| there.address.address == place.address.address;
-    let here: Vec<_> = kernel
-        .places(link)
-        .filter(|there| is_same_host(there) && stays(there))
-        .collect();
-    if here.contains(place) && owned.contains(place) {
-        return Found::Ours;
-    }
-    if let Some(there) = here.into_iter().next() {
-        return Found::Foreign(there);
-    }
-    // A director that is a real server too has its VIPs on the loopback, where
-    // they answer no ARP.
-    let others = kernel.links.iter().filter(|link| !link.loopback);
-    let elsewhere = others
-        .flat_map(|link| kernel.places(link))
-        .find(|there| is_same_host(there) && stays(there));
-    elsewhere.map_or(Found::Nowhere(link.index), Found::Elsewhere)
-}
-
-fn present_on(place: &Place, kernel: &Kernel) -> Option<u32> {
-    let link = kernel.link(&place.interface)?;
-    kernel
-        .places(link)
-        .any(|there| there == *place)
-        .then_some(link.index)
-}
-
-fn foreign(there: &Place) -> String {
-    format!(
-        "{there} was not put there by lvsd: it stays there when another director is master; \
-         remove it from the host's network configuration"
-    )
-}
-
-fn elsewhere(place: &Place, there: &Place) -> String {
-    format!(
-        "{} is already on interface {} of this host, so it is not put on {}; \
-         remove it there",
-        place.address.address, there.interface, place.interface
-    )
+    let index = Index::new(kernel);
+    places.into_iter().find_map(|place| {
+        let there = elsewhere(&place, (&wanted, owned, &index))?;
+        Some((place, there))
+    })
 }
 
 #[cfg(test)]

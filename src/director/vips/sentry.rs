@@ -8,7 +8,8 @@ use std::num::NonZeroU32;
 use std::time::Instant;
 
 use super::conflict::Conflicts;
-use super::plan::{Kernel, Place};
+use super::holding::Place;
+use super::kernel::Kernel;
 use crate::sys::link::Link;
 use crate::sys::neighbour::{Listener, Mac};
 

@@ -1,21 +1,25 @@
 //! One virtual router, what it counts, and its actions on the wire.
 
+use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::Timestamp;
 
+use super::Link;
 use super::interface::Interface;
 use super::log::{Line, Log, Quieter};
+use super::occurrence::{Occurrence, Outlet};
 use super::status::{InstanceCounters, InstanceStatus};
 use crate::config::director::VrrpInstance;
+use crate::lvs::Family;
 use crate::sys::clock;
+use crate::vrrp::Version;
 use crate::vrrp::advert::Checksum;
-use crate::vrrp::ipv4::{self, Datagram};
+use crate::vrrp::ipv4::Datagram;
 use crate::vrrp::receive::{oddities, receive};
-use crate::vrrp::router::{Action, Claim, Event, Notice, Peer, Router, State};
-use crate::vrrp::{MULTICAST_V4, Version};
+use crate::vrrp::router::{Action, Cause, Claim, Event, LinkFault, Notice, Peer, Router, State};
 
 #[derive(Debug)]
 pub(super) struct Instance {
@@ -24,6 +28,7 @@ pub(super) struct Instance {
     router: Router,
     since_wall: Timestamp,
     announcements: u64,
+    outlet: Outlet,
     counters: Arc<InstanceCounters>,
     quieter: Quieter,
     /// What was last published; none: what it is configured with changed since.
@@ -31,24 +36,34 @@ pub(super) struct Instance {
 }
 
 /// What others would notice if it changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Face {
     state: State,
+    cause: Cause,
     transitions: u64,
     master: Option<Peer>,
     rival: Option<Peer>,
     claim: Claim,
     announcements: u64,
+    priority: u8,
 }
 
 impl Instance {
-    pub(super) fn new(name: &str, config: VrrpInstance, now: Instant) -> Self {
+    /// The `serial`-th of this thread.
+    pub(super) fn new(
+        name: &str,
+        config: VrrpInstance,
+        now: Instant,
+        (serial, outlet): (u32, Outlet),
+    ) -> Self {
         Self {
             name: name.to_owned(),
             router: Router::new(config.settings.clone(), now),
             config,
             since_wall: clock::wall(),
-            announcements: 0,
+            // Never what another router of this name has counted.
+            announcements: u64::from(serial) << 32,
+            outlet,
             counters: Arc::default(),
             quieter: Quieter::default(),
             published: None,
@@ -59,8 +74,26 @@ impl Instance {
         &self.config.interface
     }
 
+    pub(super) fn family(&self) -> Family {
+        self.config.settings.family()
+    }
+
+    pub(super) fn is_multicast(&self) -> bool {
+        self.config.transport.is_multicast()
+    }
+
+    /// Where its adverts come from on this link.
+    pub(super) fn source_on(&self, link: &Link) -> Result<IpAddr, LinkFault> {
+        link.source_for(&self.config)
+    }
+
     pub(super) fn vrid(&self) -> u8 {
         self.config.settings.vrid.get()
+    }
+
+    /// How often the addresses were to be announced.
+    pub(super) fn announcements(&self) -> u64 {
+        self.announcements
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
@@ -73,6 +106,7 @@ impl Instance {
         let version = |config: &VrrpInstance| matches!(config.settings.version, Version::V3);
         self.config.interface == config.interface
             && self.config.settings.vrid == config.settings.vrid
+            && self.config.settings.family() == config.settings.family()
             && version(&self.config) == version(config)
     }
 
@@ -106,7 +140,8 @@ impl Instance {
         let Some(own) = self.router.address() else {
             return;
         };
-        match receive(datagram, self.router.settings(), own) {
+        let transport = &self.config.transport;
+        match receive(datagram, self.router.settings(), transport, own) {
             Ok(heard) => {
                 InstanceCounters::add(&self.counters.adverts_received);
                 for oddity in oddities(&heard.advert, self.router.settings()) {
@@ -181,25 +216,24 @@ impl Instance {
         interface: &Interface,
         log: &mut Log<Line>,
     ) {
-        let IpAddr::V4(source_v4) = source else {
-            return;
-        };
         let advert = self.router.settings().advert(priority);
-        let message = advert.encode(checksum, source, IpAddr::V4(MULTICAST_V4));
-        let mut packet = ipv4::header(source_v4, MULTICAST_V4, message.len()).to_vec();
-        packet.extend(message);
-        match interface.send(&packet) {
-            Ok(()) => InstanceCounters::add(&self.counters.adverts_sent),
-            Err(error) => {
-                InstanceCounters::add(&self.counters.send_errors);
-                if let Some(kept_quiet) = self.quieter.admit(now, "send") {
-                    log.write(Line::SendFailed {
-                        instance: self.name.clone(),
-                        errno: error.raw_os_error().unwrap_or(0),
-                        kept_quiet,
-                    });
-                }
+        for destination in self.config.transport.destinations(self.family()) {
+            let message = advert.encode(checksum, source, destination);
+            match interface.send(&message, source, destination) {
+                Ok(()) => InstanceCounters::add(&self.counters.adverts_sent),
+                Err(error) => self.note_send_error(now, &error, log),
             }
+        }
+    }
+
+    fn note_send_error(&mut self, now: Instant, error: &io::Error, log: &mut Log<Line>) {
+        InstanceCounters::add(&self.counters.send_errors);
+        if let Some(kept_quiet) = self.quieter.admit(now, "send") {
+            log.write(Line::SendFailed {
+                instance: self.name.clone(),
+                errno: error.raw_os_error().unwrap_or(0),
+                kept_quiet,
+            });
         }
     }
 
@@ -213,6 +247,16 @@ impl Instance {
         if let Notice::RivalHeard(_) = &notice {
             InstanceCounters::add(&self.counters.rivals_heard);
         }
+        // Nobody listens any more: the director stops.
+        let _ = self.outlet.send(Occurrence {
+            at: clock::wall(),
+            instance: self.name.clone(),
+            interface: self.config.interface.clone(),
+            state: self.router.state(),
+            priority: self.router.priority().get(),
+            peer: self.router.master().or(self.router.rival()),
+            notice: notice.clone(),
+        });
         log.write(Line::Notice {
             instance: self.name.clone(),
             interface: self.config.interface.clone(),
@@ -225,20 +269,28 @@ impl Instance {
     pub(super) fn take_change(&mut self) -> bool {
         let face = Face {
             state: self.router.state(),
+            cause: self.router.cause().clone(),
             transitions: self.router.transitions(),
             master: self.router.master(),
             rival: self.router.rival(),
             claim: self.router.claim(),
             announcements: self.announcements,
+            priority: self.router.priority().get(),
         };
-        self.published.replace(face) != Some(face)
+        if self.published.as_ref() == Some(&face) {
+            return false;
+        }
+        self.published = Some(face);
+        true
     }
 
     pub(super) fn status(&self) -> InstanceStatus {
         InstanceStatus {
             interface: self.config.interface.clone(),
             settings: self.config.settings.clone(),
+            priority: self.router.priority(),
             addresses: self.config.addresses.clone(),
+            holdings: Arc::clone(&self.config.holdings),
             state: self.router.state(),
             since: self.router.since(),
             since_wall: self.since_wall,

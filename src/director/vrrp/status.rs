@@ -9,13 +9,13 @@ use jiff::Timestamp;
 
 use super::Link;
 use super::rejected::Rejections;
-use crate::lvs::Prefixed;
+use crate::config::director::{Holdings, VirtualAddress};
 use crate::status::director::{
     Peer as PeerStatus, Rival, VipConflict, VirtualRouter, VrrpInterface,
 };
 use crate::vrrp::discard::Discard;
 use crate::vrrp::router::{Claim, Peer, State};
-use crate::vrrp::{Settings, Version};
+use crate::vrrp::{Priority, Settings, Version};
 
 /// Every virtual router and its interface. Published anew when anything but a
 /// counter changes; the counters live on.
@@ -37,8 +37,12 @@ pub struct InstanceStatus {
     pub interface: String,
     /// What it runs with.
     pub settings: Settings,
+    /// The priority that it runs with now.
+    pub priority: Priority,
     /// The addresses, as they are put on the interface.
-    pub addresses: Vec<Prefixed>,
+    pub addresses: Vec<VirtualAddress>,
+    /// What else comes and goes with them.
+    pub holdings: Arc<Holdings>,
     /// The state.
     pub state: State,
     /// When it entered the state, for deadlines.
@@ -218,11 +222,16 @@ impl InstanceStatus {
             state: self.state.to_string(),
             since: self.since_wall,
             cause: self.cause.clone(),
-            priority: self.settings.priority.get(),
+            priority: self.priority.get(),
+            configured_priority: self.settings.priority.get(),
             advert_interval_ms: u64::try_from(self.settings.advert_interval.as_millis())
                 .unwrap_or(u64::MAX),
             preempt: self.settings.preempt,
-            addresses: self.addresses.iter().map(Prefixed::to_string).collect(),
+            addresses: self
+                .addresses
+                .iter()
+                .map(VirtualAddress::to_string)
+                .collect(),
             master: self.master.map(|peer| PeerStatus {
                 address: peer.address,
                 priority: peer.priority,

@@ -1,6 +1,8 @@
 use super::*;
-use crate::vrrp::router::{Claim, State};
+use crate::vrrp::router::{Claim, LinkFault, Notice, State};
+use crate::vrrp::transport::Transport;
 use crate::vrrp::{Settings, Version};
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 fn instance(interface: &str, vrid: u8, priority: u8) -> VrrpInstance {
@@ -13,8 +15,11 @@ fn instance(interface: &str, vrid: u8, priority: u8) -> VrrpInstance {
             advert_interval: Duration::from_secs(1),
             preempt: true,
             addresses: vec!["192.0.2.200".parse().unwrap()],
+            takeover: crate::vrrp::Takeover::default(),
         },
+        transport: Transport::default(),
         addresses: vec!["192.0.2.200".parse().unwrap()],
+        holdings: Arc::default(),
     }
 }
 
@@ -61,8 +66,8 @@ fn a_virtual_router_waits_for_news_of_its_interface_and_then_follows_it() {
     assert_eq!(status.interfaces["nowhere0"].link, None);
 
     let down = Link::Down(LinkFault::NoCarrier);
-    vrrp.commands.send(link_changed("nowhere0", down));
-    vrrp.commands.send(link_changed("another0", down));
+    vrrp.commands.send(link_changed("nowhere0", down.clone()));
+    vrrp.commands.send(link_changed("another0", down.clone()));
     let status = wait_for(&vrrp, |it| state(it) == Some(State::Fault));
     let instance = &status.instances["VI_1"];
     assert_eq!(instance.cause, "the interface does not work: no carrier");
@@ -79,7 +84,10 @@ fn an_interface_that_no_socket_opens_on_is_a_fault_with_the_kernels_reason() {
         .send(configure(&[("VI_1", instance("nowhere0", 51, 100))]));
     let link = Link::Up {
         index: NonZeroU32::new(4_000_000).unwrap(),
-        address: "192.0.2.1".parse().unwrap(),
+        addresses: Addresses {
+            usable: vec!["192.0.2.1".parse().unwrap()],
+            ..Addresses::default()
+        },
     };
     vrrp.commands.send(link_changed("nowhere0", link));
     let status = wait_for(&vrrp, |it| state(it) == Some(State::Fault));
@@ -100,7 +108,7 @@ fn a_new_configuration_keeps_adds_replaces_and_removes() {
         ("removed", instance("nowhere1", 53, 100)),
     ]));
     let down = Link::Down(LinkFault::Missing);
-    vrrp.commands.send(link_changed("nowhere0", down));
+    vrrp.commands.send(link_changed("nowhere0", down.clone()));
     vrrp.commands.send(link_changed("nowhere1", down));
     wait_for(&vrrp, |it| {
         it.instances.len() == 3 && it.instances.values().all(|it| it.state == State::Fault)
@@ -136,4 +144,40 @@ fn the_thread_ends_and_says_so_when_it_is_told_to_stop() {
     let status = vrrp.status.clone();
     stop(vrrp);
     assert!(status.has_changed().is_err(), "the publisher is gone");
+}
+
+#[test]
+fn a_fault_that_was_told_before_the_router_was_configured_counts_and_every_change_is_handed_on() {
+    let mut vrrp = spawn().unwrap();
+    let influence = |faults: &[&str]| Command::Influence {
+        instance: "VI_1".to_owned(),
+        influence: Influence {
+            faults: faults.iter().map(|name| (*name).to_owned()).collect(),
+            priority: -10,
+        },
+    };
+    vrrp.commands.send(influence(&["disk"]));
+    vrrp.commands
+        .send(configure(&[("VI_1", instance("lo", 51, 100))]));
+    let link = Link::Down(LinkFault::NoCarrier);
+    vrrp.commands.send(link_changed("lo", link));
+    let status = wait_for(&vrrp, |it| state(it) == Some(State::Fault));
+    assert_eq!(status.instances["VI_1"].priority.get(), 90);
+    assert_eq!(status.instances["VI_1"].settings.priority.get(), 100);
+    vrrp.commands.send(Command::Shutdown);
+    let mut changes = Vec::new();
+    while let Some(occurrence) = vrrp.occurrences.blocking_recv() {
+        assert_eq!(occurrence.instance, "VI_1");
+        if let Notice::Changed(change) = occurrence.notice {
+            changes.push((change.from, change.to));
+        }
+    }
+    assert_eq!(
+        changes,
+        [
+            (State::Initialize, State::Fault),
+            (State::Fault, State::Initialize)
+        ]
+    );
+    vrrp.join.join().unwrap();
 }

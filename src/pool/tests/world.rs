@@ -22,6 +22,8 @@ pub(super) struct World {
     pub(super) standings: BTreeMap<RealServerId, Standing>,
     pub(super) otherwise: Standing,
     pub(super) connections: BTreeMap<RealServerId, u32>,
+    /// When they were counted; none: now.
+    pub(super) counted_at: Option<Instant>,
     pub(super) kernel: Table,
     pub(super) start: Instant,
     pub(super) now: Instant,
@@ -38,6 +40,7 @@ impl World {
             standings: BTreeMap::new(),
             otherwise: Standing::Unchecked,
             connections: BTreeMap::new(),
+            counted_at: None,
             kernel: Table::new(),
             start,
             now: start,
@@ -79,6 +82,7 @@ impl World {
                 Some(Load {
                     weight: entry.weight,
                     active: self.connections.get(rip).copied().unwrap_or(0),
+                    counted_at: self.counted_at.unwrap_or(self.now),
                 })
             },
         });

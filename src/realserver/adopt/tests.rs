@@ -111,6 +111,7 @@ fn aliases_of_lo_are_vips_and_its_own_addresses_are_not() {
         noarp: false,
         hardware_address: vec![],
         mtu: 1500,
+        ..Link::default()
     };
     let address = |link, text: &str| {
         let parsed = text.parse::<crate::lvs::Prefixed>().unwrap();

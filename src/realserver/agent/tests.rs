@@ -40,7 +40,8 @@ impl Host {
             loopback: name == "lo",
             noarp: false,
             hardware_address: vec![0; 6],
-            mtu: 1500,
+            mtu: 1_500,
+            ..Link::default()
         };
         let sysctls = ["all", "lo", "eth0"].into_iter().flat_map(|interface| {
             ["arp_ignore", "arp_announce"].map(|name| (Key::ipv4_conf(interface, name), 0))

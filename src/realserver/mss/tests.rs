@@ -22,6 +22,7 @@ fn links() -> Vec<Link> {
             noarp: false,
             hardware_address: vec![],
             mtu,
+            ..Link::default()
         })
         .into()
 }

@@ -35,6 +35,7 @@ fn link(name: &str, up: bool) -> Link {
         noarp: true,
         hardware_address: vec![],
         mtu: 1480,
+        ..Link::default()
     }
 }
 

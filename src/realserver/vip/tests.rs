@@ -124,7 +124,8 @@ fn links() -> [Link; 2] {
         loopback: name == "lo",
         noarp: false,
         hardware_address: vec![0; 6],
-        mtu: 1500,
+        mtu: 1_500,
+        ..Link::default()
     })
 }
 

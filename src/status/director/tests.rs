@@ -52,6 +52,7 @@ pub(in crate::status) fn example() -> Director {
             since,
             cause: "started".to_owned(),
             priority: 50,
+            configured_priority: 50,
             advert_interval_ms: 1_000,
             preempt: true,
             addresses: vec!["192.168.1.200/32".to_owned()],

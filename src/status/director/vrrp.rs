@@ -34,6 +34,8 @@ pub struct VirtualRouter {
     pub cause: String,
     /// The priority that it runs with.
     pub priority: u8,
+    /// The priority in the configuration, which trackers add to.
+    pub configured_priority: u8,
     /// Time between adverts.
     pub advert_interval_ms: u64,
     /// Whether it takes over from a working master of lower priority.

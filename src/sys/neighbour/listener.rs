@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 
 use socket2::{Domain, SockFilter, Socket, Type};
 
-use super::{FRAME_LEN, Mac, Statement, arp_probe, link_address, statement};
+use super::{ETHERTYPE_ARP, FRAME_LEN, Mac, Statement, arp_probe, link_address, statement};
 
 /// How many frames are read at once, before others get a turn.
 const BURST: usize = 256;
@@ -36,7 +36,7 @@ impl Listener {
     pub fn open(interface: NonZeroU32, addresses: Vec<Ipv4Addr>) -> io::Result<Self> {
         let socket = Socket::new(Domain::PACKET, Type::RAW.nonblocking(), None)?;
         attach(&socket, &addresses)?;
-        socket.bind(&link_address(interface)?)?;
+        socket.bind(&link_address(interface, ETHERTYPE_ARP)?)?;
         Ok(Self {
             socket,
             interface,
@@ -61,7 +61,7 @@ impl Listener {
     /// Asks who has `address`. `mac` is the interface's own.
     pub fn probe(&self, mac: Mac, address: Ipv4Addr) -> io::Result<()> {
         let frame = arp_probe(mac, address);
-        let to = link_address(self.interface)?;
+        let to = link_address(self.interface, ETHERTYPE_ARP)?;
         self.socket.send_to(&frame, &to).map(drop)
     }
 

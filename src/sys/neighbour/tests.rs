@@ -1,3 +1,5 @@
+use std::net::Ipv6Addr;
+
 use super::*;
 
 #[test]
@@ -77,7 +79,39 @@ fn truncated_and_mutated_frames_never_panic() {
 
 #[test]
 fn the_link_address_names_the_interface_and_the_packet_family() {
-    let address = link_address(NonZeroU32::new(7).unwrap()).unwrap();
+    let address = link_address(NonZeroU32::new(7).unwrap(), ETHERTYPE_ARP).unwrap();
     assert_eq!(i32::from(address.family()), libc::AF_PACKET);
     assert_eq!(address.len(), 20);
+}
+
+/// 6.4.2-d, 8.2.2-a: R as told, S unset, O set, and the hardware address in the option.
+#[test]
+fn the_advertisement_overrides_what_all_nodes_know_and_is_not_solicited() {
+    let address = "2001:db8::200".parse().unwrap();
+    let expected: [u8; ADVERTISEMENT_LEN] = [
+        0x33, 0x33, 0, 0, 0, 1, 0x02, 0, 0xc0, 0xa8, 0x01, 0x36, 0x86, 0xdd, //
+        0x60, 0, 0, 0, 0, 32, 58, 255, //
+        0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x02, 0x00, //
+        0xff, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, //
+        136, 0, 0xb3, 0x4e, 0xa0, 0, 0, 0, //
+        0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x02, 0x00, //
+        2, 1, 0x02, 0, 0xc0, 0xa8, 0x01, 0x36,
+    ];
+    let frame = unsolicited_advertisement(MAC, address, true);
+    assert_eq!(frame, expected);
+    let host = unsolicited_advertisement(MAC, address, false);
+    assert_eq!(host[58], 0x20, "a host that forwards nothing is no router");
+}
+
+/// RFC 1071: with its checksum in place a message sums up to all ones.
+#[test]
+fn the_advertisement_carries_the_checksum_of_icmpv6() {
+    for last in [0, 1, 0xff, 0x1234, 0xffff] {
+        let address = Ipv6Addr::new(0xfe80, 0xffff, 0xffff, 0, 0, 0xffff, 0, last);
+        let frame = unsolicited_advertisement(MAC, address, last % 2 == 1);
+        let words = frame[22..].chunks_exact(2);
+        let words = words.map(|pair| u32::from(pair[0]) << 8 | u32::from(pair[1]));
+        let sum: u32 = words.sum::<u32>() + 32 + 58;
+        assert_eq!((sum & 0xffff) + (sum >> 16), 0xffff, "{address}");
+    }
 }

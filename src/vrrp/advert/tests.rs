@@ -1,5 +1,6 @@
 use super::*;
-use crate::vrrp::{MULTICAST_V4, ipv4};
+use crate::vrrp::ipv4;
+use crate::vrrp::transport::MULTICAST_V4;
 
 fn hex(text: &str) -> Vec<u8> {
     let digits: Vec<_> = text.chars().map(|c| c.to_digit(16).unwrap()).collect();

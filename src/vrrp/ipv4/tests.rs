@@ -1,5 +1,5 @@
 use super::*;
-use crate::vrrp::MULTICAST_V4;
+use crate::vrrp::transport::MULTICAST_V4;
 
 const SOURCE: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 51);
 

@@ -3,9 +3,14 @@ use crate::vrrp::AuthPass;
 use crate::vrrp::dice::Dice;
 use crate::vrrp::ipv4;
 use crate::vrrp::router::{Event, Router, State};
+use crate::vrrp::transport::{MULTICAST_V4, Reach};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+const MULTICAST: Transport = Transport {
+    source: None,
+    reach: Reach::Multicast,
+};
 const OWN: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 52);
 const PEER: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 51);
 
@@ -17,6 +22,7 @@ fn settings(version: Version) -> Settings {
         advert_interval: Duration::from_secs(1),
         preempt: true,
         addresses: vec!["192.168.1.200".parse().unwrap()],
+        takeover: crate::vrrp::Takeover::default(),
     }
 }
 
@@ -48,7 +54,7 @@ fn datagram(message: &[u8]) -> Datagram<'_> {
 
 /// What a router with `ours` makes of an advert of a router with `theirs`.
 fn exchange(theirs: &Settings, ours: &Settings) -> Result<Heard, Discard> {
-    receive(&datagram(&message(theirs)), ours, OWN.into())
+    receive(&datagram(&message(theirs)), ours, &MULTICAST, OWN.into())
 }
 
 #[test]
@@ -73,10 +79,16 @@ fn only_ttl_255_is_accepted() {
             ttl,
             ..datagram(&message)
         };
-        let result = receive(&datagram, &settings, OWN.into());
+        let result = receive(&datagram, &settings, &MULTICAST, OWN.into());
         match ttl {
             255 => assert!(result.is_ok()),
-            _ => assert_eq!(result, Err(Discard::Ttl(ttl))),
+            _ => assert_eq!(
+                result,
+                Err(Discard::Ttl {
+                    found: ttl,
+                    least: 255
+                })
+            ),
         }
     }
 }
@@ -90,7 +102,7 @@ fn an_advert_that_was_not_sent_to_the_group_is_discarded() {
         destination: OWN.into(),
         ..datagram(&message)
     };
-    let result = receive(&datagram, &settings, OWN.into());
+    let result = receive(&datagram, &settings, &MULTICAST, OWN.into());
     assert_eq!(result, Err(Discard::Destination(OWN.into())));
 }
 
@@ -108,7 +120,7 @@ fn an_unknown_type_is_discarded() {
     let settings = settings(V3);
     let mut message = message(&settings);
     message[0] = 0x32;
-    let result = receive(&datagram(&message), &settings, OWN.into());
+    let result = receive(&datagram(&message), &settings, &MULTICAST, OWN.into());
     assert_eq!(result, Err(Discard::Type(2)));
 }
 
@@ -120,12 +132,12 @@ fn version_3_is_accepted_with_and_without_pseudo_header_and_with_nothing_else() 
         let message = settings
             .advert(100)
             .encode(form, PEER.into(), MULTICAST_V4.into());
-        let heard = receive(&datagram(&message), &settings, OWN.into()).unwrap();
+        let heard = receive(&datagram(&message), &settings, &MULTICAST, OWN.into()).unwrap();
         assert_eq!(heard.checksum, form);
     }
     let mut message = message(&settings);
     message[7] ^= 1;
-    let result = receive(&datagram(&message), &settings, OWN.into());
+    let result = receive(&datagram(&message), &settings, &MULTICAST, OWN.into());
     assert_eq!(result, Err(Discard::Checksum));
 }
 
@@ -209,7 +221,12 @@ fn another_address_list_is_accepted_and_reported_and_its_order_is_nothing() {
 #[test]
 fn our_own_advert_is_discarded_when_it_comes_back() {
     let settings = settings(V3);
-    let result = receive(&datagram(&message(&settings)), &settings, PEER.into());
+    let result = receive(
+        &datagram(&message(&settings)),
+        &settings,
+        &MULTICAST,
+        PEER.into(),
+    );
     assert_eq!(result, Err(Discard::OwnPacket));
 }
 
@@ -222,8 +239,9 @@ fn every_discard_has_a_counter_of_its_own() {
         Discard::IpHeader,
         Discard::Fragment,
         Discard::Protocol(0),
-        Discard::Ttl(0),
+        Discard::Ttl { found: 0, least: 0 },
         Discard::Destination(OWN.into()),
+        Discard::UnknownPeer,
         Discard::Version(0),
         Discard::Type(0),
         Discard::NoAddresses,
@@ -314,7 +332,10 @@ fn a_million_mutated_packets_never_panic_and_only_a_valid_one_reaches_the_router
         packet.extend(message);
         mutate(&mut dice, &mut packet);
         let result = ipv4::parse(&packet).and_then(|datagram| {
-            Ok((datagram, receive(&datagram, router.settings(), OWN.into())?))
+            Ok((
+                datagram,
+                receive(&datagram, router.settings(), &MULTICAST, OWN.into())?,
+            ))
         });
         match result {
             Ok((datagram, heard)) => {

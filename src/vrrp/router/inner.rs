@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use super::role::{Backup, Master, Role, Sighted};
 use super::{
-    ADVERT_SPACING, Action, BOTH_FORMS_EVERY, Cause, Claim, Heard, Notice, Peer, Router, Settings,
-    State, Transition, Version, master_down_interval,
+    ADVERT_SPACING, Action, Cause, Claim, Heard, Notice, Peer, Priority, Router, Settings, State,
+    Transition, Version, master_down_interval,
 };
 use crate::vrrp::advert::{Checksum, Forms};
 use crate::vrrp::timers::skew_time;
@@ -28,8 +28,13 @@ impl Router {
     }
 
     /// Why it is in this state.
-    pub fn cause(&self) -> Cause {
-        self.cause
+    pub fn cause(&self) -> &Cause {
+        &self.cause
+    }
+
+    /// The priority it runs with.
+    pub fn priority(&self) -> Priority {
+        self.influence.effective(self.settings.priority)
     }
 
     /// How often the state changed.
@@ -108,11 +113,11 @@ impl Router {
     }
 
     pub(super) fn skew_time(&self, interval: Duration) -> Duration {
-        skew_time(&self.settings.version, self.settings.priority, interval)
+        skew_time(&self.settings.version, self.priority(), interval)
     }
 
     fn down_interval(&self, interval: Duration) -> Duration {
-        master_down_interval(&self.settings.version, self.settings.priority, interval)
+        master_down_interval(&self.settings.version, self.priority(), interval)
     }
 
     /// The advert is due. The next one keeps the rhythm, unless this one is so
@@ -133,7 +138,7 @@ impl Router {
             },
             ..master
         });
-        self.advert(self.settings.priority.get())
+        self.advert(self.priority().get())
             .into_iter()
             .chain(actions)
             .collect()
@@ -154,7 +159,7 @@ impl Router {
             next_advert_at: now + self.settings.advert_interval,
             ..master
         });
-        self.advert(self.settings.priority.get())
+        self.advert(self.priority().get())
     }
 
     /// RFC 9568 §6.4.3 (730): the lesser master is shown that there is a better
@@ -168,14 +173,9 @@ impl Router {
         action
     }
 
-    /// The time that is left is counted anew from the last advert.
-    pub(super) fn reconfigure_backup(
-        &mut self,
-        now: Instant,
-        backup: Backup,
-        settings: Settings,
-    ) -> Vec<Action> {
-        self.settings = settings;
+    /// Something changed that its timer depends on: the time that is left is
+    /// counted anew from the last advert.
+    pub(super) fn count_anew(&mut self, now: Instant, backup: Backup) {
         let learnt = matches!(backup.sighted, Sighted::Master(_) | Sighted::Resigned(_));
         let master_interval = match self.settings.version {
             Version::V3 if learnt => backup.master_interval,
@@ -197,7 +197,6 @@ impl Router {
             master_interval,
             ..backup
         });
-        vec![]
     }
 
     /// The new values go out at once: a backup that learnt a shorter interval
@@ -209,36 +208,30 @@ impl Router {
             master.next_advert_at = now + self.settings.advert_interval;
         }
         let mut actions = vec![];
-        actions.extend(self.advert(self.settings.priority.get()));
+        actions.extend(self.advert(self.priority().get()));
         actions.push(Action::ClaimVips);
         actions
     }
 
     /// An advert, while there is an address that it could come from.
-    pub(super) fn advert(&mut self, priority: u8) -> Option<Action> {
+    pub(super) fn advert(&self, priority: u8) -> Option<Action> {
         let source = self.address?;
         Some(Action::SendAdvert {
             source,
             priority,
-            forms: self.forms(source, priority == 0),
+            forms: self.forms(source),
         })
     }
 
     /// The form that the peers use, as far as it is known and there is a choice.
-    fn forms(&mut self, source: IpAddr, resigns: bool) -> Forms {
+    fn forms(&self, source: IpAddr) -> Forms {
         match (self.settings.version, source, self.peer_checksum) {
             (Version::V2 { .. }, _, _) => Forms::One(Checksum::MessageOnly),
             (Version::V3, IpAddr::V6(_), _) => Forms::One(Checksum::PseudoHeader),
             (Version::V3, IpAddr::V4(_), Some(form)) => Forms::One(form),
-            (Version::V3, IpAddr::V4(_), None) => {
-                let nth = self.unheard;
-                self.unheard += 1;
-                if resigns || nth.is_multiple_of(BOTH_FORMS_EVERY) {
-                    Forms::Both
-                } else {
-                    Forms::One(Checksum::MessageOnly)
-                }
-            }
+            // A backup says nothing, and one that takes the other form alone
+            // would hold this master for dead.
+            (Version::V3, IpAddr::V4(_), None) => Forms::Both,
         }
     }
 
@@ -247,7 +240,7 @@ impl Router {
         let from = self.state();
         self.role = role;
         self.since = now;
-        self.cause = cause;
+        self.cause = cause.clone();
         self.transitions += 1;
         Action::Report(Notice::Changed(Transition {
             from,

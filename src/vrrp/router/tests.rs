@@ -2,6 +2,7 @@ use super::*;
 use crate::vrrp::advert::Advert;
 
 mod deviations;
+mod fitness;
 mod lan;
 mod random;
 mod rules;
@@ -38,6 +39,7 @@ fn settings(version: Version, priority: u8) -> Settings {
         advert_interval: secs(1),
         preempt: true,
         addresses: vec![ip("192.168.1.200")],
+        takeover: crate::vrrp::Takeover::default(),
     }
 }
 
@@ -60,6 +62,11 @@ fn hear(version: Version, source: &str, priority: u8) -> Event {
 fn every(interval: Duration, mut heard: Heard) -> Event {
     heard.advert.interval = interval;
     Event::Heard(heard)
+}
+
+fn influence(faults: &[&str], priority: i16) -> Influence {
+    let faults = faults.iter().map(|name| (*name).to_owned()).collect();
+    Influence { faults, priority }
 }
 
 /// A router that was started at `now` on a working interface.

@@ -1,6 +1,7 @@
 //! What a router tells people: state changes with their cause, and sightings of
 //! other masters.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use super::{Peer, State};
 
 /// Something worth a line in the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
     /// The state changed.
     Changed(Transition),
@@ -25,7 +26,7 @@ pub enum Notice {
 }
 
 /// One change of state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transition {
     /// The old state.
     pub from: State,
@@ -36,7 +37,7 @@ pub struct Transition {
 }
 
 /// Why a router is in its state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cause {
     /// It has not been started.
     NotStarted,
@@ -48,6 +49,10 @@ pub enum Cause {
     LinkUp,
     /// Its interface cannot carry adverts.
     LinkDown(LinkFault),
+    /// Trackers, or the director itself, say that it must not be master.
+    Unfit(BTreeSet<String>),
+    /// What kept it from being master is over; it listens.
+    Fit,
     /// It listened, and there is no master.
     NoMaster {
         /// For how long it listened.
@@ -85,6 +90,21 @@ pub enum LinkFault {
     /// It has no address that adverts could come from.
     #[error("it has no address of its own")]
     NoAddress,
+    /// IPv6: without a link-local address there are no adverts.
+    #[error("it has no IPv6 link-local address")]
+    NoLinkLocal,
+    /// IPv6: the kernel still asks whether somebody else has its address.
+    #[error("duplicate address detection of its IPv6 address has not finished")]
+    Tentative,
+    /// IPv6: somebody else has its address.
+    #[error("another host has its IPv6 address")]
+    Duplicate,
+    /// The configured `source_address` is not on it.
+    #[error("source_address {0} is not on it")]
+    NoSource(IpAddr),
+    /// One of `unicast_peers` is an address of its own.
+    #[error("{0}, one of unicast_peers, is its own address")]
+    OwnPeer(IpAddr),
     /// The socket could not be opened; the errno says why.
     #[error("cannot open the VRRP socket on it: {}", std::io::Error::from_raw_os_error(*.0))]
     Socket(i32),
@@ -115,6 +135,8 @@ impl fmt::Display for Cause {
             Self::Owner => write!(f, "owns the addresses"),
             Self::LinkUp => write!(f, "the interface works again, listens for a master"),
             Self::LinkDown(fault) => write!(f, "the interface does not work: {fault}"),
+            Self::Unfit(faults) => write!(f, "must not be master: {}", list(faults)),
+            Self::Fit => write!(f, "fit to be master again, listens for a master"),
             Self::NoMaster { waited } => write!(f, "no master heard for {}", Seconds(*waited)),
             Self::MasterSilent { peer, silence } => {
                 write!(
@@ -130,6 +152,32 @@ impl fmt::Display for Cause {
             Self::Shutdown => write!(f, "stopped"),
         }
     }
+}
+
+impl Cause {
+    /// The other router that had a part in it.
+    pub fn peer(&self) -> Option<IpAddr> {
+        match self {
+            Self::MasterSilent { peer, .. } | Self::Preempts(peer) | Self::Outranked(peer) => {
+                Some(peer.address)
+            }
+            Self::MasterResigned(address) => Some(*address),
+            Self::NotStarted
+            | Self::Started
+            | Self::Owner
+            | Self::LinkUp
+            | Self::LinkDown(_)
+            | Self::Unfit(_)
+            | Self::Fit
+            | Self::NoMaster { .. }
+            | Self::Shutdown => None,
+        }
+    }
+}
+
+fn list(names: &BTreeSet<String>) -> String {
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    names.join(", ")
 }
 
 /// `3.61 s`.

@@ -4,11 +4,12 @@
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
 use super::inputs::Inputs;
+use super::kernel::{self, Watch};
 use crate::lab::Host;
 use crate::lab::room::Running;
 use crate::lab::wait::{millis, secs};
@@ -35,11 +36,11 @@ impl Contender {
         }
     }
 
-    /// What it says when it has read its file again and done what that takes.
+    /// What it says when it has read its file again, and done what that takes or given it to
+    /// another thread.
     pub(super) fn end_of_reload(self) -> &'static str {
         match self {
-            // At level debug.
-            Self::Lvsd => "IPVS table is as wanted",
+            Self::Lvsd => " reloaded ",
             Self::Keepalived => "Reload complete",
         }
     }
@@ -67,6 +68,7 @@ impl Contender {
 pub(super) struct Daemon {
     pub(super) running: Running,
     pub(super) started: Instant,
+    contender: Contender,
     log: PathBuf,
 }
 
@@ -87,6 +89,7 @@ impl Daemon {
         Self {
             running: host.room().spawn(command),
             log,
+            contender,
             started,
         }
     }
@@ -112,6 +115,23 @@ impl Daemon {
         let now = Instant::now();
         self.running.signal(Signal::SIGHUP);
         now
+    }
+
+    /// How long it takes to read the file that is there again.
+    pub(super) fn reload_of_the_same(&self) -> Duration {
+        let since = self.log().len();
+        let asked = self.hang_up();
+        self.says(self.contender.end_of_reload(), since);
+        asked.elapsed()
+    }
+
+    /// How long it takes to end and to leave an empty table; none: longer than that.
+    pub(super) fn stop(&self, host: &Host, limit: Duration) -> Option<Duration> {
+        let watch = Watch::begin(host, limit, |_| kernel::is_empty().then(Instant::now));
+        let asked = Instant::now();
+        self.running.signal(Signal::SIGTERM);
+        let ended = self.running.wait(limit).map(|_| Instant::now())?;
+        Some(watch.wait()?.max(ended) - asked)
     }
 
     pub(super) fn kill(&self) {

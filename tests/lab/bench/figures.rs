@@ -61,6 +61,11 @@ pub(super) fn ratio(times: &Times, reference: &Times) -> String {
     }
 }
 
+/// `18.1 MB`.
+pub(super) fn megabytes(bytes: u64) -> String {
+    format!("{}.{} MB", bytes / 1_000_000, bytes / 100_000 % 10)
+}
+
 /// A table in Markdown, aligned so that it can be read as it is.
 pub(super) fn markdown(head: &[&str], rows: &[Vec<String>]) -> String {
     let head: Vec<_> = head.iter().map(|cell| (*cell).to_owned()).collect();

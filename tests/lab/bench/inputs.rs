@@ -4,8 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 
+use lvsd::ipvs::plan::{Op, plan};
 use lvsd::ipvs::table::{RealServer, Settings, Table, VirtualServer};
 use lvsd::lvs::{Forwarding, Protocol, RealServerId, Scheduler, VirtualServerId, Weight};
+
+/// The number of the first real server that no table has to begin with.
+const OTHERS: u32 = 50_000;
 
 /// So many virtual servers under `wrr` and direct routing, none of them checked.
 #[derive(Debug, Clone)]
@@ -14,12 +18,17 @@ pub(super) struct Inputs {
 }
 
 impl Inputs {
+    /// The real servers are spread evenly over the virtual servers.
     pub(super) fn new(virtual_servers: u32, real_servers: u32) -> Self {
+        let first_of = |number: u32| {
+            let first = u64::from(number) * u64::from(real_servers) / u64::from(virtual_servers);
+            u32::try_from(first).unwrap()
+        };
         let virtual_server = |number: u32| {
-            let pool = (0..real_servers).map(|rs| real_server(number * real_servers + rs));
+            let pool = first_of(number)..first_of(number + 1);
             let server = VirtualServer {
                 settings: Settings::of(Scheduler::known("wrr").unwrap()),
-                real_servers: pool.collect(),
+                real_servers: pool.map(real_server).collect(),
             };
             let id = VirtualServerId::Address {
                 protocol: Protocol::Tcp,
@@ -38,14 +47,55 @@ impl Inputs {
     }
 
     /// The same, but that one real server in the middle has this weight.
-    pub(super) fn with_one_weight(&self, weight: u32) -> (Self, VirtualServerId, RealServerId) {
+    pub(super) fn with_one_weight(&self, weight: u32) -> Self {
         let mut changed = self.clone();
         let middle = changed.table.len() / 2;
-        let (id, server) = changed.table.iter_mut().nth(middle).unwrap();
-        let (rip, real_server) = server.real_servers.iter_mut().next_back().unwrap();
+        let (_, server) = changed.table.iter_mut().nth(middle).unwrap();
+        let (_, real_server) = server.real_servers.iter_mut().next_back().unwrap();
         real_server.weight = Weight::try_from(weight).unwrap();
-        let (id, rip) = (*id, *rip);
-        (changed, id, rip)
+        changed
+    }
+
+    /// The same with one more real server in the middle.
+    pub(super) fn with_one_more(&self) -> Self {
+        let mut changed = self.clone();
+        let middle = changed.table.len() / 2;
+        let (_, server) = changed.table.iter_mut().nth(middle).unwrap();
+        server.real_servers.extend([real_server(OTHERS - 1)]);
+        changed
+    }
+
+    /// The same without a hundred real servers, or half of all where that is less, from all
+    /// over the table.
+    pub(super) fn without_a_hundred(&self) -> Self {
+        let real_servers = self.real_servers();
+        let removed = (real_servers / 2).min(100);
+        let mut changed = self.clone();
+        let mut number = 0;
+        for server in changed.table.values_mut() {
+            server.real_servers.retain(|_, _| {
+                number += 1;
+                // As often as the quotient grows.
+                number * removed / real_servers == (number - 1) * removed / real_servers
+            });
+        }
+        changed
+    }
+
+    /// The same with other real servers throughout.
+    pub(super) fn with_all_replaced(&self) -> Self {
+        let mut changed = self.clone();
+        let mut others = (OTHERS..).map(real_server);
+        for server in changed.table.values_mut() {
+            let count = server.real_servers.len();
+            server.real_servers = others.by_ref().take(count).collect();
+        }
+        changed
+    }
+
+    pub(super) fn real_servers(&self) -> usize {
+        let pools = self.table.values().map(|server| server.real_servers.len());
+        pools.sum()
     }
 
     /// As somebody would write it: servers of weight 1 in the short form.
@@ -66,7 +116,8 @@ impl Inputs {
             write!(
                 text,
                 "[[virtual_server]]\naddress = \"{vip}\"\nscheduler = \"wrr\"\n\
-                 forwarding = \"dr\"\ncheck = {{ type = \"none\" }}\nreal_servers = [{}]\n\n",
+                 forwarding = \"dr\"\ncheck = {{ type = \"none\" }}\ndrain = \"0s\"\n\
+                 real_servers = [{}]\n\n",
                 short.join(", ")
             )
             .unwrap();
@@ -107,23 +158,40 @@ impl Inputs {
         text
     }
 
-    /// What `ipvsadm -R` reads, as `ipvsadm -Sn` writes it.
-    pub(super) fn ipvsadm_rules(&self) -> String {
-        let mut text = String::new();
-        for (vip, pool) in self.pools() {
-            writeln!(text, "-A -t {vip} -s wrr").unwrap();
-            for (rip, real_server) in pool {
-                writeln!(text, "-a -t {vip} -r {rip} -g -w {}", real_server.weight).unwrap();
-            }
-        }
-        text
+    /// What `ipvsadm -R` reads to make this of another table.
+    pub(super) fn ipvsadm_rules(&self, from: &Table) -> String {
+        let ops = plan(&self.table, from);
+        ops.iter()
+            .map(|op| format!("{}\n", ipvsadm_rule(op)))
+            .collect()
     }
 
     fn pools(&self) -> impl Iterator<Item = (SocketAddr, &BTreeMap<RealServerId, RealServer>)> {
-        self.table.iter().map(|(id, server)| match id {
-            VirtualServerId::Address { address, .. } => (*address, &server.real_servers),
-            VirtualServerId::Fwmark { .. } => unreachable!("none is made above"),
-        })
+        let servers = self.table.iter();
+        servers.map(|(id, server)| (vip(id), &server.real_servers))
+    }
+}
+
+fn vip(id: &VirtualServerId) -> SocketAddr {
+    match id {
+        VirtualServerId::Address { address, .. } => *address,
+        VirtualServerId::Fwmark { .. } => unreachable!("none is made above"),
+    }
+}
+
+fn ipvsadm_rule(op: &Op) -> String {
+    let vip = vip(op.virtual_server());
+    match op {
+        Op::AddVirtualServer(..) => format!("-A -t {vip} -s wrr"),
+        Op::AddRealServer(_, rip, server) => {
+            format!("-a -t {vip} -r {rip} -g -w {}", server.weight)
+        }
+        Op::SetRealServer(_, rip, server) => {
+            format!("-e -t {vip} -r {rip} -g -w {}", server.weight)
+        }
+        Op::RemoveRealServer(_, rip) => format!("-d -t {vip} -r {rip}"),
+        Op::RemoveVirtualServer(_) => format!("-D -t {vip}"),
+        Op::SetVirtualServer(..) => unreachable!("no bench does it"),
     }
 }
 

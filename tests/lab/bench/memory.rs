@@ -2,9 +2,18 @@
 
 use std::fs;
 
+/// The resident memory (`VmRSS`) of a process and its children, in bytes.
+pub(super) fn resident(pid: u32) -> u64 {
+    of_family(pid, "VmRSS:")
+}
+
 /// The peak of resident memory (`VmHWM`) of a process and its children, in bytes. Pages that
 /// they share are counted for each.
 pub(super) fn peak(pid: u32) -> u64 {
+    of_family(pid, "VmHWM:")
+}
+
+fn of_family(pid: u32, name: &str) -> u64 {
     let children = fs::read_dir("/proc")
         .unwrap()
         .flatten()
@@ -14,7 +23,7 @@ pub(super) fn peak(pid: u32) -> u64 {
         });
     let kilobytes: u64 = std::iter::once(pid)
         .chain(children)
-        .filter_map(|pid| field(pid, "VmHWM:"))
+        .filter_map(|pid| field(pid, name))
         .sum();
     kilobytes * 1024
 }

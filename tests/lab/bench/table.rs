@@ -8,17 +8,15 @@ use std::time::{Duration, Instant};
 use lvsd::ipvs::client::Client;
 use lvsd::ipvs::plan::{Op, plan};
 use lvsd::ipvs::table::Table;
-use lvsd::lvs::Weight;
-use nix::sys::signal::Signal;
 
 use super::daemon::{Contender, Daemon};
-use super::figures::{Times, markdown, ratio};
+use super::figures::{Times, markdown, megabytes, ratio};
 use super::inputs::Inputs;
 use super::kernel::{self, Watch};
 use super::memory;
 use super::tap::Tap;
 use crate::lab::room::in_net;
-use crate::lab::wait::{millis, secs};
+use crate::lab::wait::secs;
 use crate::lab::{Host, Lab, eventually, within};
 
 const VIRTUAL_SERVERS: u32 = 1_000;
@@ -27,7 +25,7 @@ const REAL_SERVERS: u32 = 10;
 pub(super) fn table(lab: &Lab) {
     let bench = Bench {
         lab,
-        inputs: Inputs::new(VIRTUAL_SERVERS, REAL_SERVERS),
+        inputs: Inputs::new(VIRTUAL_SERVERS, VIRTUAL_SERVERS * REAL_SERVERS),
     };
     let mut lvsd = Measured::default();
     let mut keepalived = Measured::default();
@@ -83,30 +81,15 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    /// A host whose network nobody has used yet.
-    fn fresh_host(&self) -> Host {
-        let name = format!("director{}", self.lab.hosts().len());
-        self.lab.lan().host(&name, "192.168.1.51/24")
-    }
-
     /// Asserts that the kernel holds just what it is to hold. Too long to be printed.
     #[track_caller]
     fn is_loaded(&self, host: &Host) {
         assert!(kernel::table(host) == self.inputs.table, "another table");
     }
 
-    /// Ends a host. Its namespace stays for as long as the lab, so the table goes first: the
-    /// kernel would go on computing its rates.
-    fn close(&self, host: &Host) {
-        host.run("ipvsadm -C").ok();
-        host.die();
-        // What the kernel does behind its answer is not the next contender's.
-        std::thread::sleep(millis(500));
-    }
-
     /// The reference: the requests themselves, made and sent as lvsd does.
     fn raw(&self, times: &mut Times) {
-        let host = self.fresh_host();
+        let host = kernel::fresh_host(self.lab);
         let ops = plan(&self.inputs.table, &Table::new());
         // Looked at like the others.
         let watch = self.watch_loading(&host);
@@ -117,12 +100,12 @@ impl Bench<'_> {
         );
         watch.wait();
         self.is_loaded(&host);
-        self.close(&host);
+        kernel::close(&host);
     }
 
     fn ipvsadm(&self, times: &mut Times) {
-        let host = self.fresh_host();
-        host.write("/run/rules", &self.inputs.ipvsadm_rules());
+        let host = kernel::fresh_host(self.lab);
+        host.write("/run/rules", &self.inputs.ipvsadm_rules(&Table::new()));
         let rules = host.within(|| File::open("/run/rules").unwrap());
         let mut command = Command::new("/usr/sbin/ipvsadm");
         command.arg("-R").stdin(rules);
@@ -132,19 +115,19 @@ impl Bench<'_> {
         times.add(started.elapsed());
         assert!(status.success());
         self.is_loaded(&host);
-        self.close(&host);
+        kernel::close(&host);
     }
 
     /// One round of a daemon.
     fn contend(&self, contender: Contender, measured: &mut Measured, applied: &mut Times) {
-        let host = self.fresh_host();
+        let host = kernel::fresh_host(self.lab);
         let daemon = self.load(&host, contender, measured);
         measured.memory = measured.memory.max(memory::peak(daemon.running.pid()));
         if contender == Contender::Lvsd {
             applied.add(time_it_tells(&daemon.log()));
         }
         settle();
-        measured.same.add(reload_of_the_same(&daemon, contender));
+        measured.same.add(daemon.reload_of_the_same());
         settle();
         measured
             .weight
@@ -154,11 +137,13 @@ impl Bench<'_> {
             .max(memory::peak(daemon.running.pid()));
         settle();
         if contender == Contender::Lvsd || stop_is_due(measured) {
-            measured.stop.add(self.stop(&host, &daemon));
+            measured
+                .stop
+                .add(daemon.stop(&host, secs(600)).expect("it ends"));
         } else {
             daemon.kill();
         }
-        self.close(&host);
+        kernel::close(&host);
     }
 
     fn load(&self, host: &Host, contender: Contender, measured: &mut Measured) -> Daemon {
@@ -172,12 +157,12 @@ impl Bench<'_> {
 
     /// lvsd's load from the longer of its two forms.
     fn long_form(&self, times: &mut Times) {
-        let host = self.fresh_host();
+        let host = kernel::fresh_host(self.lab);
         let text = self.inputs.long_director_toml();
         let (daemon, _, complete) = self.start(&host, Contender::Lvsd, &text);
         times.add(complete - daemon.started);
         daemon.kill();
-        self.close(&host);
+        kernel::close(&host);
     }
 
     /// Starts a daemon; tells when its first virtual server and its last real server came.
@@ -185,7 +170,7 @@ impl Bench<'_> {
         host.write(contender.file(), text);
         let watch = self.watch_loading(host);
         let daemon = Daemon::start(host, contender);
-        let (begun, complete) = watch.wait();
+        let (begun, complete) = watch.wait().expect("the table is loaded");
         self.is_loaded(host);
         (daemon, begun, complete)
     }
@@ -193,7 +178,7 @@ impl Bench<'_> {
     fn watch_loading(&self, host: &Host) -> Watch<(Instant, Instant)> {
         let last = self.inputs.last();
         let mut begun = None;
-        Watch::begin(host, "the table is loaded", move |client| {
+        Watch::begin(host, secs(600), move |client| {
             if begun.is_none() && !kernel::is_empty() {
                 begun = Some(Instant::now());
             }
@@ -204,55 +189,36 @@ impl Bench<'_> {
     }
 
     fn reload_of_a_weight(&self, host: &Host, daemon: &Daemon, contender: Contender) -> Duration {
-        let (changed, id, rip) = self.inputs.with_one_weight(7);
+        let changed = self.inputs.with_one_weight(7);
         host.write(contender.file(), &contender.text(&changed));
-        let wanted = Weight::try_from(7).unwrap();
-        let watch = Watch::begin(host, "the weight has changed", move |client| {
-            let pool = client.real_servers(&id).unwrap();
-            (pool[&rip].real_server.weight == wanted).then(Instant::now)
-        });
+        let watch = Watch::for_table(host, secs(600), &self.inputs.table, &changed.table);
         let asked = daemon.hang_up();
-        let took = watch.wait() - asked;
-        assert!(kernel::table(host) == changed.table, "another table");
-        took
-    }
-
-    fn stop(&self, host: &Host, daemon: &Daemon) -> Duration {
-        let watch = Watch::begin(host, "the table is empty", |_| {
-            kernel::is_empty().then(Instant::now)
-        });
-        let asked = Instant::now();
-        daemon.running.signal(Signal::SIGTERM);
-        let ended = daemon.running.wait(secs(600)).map(|_| Instant::now());
-        watch.wait().max(ended.expect("it ends")) - asked
+        watch.wait().expect("the weight changes") - asked
     }
 
     /// The peak with one real server.
     fn least_memory(&self, contender: Contender) -> u64 {
-        let least = Bench {
-            lab: self.lab,
-            inputs: Inputs::new(1, 1),
-        };
-        let host = least.fresh_host();
-        host.write(contender.file(), &contender.text(&least.inputs));
+        let least = Inputs::new(1, 1);
+        let host = kernel::fresh_host(self.lab);
+        host.write(contender.file(), &contender.text(&least));
         let daemon = Daemon::start(&host, contender);
         eventually("the table is loaded", within(secs(10)), || {
-            kernel::table(&host) == least.inputs.table
+            kernel::table(&host) == least.table
         });
         let peak = memory::peak(daemon.running.pid());
         daemon.kill();
-        least.close(&host);
+        kernel::close(&host);
         peak
     }
 
     /// The requests to change something that two reloads make: of the same file, and of one
     /// weight. Not timed: being overheard costs time.
     fn writes(&self, contender: Contender) -> (usize, usize) {
-        let host = self.fresh_host();
+        let host = kernel::fresh_host(self.lab);
         let daemon = self.load(&host, contender, &mut Measured::default());
         settle();
         let tap = Tap::begin(&host);
-        reload_of_the_same(&daemon, contender);
+        daemon.reload_of_the_same();
         settle();
         let same = tap.writes();
         let tap = Tap::begin(&host);
@@ -260,7 +226,7 @@ impl Bench<'_> {
         settle();
         let weight = tap.writes();
         daemon.kill();
-        self.close(&host);
+        kernel::close(&host);
         (same, weight)
     }
 }
@@ -277,13 +243,6 @@ fn send(ops: &[Op]) -> Duration {
 /// Lets a daemon come to rest.
 fn settle() {
     std::thread::sleep(secs(2));
-}
-
-fn reload_of_the_same(daemon: &Daemon, contender: Contender) -> Duration {
-    let since = daemon.log().len();
-    let asked = daemon.hang_up();
-    daemon.says(contender.end_of_reload(), since);
-    asked.elapsed()
 }
 
 /// How long lvsd says that its requests took.
@@ -373,8 +332,4 @@ fn print(
         ratio(ipvsadm, applied),
         ratio(&keepalived.stop, &lvsd.stop),
     );
-}
-
-fn megabytes(bytes: u64) -> String {
-    format!("{}.{} MB", bytes / 1_000_000, bytes / 100_000 % 10)
 }

@@ -7,13 +7,7 @@ use crate::lab::scenario::scenario;
 use crate::lab::site::VIP;
 use crate::lab::{Balanced, Host, Lab, Scenario, Site};
 
-pub(crate) const SCENARIOS: &[Scenario] = &[
-    scenario!(each_real_server_is_reached_in_its_own_way),
-    scenario!(nat_maps_ports_and_forwards_only_while_it_must),
-];
-
-/// The director's address on the clients' side, and the VIP that is there.
-const OUTSIDE_VIP: &str = "192.0.2.200";
+pub(crate) const SCENARIOS: &[Scenario] = &[scenario!(each_real_server_is_reached_in_its_own_way)];
 
 fn ten_each() -> BTreeMap<String, usize> {
     ["I am 53", "I am 54", "I am 55"]
@@ -29,14 +23,14 @@ fn pool(real_servers: [&str; 3]) -> String {
     )
 }
 
-/// What tunnels come out of on a real server: IP in IP, also within GUE, and GRE, and IPv4 in
-/// IPv6.
+/// What tunnels come out of on a real server: IP in IP, also within GUE, GRE, IPv4 in IPv6, and
+/// IPv6 in either.
 fn dig_tunnels(rs: &Host, last: u8) {
-    rs.run("modprobe -a ipip ip_gre fou ip6_tunnel").ok();
+    rs.run("modprobe -a ipip ip_gre fou ip6_tunnel sit").ok();
     rs.run(&format!(
         "ip fou add port 6080 gue && ip link set tunl0 up && ip link set gre0 up &&
-         ip -6 tunnel add six mode ipip6 remote any local 2001:db8::{last} dev ens192 &&
-         ip link set six up"
+         ip -6 tunnel add six mode any remote any local 2001:db8::{last} dev ens192 &&
+         ip link set six up && ip link set sit0 up"
     ))
     .ok();
     if last == 54 {
@@ -144,66 +138,69 @@ fn each_real_server_is_reached_in_its_own_way(lab: &Lab) {
         ]),
     );
     answered("gre, IPv4 within IPv6, and dr");
-    ipv6_is_routed_directly(lab, &site, &director);
+    ipv6_has_them_all_too(lab, &site, &director);
 }
 
-fn ipv6_is_routed_directly(lab: &Lab, site: &Site, director: &Balanced) {
-    let servers = [53, 54, 55].map(|last| format!("address = '2001:db8::{last}'"));
-    let entries = [53, 54, 55]
-        .map(|last| format!("-a -t [2001:db8::200]:80 -r [2001:db8::{last}]:80 -g -w 1\n"));
-    director.becomes(
-        &format!(
-            "[[virtual_server]]\naddress = '[2001:db8::200]:80'\nscheduler = 'rr'\n{}",
-            pool(servers.each_ref().map(String::as_str))
-        ),
-        &format!("-A -t [2001:db8::200]:80 -s rr\n{}", entries.concat()),
-    );
-    let counts = site.client.ask(30, "http://[2001:db8::200]:80/");
-    lab.say(&format!("IPv6 dr: {counts:?}"));
-    assert_eq!(counts, ten_each());
-}
-
-fn nat_maps_ports_and_forwards_only_while_it_must(lab: &Lab) {
-    let site = Site::build(lab);
-    let outside = lab.lan();
-    outside.connect(&site.lvs51, "outside", "192.0.2.51/24");
-    let client = outside.host("far-client", "192.0.2.10/24");
-    for rs in &site.real_servers {
-        rs.stop_nginx();
-        rs.run("ip route add default via 192.168.1.51").ok();
-    }
-    for (rs, last) in site.real_servers.iter().zip([53, 54, 55]) {
-        rs.nginx_with(&format!(
-            "listen 8080;\nif ($server_port = 80) {{ return 418; }}\n\
-            location / {{ return 200 \"I am {last}\\n\"; }}"
-        ));
-    }
-    let lvs = &site.lvs51;
-    lvs.run(&format!("ip addr add {OUTSIDE_VIP}/32 dev outside"))
-        .ok();
-    lvs.set_sysctl("net.ipv4.ip_forward", 0);
-    let file = |pool: &str| {
-        format!(
-            "[[virtual_server]]\naddress = '{OUTSIDE_VIP}:80'\nscheduler = 'rr'\n\
-             forwarding = 'nat'\ncheck = {{ type = 'tcp', interval = '1s' }}\nreal_servers = {pool}"
-        )
+fn ipv6_has_them_all_too(lab: &Lab, site: &Site, director: &Balanced) {
+    let address = "[2001:db8::200]:80";
+    let file = |keys: &str, servers: [&str; 3]| {
+        let keys = format!("address = '{address}'\nscheduler = 'rr'\n{keys}");
+        format!("[[virtual_server]]\n{keys}\n{}", pool(servers))
     };
-    let entry = |last| format!("-a -t {OUTSIDE_VIP}:80 -r 192.168.1.{last}:8080 -m -w 1\n");
-    let director = Balanced::start(
-        lvs,
-        &file("['192.168.1.53:8080', '192.168.1.54:8080', '192.168.1.55:8080']"),
-        &format!(
-            "-A -t {OUTSIDE_VIP}:80 -s rr\n{}",
-            [53, 54, 55].map(entry).concat()
+    let table = |service: &str, entries: [&str; 3]| {
+        let entries = entries.map(|entry| format!("-a -t {address} -r {entry}\n"));
+        format!("-A -t {address} -s {service}\n{}", entries.concat())
+    };
+    let tunnelled = [
+        "address = '192.168.1.53'\nforwarding = 'tun'",
+        "address = '2001:db8::54'\nforwarding = 'tun'",
+        "address = '2001:db8::55'",
+    ];
+    director.becomes(
+        &file("", tunnelled),
+        &table(
+            "rr",
+            [
+                "192.168.1.53:80 -i -w 1 --tun-type ipip",
+                "[2001:db8::54]:80 -i -w 1 --tun-type ipip",
+                "[2001:db8::55]:80 -g -w 1",
+            ],
         ),
     );
-    assert_eq!(lvs.sysctl("net.ipv4.ip_forward"), "1");
-    let counts = client.ask(30, &format!("http://{OUTSIDE_VIP}/"));
+    let counts = site.client.ask(30, &format!("http://{address}/"));
     lab.say(&format!(
-        "port 80 of the VIP is port 8080 of the real servers: {counts:?}"
+        "IPv6 within IPv4, IPv6 within IPv6, and dr: {counts:?}"
     ));
     assert_eq!(counts, ten_each());
-    assert!(director.lvsd.terminate().success());
-    assert_eq!(lvs.sysctl("net.ipv4.ip_forward"), "0", "as it was before");
-    assert_eq!(lvs.ipvsadm(), "");
+
+    // Two clients of one network, and one of another.
+    let client = &site.client;
+    client
+        .run("ip addr add 2001:db8::11/64 dev ens192 nodad && ip addr add 2001:db8:9::1/128 dev lo")
+        .ok();
+    for host in site.real_servers.iter().chain([&site.lvs51]) {
+        host.run("ip -6 route add 2001:db8:9::/64 via 2001:db8::10")
+            .ok();
+    }
+    let routed = [
+        "address = '2001:db8::53'",
+        "address = '2001:db8::54'",
+        "address = '2001:db8::55'",
+    ];
+    director.becomes(
+        &file("persistence = '60s'\npersistence_prefix = 64", routed),
+        &table(
+            "rr -p 60 -M 64",
+            [
+                "[2001:db8::53]:80 -g -w 1",
+                "[2001:db8::54]:80 -g -w 1",
+                "[2001:db8::55]:80 -g -w 1",
+            ],
+        ),
+    );
+    let of = |source: &str| client.get_from(source, address);
+    let first = of("2001:db8::10");
+    assert_eq!(of("2001:db8::11"), first, "of the same /64");
+    assert_ne!(of("2001:db8:9::1"), first, "of another, and next in turn");
+    assert_eq!(of("2001:db8::10"), first);
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use crate::lab::lvsd::DirectorFile;
 use crate::lab::scenario::scenario;
 use crate::lab::site::VIP;
@@ -172,4 +174,8 @@ fn the_backup_says_why_its_table_is_empty(pair: &Pair) {
         status.contains("held back: this host is a real server"),
         "{status}"
     );
+    let json = pair.hosts[1].run("lvsd status --json").ok();
+    let both: Value = serde_json::from_str(&json).expect("one document");
+    assert_eq!(both["role"], "director", "{both}");
+    assert_eq!(both["realserver"]["ready"], true, "{both}");
 }

@@ -13,6 +13,8 @@ mod nat;
 mod pools;
 mod readme;
 mod realserver;
+mod realserver_forwarding;
+mod realserver_networkd;
 mod reload;
 mod schedulers;
 mod servers;
@@ -22,6 +24,7 @@ mod systemd;
 mod table;
 mod vrrp;
 mod vrrp_faults;
+mod vrrp_interop;
 mod vrrp_wire;
 
 use super::bench::BENCHES;
@@ -42,6 +45,8 @@ const ALL: &[&[Scenario]] = &[
     pools::SCENARIOS,
     readme::SCENARIOS,
     realserver::SCENARIOS,
+    realserver_forwarding::SCENARIOS,
+    realserver_networkd::SCENARIOS,
     reload::SCENARIOS,
     schedulers::SCENARIOS,
     servers::SCENARIOS,
@@ -51,6 +56,7 @@ const ALL: &[&[Scenario]] = &[
     table::SCENARIOS,
     vrrp::SCENARIOS,
     vrrp_faults::SCENARIOS,
+    vrrp_interop::SCENARIOS,
     vrrp_wire::SCENARIOS,
 ];
 

@@ -165,6 +165,12 @@ fn a_download_ends_before_its_drained_server_is_out(lab: &Lab) {
     let shown = site.lvs51.run("lvsd status").ok();
     lab.say(&format!("status while it drains:\n{shown}"));
     assert!(shown.contains("OVERRIDDEN: drained"), "{shown}");
+    let plan = site.lvs51.run("lvsd plan --exit-code").ok();
+    assert!(
+        plan.starts_with("# drains already: 192.168.1.53:80")
+            && plan.ends_with("nothing would change\n"),
+        "{plan}"
+    );
     let waited = site
         .lvs51
         .run("lvsd server drain 192.168.1.53:80 --timeout 5m --wait")
@@ -223,25 +229,44 @@ fn the_sorry_server_comes_and_goes_and_hooks_run_in_order(lab: &Lab) {
 }
 
 fn the_backup_pool_takes_over_before_the_sorry_server(lab: &Lab) {
-    let file = file("['192.168.1.53']")
-        .server_key("on_failure", "'quiesce'")
-        .server_key(
-            "backup_server",
-            "[{ address = '192.168.1.54', weight = 5 }]",
-        )
-        .server_key("sorry_server", "'192.168.1.55'");
-    let (site, _director) = site(lab, &file);
+    let quiesced = file("['192.168.1.53']").server_key("on_failure", "'quiesce'");
+    let backup = |address: &str| {
+        let pool = format!("[{{ address = '{address}', weight = 5 }}]");
+        quiesced.clone().server_key("backup_server", &pool)
+    };
+    let both = backup("192.168.1.54").server_key("sorry_server", "'192.168.1.55'");
+    let (site, _director) = site(lab, &both);
     eventually_weights(&site.lvs51, &[("53", 1)]);
     let load = load(&site, millis(10));
     fail_check(&site.real_servers[0]);
     eventually_weights(&site.lvs51, &[("53", 0), ("54", 5)]);
     fail_check(&site.real_servers[1]);
     eventually_weights(&site.lvs51, &[("53", 0), ("54", 0), ("55", 1)]);
-    pass_check(&site.real_servers[0]);
-    eventually_weights(&site.lvs51, &[("53", 1), ("54", 0)]);
+
+    // Who serves is taken out of the file: it serves until another can.
+    let becomes = |file: &DirectorFile, table: &[(&str, u32)]| {
+        site.lvs51.write(DIRECTOR_FILE, &file.text());
+        site.lvs51.run("lvsd reload").ok();
+        eventually_weights(&site.lvs51, table);
+    };
+    becomes(&backup("192.168.1.55"), &[("53", 0), ("55", 5)]);
     pass_check(&site.real_servers[1]);
+    becomes(&backup("192.168.1.54"), &[("53", 0), ("54", 5)]);
+    let sorry = quiesced
+        .clone()
+        .server_key("sorry_server", "'192.168.1.55'");
+    becomes(&sorry, &[("53", 0), ("55", 1)]);
+    becomes(&both, &[("53", 0), ("54", 5)]);
+
+    pass_check(&site.real_servers[0]);
     eventually_weights(&site.lvs51, &[("53", 1)]);
-    assert_eq!(load.stop().failures(), Vec::<String>::new());
+    let report = load.stop();
+    assert_eq!(report.failures(), Vec::<String>::new());
+    lab.say(&format!(
+        "{} requests: {:?}",
+        report.asked.len(),
+        report.answers()
+    ));
 }
 
 fn a_failed_server_stays_at_weight_0_and_recovers_slowly(lab: &Lab) {

@@ -6,7 +6,6 @@ use crate::lab::{Host, Lab, Scenario, Site, eventually, secs, within};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario!(settings_are_held_and_given_back),
-    scenario!(nat_forwards_and_sends_no_redirects_while_it_must),
     scenario!(the_connection_table_has_the_size_it_was_loaded_with).under_systemd(&[]),
 ];
 
@@ -86,34 +85,6 @@ fn settings_are_held_and_given_back(lab: &Lab) {
     );
     assert_eq!(values(director), before);
     lab.say("a crash and a stop later everything is as it was");
-}
-
-fn nat_forwards_and_sends_no_redirects_while_it_must(lab: &Lab) {
-    let site = Site::build(lab);
-    let director = &site.lvs51;
-    let keys = [
-        "net.ipv4.ip_forward",
-        "net.ipv4.conf.all.send_redirects",
-        "net.ipv4.conf.ens192.send_redirects",
-    ];
-    let values = || keys.map(|key| director.sysctl(key));
-    let before = values();
-    assert_eq!(before, ["0", "1", "1"]);
-    let file = DirectorFile::quick(100).server_key("forwarding", "'nat'");
-    let program = director.director(&file);
-    eventually("it forwards", within(secs(5)), || {
-        values() == ["1", "0", "0"]
-    });
-    director.set_sysctl(keys[0], 0);
-    eventually("it forwards again", within(secs(5)), || {
-        values() == ["1", "0", "0"]
-    });
-    director.write("/etc/lvsd/director.toml", &DirectorFile::quick(100).text());
-    program.signal(nix::sys::signal::Signal::SIGHUP);
-    eventually("without NAT it does not", within(secs(5)), || {
-        values() == before
-    });
-    assert!(program.terminate().success());
 }
 
 /// The boot loaded the module; where it is not there, lvsd loads it as it is wanted.

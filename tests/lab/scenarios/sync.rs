@@ -14,6 +14,9 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
 
 const SYNC: &str = "[ipvs.sync]\nvrrp = 'VI_1'";
 
+/// Each director sends and receives always.
+const BOTH: &str = "[ipvs.sync]\nrole = 'both'\ninterface = 'ens192'\nid = 51";
+
 /// Directors with this `[ipvs]` that do not preempt, and echo servers on port 7.
 fn running(lab: &Lab, ipvs: &str) -> (Running, Vec<Echo>) {
     let site = Site::build(lab);
@@ -81,9 +84,11 @@ fn open_connections_survive_two_failovers(lab: &Lab) {
         site.lvs52.vrrp_state() == "master"
     });
 
-    // A new boot: it knows nothing.
+    // A new boot: it knows nothing. From here on both send and receive.
+    site.lvs52
+        .reload(&running.directors[1], &file(50, BOTH).text());
     let lvs51 = site.lan.host_with_nic("lvs51", "ens192", "192.168.1.51/24");
-    running.directors[0] = lvs51.director(&file(100, SYNC));
+    running.directors[0] = lvs51.director(&file(100, BOTH));
     let took = eventually(
         "51 is back, and knows what is spoken",
         within(secs(20)),
@@ -96,7 +101,15 @@ fn open_connections_survive_two_failovers(lab: &Lab) {
         "51 is back as backup, and knew the connection after {took:.1?}"
     ));
     assert_eq!(lvs51.vrrp_state(), "backup", "preempt = false");
-    the_daemons_are(lab, &site.lvs52, &lvs51);
+    for director in [&site.lvs52, &lvs51] {
+        let daemons = director.sync_daemons();
+        lab.say(&format!("{}: {daemons}", director.name()));
+        assert_eq!(
+            daemons.matches("mcast=ens192, syncid=51").count(),
+            2,
+            "{daemons}"
+        );
+    }
     idle.say().unwrap();
 
     site.lvs52.unplug();

@@ -220,6 +220,7 @@ fn a_refused_file_is_told_once_and_a_refused_reload_changes_nothing(lab: &Lab) {
     );
     assert_eq!(site.host.ipvsadm(), table);
     assert!(site.journal().matches("wrrr").count() >= 2, "told again");
+    a_file_that_this_kernel_cannot_hold_is_refused_too(&site, &table);
 
     // Everything else that lvsd does, under the unit's hardening: NAT wants ip_forward.
     let nat = DIRECTOR_FILE.replace("\"wrr\"", "\"wrr\"\nforwarding = \"nat\"");
@@ -230,12 +231,26 @@ fn a_refused_file_is_told_once_and_a_refused_reload_changes_nothing(lab: &Lab) {
     });
     assert_eq!(site.host.sysctl("net.ipv4.ip_forward"), "1");
     assert_eq!(site.show("MainPID"), pid);
+    let change = "forwarding = \"dr\" becomes \"nat\"";
+    assert!(site.journal().contains(change), "{}", site.journal());
 
     site.run(&format!("systemctl stop {DIRECTOR}")).ok();
     assert_eq!(site.show("Result"), "success");
     assert_eq!(site.host.ipvsadm(), "");
     assert!(!site.host.has_address(VIP), "the VIP is given back");
     assert_eq!(site.host.sysctl("net.ipv4.ip_forward"), "0");
+}
+
+/// No kernel of the lab has this scheduler; no file tells that.
+fn a_file_that_this_kernel_cannot_hold_is_refused_too(site: &Machine, table: &str) {
+    let twos = DIRECTOR_FILE.replace("wrr", "twos");
+    site.host.write("/etc/lvsd/director.toml", &twos);
+    site.run("lvsd config check /etc/lvsd/director.toml").ok();
+    site.run(&format!("systemctl reload {DIRECTOR}"))
+        .fails_with(1);
+    let journal = site.journal();
+    assert!(journal.contains("module ip_vs_twos"), "{journal}");
+    assert_eq!(site.host.ipvsadm(), table);
 }
 
 fn an_enabled_agent_is_up_after_boot_and_ready_only_with_its_vip(lab: &Lab) {
@@ -263,8 +278,8 @@ fn an_enabled_agent_is_up_after_boot_and_ready_only_with_its_vip(lab: &Lab) {
             .ok(),
     );
     lab.say(&site.run("lvsd status").ok());
-    // 12 is CAP_NET_ADMIN.
-    site.may_only(1 << 12);
+    // 12 is CAP_NET_ADMIN, 13 CAP_NET_RAW.
+    site.may_only(1 << 12 | 1 << 13);
     site.is_hardened(lab);
 
     let pid = site.show("MainPID");
@@ -317,6 +332,12 @@ fn stopping_the_agents_unit_drains_longer_than_the_unit_allows_and_restores(lab:
     site.run(&format!("systemctl start {AGENT}")).ok();
     assert_eq!(values(), ["1", "2", "1", "2"]);
 
+    // A client that stays: the drain lasts as long as it may.
+    let client = site.host.within(|| {
+        let listener = std::net::TcpListener::bind((VIP, 80)).unwrap();
+        let client = std::net::TcpStream::connect((VIP, 80)).unwrap();
+        (client, listener.accept().unwrap())
+    });
     let load = site.host.load("http://127.0.0.1:9480/ready", millis(100));
     let begun = std::time::Instant::now();
     let stopping = site.host.spawn(&format!("systemctl stop {AGENT}"));
@@ -333,6 +354,7 @@ fn stopping_the_agents_unit_drains_longer_than_the_unit_allows_and_restores(lab:
     let took = begun.elapsed();
     lab.say(&format!("stopped after {took:.1?}"));
     assert!(took >= secs(6), "it drained for {took:?} of 6 s");
+    drop(client);
     assert_eq!(site.show("Result"), "success", "{}", site.journal());
     let not_ready = load.stop().answers();
     assert!(

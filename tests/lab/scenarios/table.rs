@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
-use crate::lab::lvsd::{DIRECTOR_FILE, DirectorFile, number, text};
+use crate::lab::lvsd::{DirectorFile, number, text};
 use crate::lab::scenario::scenario;
 use crate::lab::site::VIP;
 use crate::lab::{Host, Lab, Program, Scenario, Site, eventually, secs, within};
@@ -11,7 +11,6 @@ use crate::lab::{Host, Lab, Program, Scenario, Site, eventually, secs, within};
 pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario!(what_somebody_does_to_the_table_is_repaired_within_two_seconds),
     scenario!(a_killed_director_comes_back_to_the_same_table_and_connections),
-    scenario!(every_scheduler_is_in_the_table_or_named_before_anything_is_done),
 ];
 
 /// The site with one director, which has the VIP whether it is a master or not.
@@ -209,53 +208,5 @@ impl OpenConnection {
         }
         let text = String::from_utf8_lossy(&answer).into_owned();
         text.split("I am ").nth(1).unwrap().trim().parse().unwrap()
-    }
-}
-
-fn every_scheduler_is_in_the_table_or_named_before_anything_is_done(lab: &Lab) {
-    let site = site_with_one_director(lab);
-    let host = &site.lvs51;
-    let schedulers = [
-        "rr", "wrr", "lc", "wlc", "lblc", "lblcr", "dh", "sh", "sed", "nq", "fo", "ovf", "mh",
-        "twos",
-    ];
-    let virtual_server = |scheduler: &str, port: usize| {
-        format!(
-            "[[virtual_server]]\naddress = '{VIP}:{port}'\nscheduler = '{scheduler}'\n\
-             real_servers = ['192.168.1.53']\ncheck = {{ type = 'none' }}\n"
-        )
-    };
-    let mut file = String::new();
-    let mut there = Vec::new();
-    for (scheduler, port) in schedulers.into_iter().zip(8001..) {
-        if host
-            .run(&format!("modprobe -n ip_vs_{scheduler}"))
-            .status
-            .success()
-        {
-            file += &virtual_server(scheduler, port);
-            there.push((scheduler, port));
-        } else {
-            lab.say(&format!("this kernel has no {scheduler}"));
-            host.write(DIRECTOR_FILE, &virtual_server(scheduler, port));
-            let said = host.run("timeout 20 lvsd director").fails_with(1);
-            let what = format!("scheduler \"{scheduler}\" of tcp {VIP}:{port} is not available");
-            assert!(said.contains(&what), "{said}");
-            assert_eq!(host.ipvsadm(), "");
-        }
-    }
-    assert!(there.len() >= 13, "{there:?}");
-    host.write(DIRECTOR_FILE, &file);
-    host.spawn("lvsd director");
-    for (scheduler, port) in there {
-        eventually(
-            &format!("{scheduler} is in the table"),
-            within(secs(5)),
-            || {
-                let table = host.ipvsadm();
-                table.contains(&format!("{VIP}:{port} -s {scheduler}"))
-                    && table.contains(&format!("{VIP}:{port} -r 192.168.1.53:{port}"))
-            },
-        );
     }
 }

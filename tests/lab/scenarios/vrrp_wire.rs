@@ -1,19 +1,15 @@
-//! VRRP on the wire: adverts as tcpdump reads them, keepalived as the other router, and packets
-//! that are none of ours.
+//! VRRP on the wire: adverts as tcpdump reads them, and packets that are none of ours.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use nix::sys::signal::Signal;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::lab::lvsd::{DirectorFile, Pair, number};
 use crate::lab::scenario::scenario;
-use crate::lab::site::VIP;
-use crate::lab::{Host, Lab, Program, Scenario, eventually, secs, within};
+use crate::lab::{Host, Lab, Scenario, eventually, secs, within};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario!(adverts_on_the_wire_are_those_of_the_rfcs).on_any_linux(),
-    scenario!(lvsd_and_keepalived_elect_one_master_in_either_role).on_any_linux(),
     scenario!(forged_truncated_and_foreign_packets_are_counted_and_move_nothing).on_any_linux(),
 ];
 
@@ -73,58 +69,6 @@ fn adverts_on_the_wire_are_those_of_the_rfcs(lab: &Lab) {
     let mut packets = log.lines().filter(|line| line.contains("proto VRRP"));
     assert!(packets.all(|line| line.contains("ttl 255,")), "{log}");
     lab.say("version 3 is as RFC 9568 says");
-}
-
-fn lvsd_and_keepalived_elect_one_master_in_either_role(lab: &Lab) {
-    let version_2 = "advert_int 1\n authentication {\n auth_type PASS\n auth_pass 1111\n }\n";
-    let version_3 = "version 3\n advert_int 1\n";
-    let slow = |priority| DirectorFile::vrrp_only(priority).vrrp_key("advert_interval", "'1s'");
-    let pairs = [
-        ("version 2", version_2, seed as fn(u8) -> DirectorFile),
-        ("version 3", version_3, slow),
-    ]
-    .map(|(version, timing, file)| {
-        let pair = Pair::build(lab);
-        keepalived(&pair.lvs52, 90, timing);
-        let director = pair.lvs51.director(&file(50));
-        (version, pair, director, file)
-    });
-    for (version, pair, director, file) in pairs {
-        eventually("lvsd hears keepalived", within(secs(10)), || {
-            let router = &pair.lvs51.status()["vrrp"][0];
-            router["state"] == "backup" && router["master"]["priority"] == 90
-        });
-        eventually("keepalived has the VIP", within(secs(5)), || {
-            pair.lvs52.holds(VIP) && !pair.lvs51.holds(VIP)
-        });
-        lab.say(&format!("{version}: keepalived is master, lvsd backup"));
-        pair.lvs51.reload(&director, &file(100).text());
-        eventually("lvsd preempts", within(secs(10)), || {
-            pair.lvs51.holds(VIP) && !pair.lvs52.holds(VIP)
-        });
-        lab.say(&format!(
-            "{version}: reloaded with priority 100, lvsd takes over"
-        ));
-        director.signal(Signal::SIGTERM);
-        let took = eventually("keepalived takes over", within(secs(2)), || {
-            pair.lvs52.holds(VIP) && !pair.lvs51.holds(VIP)
-        });
-        lab.say(&format!(
-            "{version}: lvsd is stopped, keepalived takes over after {} ms",
-            took.as_millis()
-        ));
-    }
-}
-
-fn keepalived(host: &Host, priority: u8, timing: &str) -> Program {
-    host.write(
-        "/etc/keepalived/keepalived.conf",
-        &format!(
-            "vrrp_instance VI_1 {{\n state BACKUP\n interface ens192\n virtual_router_id 51\n \
-             priority {priority}\n {timing} virtual_ipaddress {{\n {VIP}\n }}\n}}\n"
-        ),
-    );
-    host.spawn("keepalived --dont-fork --log-console --log-detail --vrrp")
 }
 
 fn forged_truncated_and_foreign_packets_are_counted_and_move_nothing(lab: &Lab) {

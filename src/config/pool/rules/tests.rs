@@ -2,6 +2,7 @@ use std::path::Path;
 
 use super::*;
 use crate::config::director::DirectorConfig;
+use crate::config::pool::tests::parse;
 use crate::config::rules::{DRAIN, OnFailure};
 use crate::config::values::show_duration;
 use crate::lvs::Forwarding;
@@ -172,5 +173,43 @@ fn what_cannot_be_meant_is_refused_with_its_place_and_the_way_out() {
     assert!(
         told.contains("no real server has a weight that could grow"),
         "{told}"
+    );
+}
+
+#[test]
+fn one_mistake_hides_no_other_and_makes_none_of_its_own() {
+    let told = |text: &str| -> Vec<String> {
+        let told = parse(text).unwrap_err();
+        let lines = told
+            .lines()
+            .filter(|line| line.starts_with("director.toml:"));
+        let lines = lines.map(|line| line.split(": ").nth(1).unwrap_or_default().to_owned());
+        lines.collect()
+    };
+    let twice = "[[virtual_server]]\naddress = '10.0.0.9:80'\nquorum = 2\n\
+                 real_servers = ['10.0.0.1', '10.0.0.1', '10.0.0.2']\n";
+    for check in ["type = 'tpc'", "interval = '1'", "type = 'tcp', path = '/'"] {
+        let refused = told(&format!("{twice}check = {{ {check} }}\n"));
+        assert_eq!(refused.len(), 2, "{check}: {refused:?}");
+        assert!(
+            refused[0].starts_with("virtual_server[0].real_servers[1]"),
+            "{refused:?}"
+        );
+    }
+    let misspelt = "[[virtual_server]]\naddress = '10.0.0.9:80'\nforwarding = 'natt'\n\
+                    quorum = 2\nreal_servers = ['10.0.0.1:8080', '10.0.0.2:8080']\n";
+    assert_eq!(told(misspelt), ["virtual_server[0].forwarding = 'natt'"]);
+    let nowhere = "[[virtual_server]]\naddress = '10.0.0.9'\nreal_servers = ['10.0.0.x']\n\
+                   check = { interval = '1' }\n";
+    assert_eq!(told(nowhere).len(), 3, "{:?}", told(nowhere));
+    let weightless = "[[virtual_server]]\naddress = '10.0.0.9:80'\nquorum = 5\n\
+                      [[virtual_server.real_server]]\naddress = '10.0.0.1'\nweight = -5\n\
+                      [[virtual_server.real_server]]\naddress = '10.0.0.1'\n";
+    assert_eq!(
+        told(weightless),
+        [
+            "virtual_server[0].real_server[0].weight = -5",
+            "virtual_server[0].real_server[1].address = '10.0.0.1'"
+        ]
     );
 }

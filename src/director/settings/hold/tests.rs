@@ -132,7 +132,9 @@ fn instance(config: &DirectorConfig) -> InstanceStatus {
     InstanceStatus {
         interface: instance.interface.clone(),
         settings: instance.settings.clone(),
+        priority: instance.settings.priority,
         addresses: instance.addresses.clone(),
+        holdings: instance.holdings.clone(),
         state: State::Backup,
         since: clock::now(),
         since_wall: clock::wall(),

@@ -1,17 +1,27 @@
 //! Performing a plan.
 
 use std::collections::BTreeSet;
+use std::mem::discriminant;
+
+use futures_util::future::join_all;
 
 use super::Keeper;
 use crate::director::vips::VipsStatus;
+use crate::director::vips::holding::{Holding, Place};
 use crate::director::vips::log::Line;
-use crate::director::vips::plan::{Op, Place, Plan};
+use crate::director::vips::plan::{Op, Plan};
+use crate::director::vips::wanted::Spec;
 use crate::lvs::Prefixed;
 use crate::status::text::chain;
 use crate::sys::address::NewAddress;
 use crate::sys::rtnetlink;
 
+/// How many requests are on their way to the kernel at once: its answers must fit
+/// the socket's buffer.
+const PIPELINE: usize = 64;
+
 /// What performing a plan came to.
+#[derive(Default)]
 pub(super) struct Applied {
     pub(super) added: BTreeSet<Place>,
     /// Something must be tried again.
@@ -22,31 +32,23 @@ pub(super) struct Applied {
 impl Keeper {
     /// Performs a plan: the file first, then what it speaks of.
     pub(super) async fn apply(&mut self, plan: Plan) -> Applied {
+        self.own(&plan);
         let mut applied = Applied {
-            added: BTreeSet::new(),
-            failed: false,
             status: VipsStatus {
                 held: plan.present,
                 problems: plan.problems,
                 ..VipsStatus::default()
             },
+            ..Applied::default()
         };
-        self.owned.extend(plan.ops.iter().filter_map(|op| match op {
-            Op::Add(_, place) => Some(place.clone()),
-            Op::Remove(..) | Op::Forget(_) => None,
-        }));
         self.save(&mut applied);
-        for op in &plan.ops {
-            match (self.perform(op).await, op) {
-                (Ok(()), Op::Add(_, place)) => {
-                    applied.added.insert(place.clone());
-                    applied.status.held.insert(place.clone());
-                }
-                (Ok(()), Op::Remove(..) | Op::Forget(_)) => {}
-                (Err(error), Op::Add(_, place) | Op::Remove(_, place) | Op::Forget(place)) => {
-                    applied.failed = true;
-                    let problem = chain(&error);
-                    applied.status.problems.insert(place.clone(), problem);
+        // One kind after the other, because each stands on the one before.
+        let kind = |op: &Op| discriminant(op.holding());
+        for kind in plan.ops.chunk_by(|a, b| kind(a) == kind(b)) {
+            for ops in kind.chunks(PIPELINE) {
+                let outcomes = join_all(ops.iter().map(|op| self.perform(op))).await;
+                for (op, outcome) in ops.iter().zip(outcomes) {
+                    self.note(op, outcome, &mut applied);
                 }
             }
         }
@@ -54,42 +56,116 @@ impl Keeper {
         applied
     }
 
-    async fn perform(&mut self, op: &Op) -> Result<(), rtnetlink::Error> {
+    /// Takes for lvsd's what it is about to add, and what carries its mark.
+    fn own(&mut self, plan: &Plan) {
+        let added = plan.ops.iter().filter_map(|op| match op {
+            // Whether an interface is up is lvsd's because the interface is.
+            Op::Add(Holding::Up(_), _) => None,
+            Op::Add(holding, _) => Some(holding.clone()),
+            Op::Replace(..) | Op::Remove(_) | Op::Forget(_) => None,
+        });
+        let marked = plan.present.iter().filter(|holding| match holding {
+            Holding::Route(_) | Holding::Rule(_) => true,
+            Holding::Interface(_) | Holding::Up(_) | Holding::Address(_) => false,
+        });
+        self.owned.extend(added.chain(marked.cloned()));
+    }
+
+    async fn perform(&self, op: &Op) -> Result<(), rtnetlink::Error> {
         match op {
-            Op::Add(link, place) => {
-                if let Err(error) = self.add(*link, place.address).await {
-                    if error.is_exists() {
-                        // Somebody else was faster, so it is not ours.
-                        self.owned.remove(place);
-                    }
-                    return Err(error);
-                }
-                self.log.write(Line::Added(place.clone()));
+            Op::Add(holding, spec) => self.add(holding, spec).await,
+            Op::Replace(Holding::Route(_), Spec::Route(route)) => {
+                let link = self.index_of(route.interface.as_deref());
+                self.netlink.add_route(route, link, true).await
             }
-            Op::Remove(link, place) => {
-                match self.netlink.delete_address(*link, place.address).await {
-                    Err(error) if !error.is_not_found() => return Err(error),
-                    Ok(()) | Err(_) => self.log.write(Line::Removed(place.clone())),
-                }
-                self.owned.remove(place);
+            Op::Replace(holding, spec) => {
+                self.remove(holding).await?;
+                self.add(holding, spec).await
             }
-            Op::Forget(place) => {
-                self.owned.remove(place);
+            Op::Remove(holding) => match self.remove(holding).await {
+                Err(error) if !error.is_not_found() => Err(error),
+                Ok(()) | Err(_) => Ok(()),
+            },
+            Op::Forget(_) => Ok(()),
+        }
+    }
+
+    async fn add(&self, holding: &Holding, spec: &Spec) -> Result<(), rtnetlink::Error> {
+        match (holding, spec) {
+            (Holding::Interface(name), Spec::Interface { parent, mac }) => {
+                let parent = self.index_of(Some(parent)).unwrap_or_default();
+                self.netlink.add_macvlan(name, parent, *mac).await
+            }
+            (Holding::Up(name), _) => {
+                let link = self.index_of(Some(name)).unwrap_or_default();
+                self.netlink.set_link_up(link, true).await
+            }
+            (Holding::Address(place), Spec::Address { label, .. }) => {
+                let link = self.index_of(Some(&place.interface)).unwrap_or_default();
+                let new = new_address(place.address, label.clone());
+                self.netlink.add_address(link, &new).await
+            }
+            (Holding::Route(_), Spec::Route(route)) => {
+                let link = self.index_of(route.interface.as_deref());
+                self.netlink.add_route(route, link, false).await
+            }
+            (Holding::Rule(rule), _) => self.netlink.add_rule(rule).await,
+            // A spec of another kind there never is.
+            (Holding::Interface(_) | Holding::Address(_) | Holding::Route(_), _) => Ok(()),
+        }
+    }
+
+    async fn remove(&self, holding: &Holding) -> Result<(), rtnetlink::Error> {
+        let index = |name: &str| self.index_of(Some(name)).unwrap_or_default();
+        match holding {
+            Holding::Interface(name) => self.netlink.delete_link(index(name)).await,
+            Holding::Up(name) => self.netlink.set_link_up(index(name), false).await,
+            Holding::Address(place) => {
+                let link = index(&place.interface);
+                self.netlink.delete_address(link, place.address).await
+            }
+            Holding::Route(id) => self.netlink.delete_route(id).await,
+            Holding::Rule(rule) => self.netlink.delete_rule(rule).await,
+        }
+    }
+
+    /// The index of an interface as it was seen last. 0 is none, and the kernel
+    /// says so.
+    fn index_of(&self, interface: Option<&str>) -> Option<u32> {
+        let link = self.kernel.link(interface?);
+        Some(link.map_or(0, |link| link.index))
+    }
+
+    /// Remembers what an op came to.
+    fn note(&mut self, op: &Op, outcome: Result<(), rtnetlink::Error>, applied: &mut Applied) {
+        let holding = op.holding();
+        match (outcome, op) {
+            (Ok(()), Op::Add(..) | Op::Replace(..)) => {
+                applied.added.extend(holding.place().cloned());
+                applied.status.held.insert(holding.clone());
+                self.log.write(Line::Added(holding.clone()));
+            }
+            (Ok(()), Op::Remove(_)) => {
+                self.owned.remove(holding);
+                self.log.write(Line::Removed(holding.clone()));
+            }
+            (Ok(()), Op::Forget(_)) => drop(self.owned.remove(holding)),
+            (Err(error), _) => {
+                applied.failed = true;
+                let mut problem = chain(&error);
+                if error.is_exists() {
+                    // Somebody else was faster, so it is not ours.
+                    self.owned.remove(holding);
+                    problem =
+                        format!("{holding} is there already, not put there by lvsd: remove it");
+                }
+                applied.status.problems.insert(holding.clone(), problem);
             }
         }
-        Ok(())
     }
 
-    async fn add(&self, link: u32, address: Prefixed) -> Result<(), rtnetlink::Error> {
-        let new = NewAddress {
-            address,
-            ..NewAddress::host(address.address)
-        };
-        self.netlink.add_address(link, &new).await
-    }
-
-    /// Writes down what lvsd owns, unless the file says so already. An address
-    /// that cannot be written down is added all the same: clients come first.
+    /// Writes down what lvsd owns, unless the file says so already. What cannot
+    /// be written down is added all the same: clients come first.
     fn save(&mut self, applied: &mut Applied) {
         if self.owned == self.saved {
             return;
@@ -101,5 +177,20 @@ impl Keeper {
                 applied.status.error = Some(chain(&error));
             }
         }
+    }
+}
+
+/// An address of IPv6 is usable at once: VRRP has seen to it that nobody else has
+/// it. And it is never the source of what this host sends of its own accord, such
+/// as checks, whose answers would not come back: the real servers have it too.
+/// Those of IPv4 are not chosen while the interface has an older address.
+fn new_address(address: Prefixed, label: Option<String>) -> NewAddress {
+    let is_v6 = address.address.is_ipv6();
+    NewAddress {
+        address,
+        label,
+        nodad: is_v6,
+        deprecated: is_v6,
+        ..NewAddress::host(address.address)
     }
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::director::vips::holding::Place;
 use crate::sys::address::Address;
 use crate::sys::link::Link as KernelLink;
 
@@ -13,6 +14,7 @@ fn kernel(up: bool, carrier: bool, addresses: &[(&str, Scope)]) -> Kernel {
             noarp: false,
             hardware_address: vec![],
             mtu: 1_500,
+            ..KernelLink::default()
         }],
         addresses: addresses
             .iter()
@@ -27,14 +29,17 @@ fn kernel(up: bool, carrier: bool, addresses: &[(&str, Scope)]) -> Kernel {
                 secondary: false,
             })
             .collect(),
+        ..Kernel::default()
     }
 }
 
 fn look(kernel: &Kernel, virtual_addresses: &[&str], owned: &[&str]) -> Link {
     let virtual_addresses = virtual_addresses.iter().map(|it| it.parse().unwrap());
-    let owned = owned.iter().map(|address| Place {
-        interface: "ens192".to_owned(),
-        address: address.parse().unwrap(),
+    let owned = owned.iter().map(|address| {
+        Holding::Address(Place {
+            interface: "ens192".to_owned(),
+            address: address.parse().unwrap(),
+        })
     });
     link_of(
         "ens192",
@@ -44,10 +49,14 @@ fn look(kernel: &Kernel, virtual_addresses: &[&str], owned: &[&str]) -> Link {
     )
 }
 
-fn up(address: &str) -> Link {
+/// Up, with these addresses to send from.
+fn up(usable: &[&str]) -> Link {
     Link::Up {
         index: NonZeroU32::new(7).unwrap(),
-        address: address.parse().unwrap(),
+        addresses: Addresses {
+            usable: usable.iter().map(|it| it.parse().unwrap()).collect(),
+            ..Addresses::default()
+        },
     }
 }
 
@@ -66,16 +75,12 @@ fn an_interface_that_cannot_carry_adverts_says_why() {
         fault(&kernel(true, false, own)),
         Link::Down(LinkFault::NoCarrier)
     );
-    assert_eq!(
-        fault(&kernel(true, true, &[])),
-        Link::Down(LinkFault::NoAddress)
-    );
-    assert_eq!(fault(&kernel(true, true, own)), up("192.168.1.51"));
+    assert_eq!(fault(&kernel(true, true, &[])), up(&[]));
+    assert_eq!(fault(&kernel(true, true, own)), up(&["192.168.1.51"]));
 }
 
-/// 3-5.1.1.1.
 #[test]
-fn the_primary_address_is_the_first_that_is_neither_virtual_nor_of_ipv6() {
+fn adverts_may_come_from_any_address_that_is_not_virtual_in_the_kernels_order() {
     let kernel = kernel(
         true,
         true,
@@ -87,17 +92,44 @@ fn the_primary_address_is_the_first_that_is_neither_virtual_nor_of_ipv6() {
             ("192.168.1.52/24", GLOBAL),
         ],
     );
-    assert_eq!(look(&kernel, &["192.168.1.200"], &[]), up("192.168.1.51"));
+    let own = ["fe80::1", "192.168.1.51", "192.168.1.52"];
+    let with_virtual = ["fe80::1", "192.168.1.51", "192.168.1.52", "192.168.1.200"];
+    assert_eq!(
+        look(&kernel, &["192.168.1.200"], &[]),
+        up(&with_virtual),
+        "an owner's"
+    );
     let left_over = look(&kernel, &[], &["192.168.1.200"]);
-    assert_eq!(left_over, up("192.168.1.51"), "of an earlier configuration");
+    assert_eq!(left_over, up(&own), "of an earlier configuration");
 }
 
 #[test]
 fn an_owner_sends_from_its_virtual_address_and_nobody_from_one_that_lvsd_added() {
     let kernel = kernel(true, true, &[("192.168.1.200/24", GLOBAL)]);
-    assert_eq!(look(&kernel, &["192.168.1.200"], &[]), up("192.168.1.200"));
+    assert_eq!(
+        look(&kernel, &["192.168.1.200"], &[]),
+        up(&["192.168.1.200"])
+    );
     assert_eq!(
         look(&kernel, &["192.168.1.200"], &["192.168.1.200/24"]),
-        Link::Down(LinkFault::NoAddress)
+        up(&[])
     );
+}
+
+#[test]
+fn an_ipv6_address_counts_when_duplicate_address_detection_has_let_it_through() {
+    let mut kernel = kernel(true, true, &[("fe80::1/64", Scope::Link)]);
+    kernel.addresses[0].tentative = true;
+    let fault = |kernel: &Kernel| match look(kernel, &[], &[]) {
+        Link::Up { addresses, .. } => (addresses.usable.len(), addresses.link_local_fault),
+        Link::Down(fault) => panic!("{fault}"),
+    };
+    assert_eq!(fault(&kernel), (0, Some(LinkFault::Tentative)));
+    kernel.addresses[0].dad_failed = true;
+    assert_eq!(fault(&kernel), (0, Some(LinkFault::Duplicate)));
+    (
+        kernel.addresses[0].tentative,
+        kernel.addresses[0].dad_failed,
+    ) = (false, false);
+    assert_eq!(fault(&kernel), (1, None));
 }

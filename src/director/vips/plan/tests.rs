@@ -1,5 +1,12 @@
+mod things;
+
 use super::*;
-use crate::sys::address::Scope;
+use crate::sys::address::{Address, Scope};
+use crate::sys::link::Link;
+
+fn vip(interface: &str, address: &str) -> Holding {
+    Holding::Address(place(interface, address))
+}
 
 fn place(interface: &str, address: &str) -> Place {
     Place {
@@ -18,16 +25,15 @@ fn kernel(interfaces: &[(&str, &[&str])]) -> Kernel {
             up: true,
             carrier: true,
             loopback: *name == "lo",
-            noarp: false,
             hardware_address: vec![2, 0, 0, 0, 0, 1],
-            mtu: 1_500,
+            ..Link::default()
         });
         kernel
             .addresses
             .extend(addresses.iter().map(|address| Address {
                 link: index,
                 address: address.parse().unwrap(),
-                label: None,
+                label: Some((*name).to_owned()),
                 scope: Scope::Global,
                 tentative: false,
                 dad_failed: false,
@@ -38,15 +44,24 @@ fn kernel(interfaces: &[(&str, &[&str])]) -> Kernel {
     kernel
 }
 
-fn hold(places: &[Place]) -> Wanted {
+const PLAIN: Spec = Spec::Address {
+    label: None,
+    owner: false,
+};
+
+fn add(holding: Holding) -> Op {
+    Op::Add(holding, PLAIN)
+}
+
+fn hold(addresses: &[Holding]) -> Wanted {
     Wanted {
-        held: places.iter().map(|place| (place.clone(), false)).collect(),
+        held: addresses.iter().map(|it| (it.clone(), PLAIN)).collect(),
         ..Wanted::default()
     }
 }
 
-fn owning(places: &[Place]) -> BTreeSet<Place> {
-    places.iter().cloned().collect()
+fn owning(holdings: &[Holding]) -> BTreeSet<Holding> {
+    holdings.iter().cloned().collect()
 }
 
 const VIP: &str = "192.168.1.200";
@@ -54,12 +69,12 @@ const OWN: &str = "192.168.1.51/24";
 
 #[test]
 fn a_missing_vip_is_added_and_one_that_is_there_is_left_alone() {
-    let vip = place("ens192", VIP);
+    let vip = vip("ens192", VIP);
     let wanted = hold(std::slice::from_ref(&vip));
     let owned = owning(std::slice::from_ref(&vip));
     let without = kernel(&[("lo", &[]), ("ens192", &[OWN])]);
     let expected = Plan {
-        ops: vec![Op::Add(2, vip)],
+        ops: vec![add(vip)],
         ..Plan::default()
     };
     assert_eq!(plan(&wanted, &BTreeSet::new(), &without), expected);
@@ -79,14 +94,11 @@ fn a_missing_vip_is_added_and_one_that_is_there_is_left_alone() {
 
 #[test]
 fn an_unwanted_vip_is_removed_if_lvsd_added_it_and_only_then() {
-    let vip = place("ens192", VIP);
+    let vip = vip("ens192", VIP);
     let owned = owning(std::slice::from_ref(&vip));
     let with = kernel(&[("ens192", &[OWN, VIP])]);
     let nothing = Wanted::default();
-    assert_eq!(
-        plan(&nothing, &owned, &with).ops,
-        [Op::Remove(1, vip.clone())]
-    );
+    assert_eq!(plan(&nothing, &owned, &with).ops, [Op::Remove(vip.clone())]);
     assert_eq!(plan(&nothing, &BTreeSet::new(), &with), Plan::default());
 
     let without = kernel(&[("ens192", &[OWN])]);
@@ -99,7 +111,7 @@ fn an_unwanted_vip_is_removed_if_lvsd_added_it_and_only_then() {
 
 #[test]
 fn after_a_crash_a_vip_stays_while_it_is_undecided() {
-    let vip = place("ens192", VIP);
+    let vip = vip("ens192", VIP);
     let owned = owning(std::slice::from_ref(&vip));
     let with = kernel(&[("ens192", &[OWN, VIP])]);
     let undecided = Wanted {
@@ -112,24 +124,28 @@ fn after_a_crash_a_vip_stays_while_it_is_undecided() {
         ..Wanted::default()
     };
     assert_eq!(plan(&before_configuration, &owned, &with).ops, []);
-    let other = place("ens192", "192.168.1.201");
+    let other = Holding::Address(place("ens192", "192.168.1.201"));
     let another_is = Wanted {
         undecided: owning(&[other]),
         ..Wanted::default()
     };
-    assert_eq!(plan(&another_is, &owned, &with).ops, [Op::Remove(1, vip)]);
+    assert_eq!(plan(&another_is, &owned, &with).ops, [Op::Remove(vip)]);
 }
 
 #[test]
 fn a_vip_that_somebody_else_put_there_is_reported_unless_we_are_its_owner() {
-    let vip = place("ens192", VIP);
+    let vip = vip("ens192", VIP);
     let with = kernel(&[("ens192", &[OWN, VIP])]);
     let mut wanted = hold(std::slice::from_ref(&vip));
     let found = plan(&wanted, &BTreeSet::new(), &with);
     assert_eq!(found.ops, []);
     assert!(found.present.contains(&vip));
     assert!(found.problems[&vip].starts_with("192.168.1.200/32 on ens192 was not put there"));
-    wanted.held.insert(vip.clone(), true);
+    let owners = Spec::Address {
+        label: None,
+        owner: true,
+    };
+    wanted.held.insert(vip.clone(), owners);
     assert!(plan(&wanted, &BTreeSet::new(), &with).problems.is_empty());
 
     // With the network's prefix it is the same address.
@@ -142,7 +158,7 @@ fn a_vip_that_somebody_else_put_there_is_reported_unless_we_are_its_owner() {
 
 #[test]
 fn a_vip_on_another_interface_is_refused_and_both_are_named() {
-    let vip = place("ens192", VIP);
+    let vip = vip("ens192", VIP);
     let wanted = hold(std::slice::from_ref(&vip));
     let elsewhere = kernel(&[("ens192", &[OWN]), ("ens224", &["192.168.1.200/24"])]);
     let found = plan(&wanted, &BTreeSet::new(), &elsewhere);
@@ -157,28 +173,27 @@ fn a_vip_on_another_interface_is_refused_and_both_are_named() {
 
 #[test]
 fn a_director_that_is_a_real_server_too_has_the_vip_on_its_loopback_as_well() {
-    let vip = place("ens192", VIP);
+    let vip = vip("ens192", VIP);
     let both = kernel(&[("lo", &[VIP]), ("ens192", &[OWN])]);
     let found = plan(&hold(std::slice::from_ref(&vip)), &BTreeSet::new(), &both);
-    assert_eq!(found.ops, [Op::Add(2, vip)]);
+    assert_eq!(found.ops, [add(vip)]);
 }
 
 #[test]
 fn a_vip_moves_to_another_interface_or_prefix_and_is_added_before_it_is_removed() {
-    let old = place("ens192", VIP);
+    let old = vip("ens192", VIP);
     let owned = owning(std::slice::from_ref(&old));
     let before = kernel(&[("ens192", &[OWN, VIP]), ("ens224", &[])]);
-    for new in [place("ens224", VIP), place("ens192", "192.168.1.200/24")] {
-        let link = if new.interface == "ens224" { 2 } else { 1 };
+    for new in [vip("ens224", VIP), vip("ens192", "192.168.1.200/24")] {
         let found = plan(&hold(std::slice::from_ref(&new)), &owned, &before);
-        assert_eq!(found.ops, [Op::Add(link, new), Op::Remove(1, old.clone())]);
+        assert_eq!(found.ops, [add(new), Op::Remove(old.clone())]);
         assert!(found.problems.is_empty());
     }
 }
 
 #[test]
 fn without_its_interface_a_vip_waits_and_says_so() {
-    let vip = place("ens192", VIP);
+    let vip = vip("ens192", VIP);
     let found = plan(
         &hold(std::slice::from_ref(&vip)),
         &owning(&[]),

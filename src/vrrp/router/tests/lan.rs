@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::vrrp::MULTICAST_V4;
 use crate::vrrp::ipv4::Datagram;
 use crate::vrrp::receive::receive;
+use crate::vrrp::transport::{MULTICAST_V4, Transport};
 
 const LATENCY: Duration = Duration::from_micros(200);
 
@@ -166,8 +166,12 @@ impl Lan {
             ttl: 255,
             message: &flight.message,
         };
-        if let Ok(heard) = receive(&datagram, host.router.settings(), host.address)
-            && host.plugged
+        if let Ok(heard) = receive(
+            &datagram,
+            host.router.settings(),
+            &Transport::default(),
+            host.address,
+        ) && host.plugged
             && host.only.is_none_or(|only| only == heard.checksum)
         {
             host.events.push(Event::Heard(heard));

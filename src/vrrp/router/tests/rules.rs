@@ -24,7 +24,7 @@ fn an_owner_is_master_at_once_and_255_is_the_only_owner() {
         feed(&mut router, now, Event::LinkUp { address: ip(OWN) });
         assert_eq!(feed(&mut router, now, Event::Startup), "advert 255, claim");
         assert_eq!(router.state(), State::Master);
-        assert_eq!(router.cause(), Cause::Owner);
+        assert_eq!(*router.cause(), Cause::Owner);
         assert_eq!(wait(&router, now), secs(1));
         assert_eq!(backup(version, 254).0.state(), State::Backup);
     }
@@ -62,7 +62,7 @@ fn a_backup_takes_over_when_its_timer_fires_and_not_a_moment_before() {
         let due = now + DOWN_100;
         assert_eq!(feed(&mut router, due, Event::Deadline), "advert 100, claim");
         assert_eq!(wait(&router, due), secs(1));
-        assert_eq!(router.cause(), Cause::NoMaster { waited: DOWN_100 });
+        assert_eq!(*router.cause(), Cause::NoMaster { waited: DOWN_100 });
     }
 }
 
@@ -75,7 +75,7 @@ fn priority_0_leaves_a_backup_the_skew_time_and_priority_1_does_not() {
         assert_eq!(wait(&router, now), SKEW_100);
         let due = now + SKEW_100;
         assert_eq!(feed(&mut router, due, Event::Deadline), "advert 100, claim");
-        assert_eq!(router.cause(), Cause::MasterResigned(ip(GREATER)));
+        assert_eq!(*router.cause(), Cause::MasterResigned(ip(GREATER)));
 
         let (mut router, now) = backup(version, 100);
         feed(&mut router, now, hear(version, GREATER, 1));
@@ -133,7 +133,7 @@ fn with_preempt_a_lesser_advert_changes_neither_timer_nor_interval() {
             address: ip(GREATER),
             priority: 99,
         };
-        assert_eq!(router.cause(), Cause::Preempts(peer));
+        assert_eq!(*router.cause(), Cause::Preempts(peer));
     }
 }
 
@@ -204,7 +204,10 @@ fn a_master_yields_to_greater_priority_and_to_greater_address_at_equal_priority(
             assert_eq!(router.state(), State::Backup);
             assert_eq!(wait(&router, now), DOWN_100);
             let address = ip(source);
-            assert_eq!(router.cause(), Cause::Outranked(Peer { address, priority }));
+            assert_eq!(
+                *router.cause(),
+                Cause::Outranked(Peer { address, priority })
+            );
         }
         for (source, priority) in [(GREATER, 99), (LESSER, 100)] {
             let (mut router, now) = master(settings(version, 100));

@@ -36,6 +36,9 @@ fn event(name: &str) -> Event {
         "link down" => Event::LinkDown(LinkFault::NoCarrier),
         "shutdown" => Event::Shutdown,
         "reconfigured" => Event::Reconfigure(settings(V3, 90)),
+        "is less fit" => Event::Influence(influence(&[], -20)),
+        "is unfit" => Event::Influence(influence(&["disk"], 0)),
+        "VIPs held" => Event::VipsHeld,
         _ => unreachable!("{name}"),
     }
 }
@@ -44,7 +47,7 @@ fn event(name: &str) -> Event {
 fn every_event_in_every_role() {
     let (i, f, b, m) = ("initialize", "fault", "backup", "master");
     // Role and actions after the event, in the order of `ROLES`.
-    let table: [(&str, [(&str, &str); 4]); 12] = [
+    let table: [(&str, [(&str, &str); 4]); 15] = [
         ("startup", [(b, ""), (f, ""), (b, ""), (m, "")]),
         (
             "hears priority 0",
@@ -86,6 +89,12 @@ fn every_event_in_every_role() {
             "reconfigured",
             [(i, ""), (f, ""), (b, ""), (m, "advert 90, claim")],
         ),
+        ("is less fit", [(i, ""), (f, ""), (b, ""), (m, "")]),
+        (
+            "is unfit",
+            [(i, ""), (f, ""), (f, ""), (f, "advert 0, release")],
+        ),
+        ("VIPs held", [(i, ""), (f, ""), (b, ""), (m, "")]),
     ];
     for (name, expected) in table {
         for (role, (next, actions)) in ROLES.into_iter().zip(expected) {
@@ -117,7 +126,7 @@ fn only_a_change_of_state_is_reported_as_one_and_counted() {
             let changes: Vec<_> = notices
                 .iter()
                 .filter_map(|notice| match notice {
-                    Notice::Changed(change) => Some((change.from, change.to, change.cause)),
+                    Notice::Changed(change) => Some((change.from, change.to, change.cause.clone())),
                     _ => None,
                 })
                 .collect();
@@ -125,7 +134,7 @@ fn only_a_change_of_state_is_reported_as_one_and_counted() {
                 assert_eq!(changes, [], "{role}: {name}");
                 assert_eq!(router.transitions(), before);
             } else {
-                assert_eq!(changes, [(from, router.state(), router.cause())]);
+                assert_eq!(changes, [(from, router.state(), router.cause().clone())]);
                 assert_eq!(router.transitions(), before + 1);
                 assert_eq!(router.since(), at);
             }

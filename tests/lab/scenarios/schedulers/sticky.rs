@@ -99,6 +99,46 @@ fn maglev_is_consistent(lab: &Lab, client: &Host, director: &Balanced) {
         moved * 5 <= stayed,
         "{moved} of {stayed}: {before:?} {after:?}"
     );
+    let (source, _) = before.iter().find(|(_, body)| *body == "I am 53").unwrap();
+    maglev_flags_tell_ports_and_go_on_from_an_overloaded_server(lab, client, director, source);
+}
+
+/// `source` is one whose server is 53.
+fn maglev_flags_tell_ports_and_go_on_from_an_overloaded_server(
+    lab: &Lab,
+    client: &Host,
+    director: &Balanced,
+    source: &str,
+) {
+    let weights = [1, 1, 1];
+    let limited = |flags: &str| {
+        let file = with_scheduler(&format!("scheduler = 'mh'\n{flags}"), weights);
+        let first = format!("address = '{}'\n", RIPS[0]);
+        file.replace(&first, &format!("{first}upper_threshold = 1\n"))
+    };
+    director.becomes(&limited(""), &saved_with("mh", weights));
+    let held = client.hold(1, source, SERVER);
+    assert_eq!(
+        shares(&held),
+        [1, 0, 0],
+        "the first is within its threshold"
+    );
+    client
+        .hold_from(source, SERVER)
+        .expect_err("its server is overloaded");
+    director.becomes(
+        &limited("scheduler_flags = ['fallback']"),
+        &saved_with("mh -b mh-fallback", weights),
+    );
+    assert_ne!(client.get_from(source, SERVER), "I am 53");
+    director.becomes(
+        &with_scheduler("scheduler = 'mh'\nscheduler_flags = ['port']", weights),
+        &saved_with("mh -b mh-port", weights),
+    );
+    let spread = client.hold(30, source, SERVER);
+    let shares = shares(&spread);
+    lab.say(&format!("mh with ports: one source is spread {shares:?}"));
+    assert!(shares.iter().all(|share| *share > 0), "{shares:?}");
 }
 
 /// What the guides' cache clusters have: packets to whatever destination come to the director,

@@ -1,0 +1,27 @@
+//! `[[vrrp]]` as written, a paragraph for each file that reads of it.
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::super::raw::{Field, Text};
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(in crate::config) struct Vrrp {
+    // identity
+    pub(in crate::config) name: Field<String>,
+    pub(in crate::config) interface: Field<String>,
+    pub(in crate::config) virtual_router_id: Field<i64>,
+    // protocol
+    pub(in crate::config) priority: Field<i64>,
+    pub(in crate::config) version: Field<i64>,
+    pub(in crate::config) auth_pass: Field<String>,
+    pub(in crate::config) advert_interval: Field<Text>,
+    pub(in crate::config) preempt: Field<bool>,
+    // transport
+    pub(in crate::config) source_address: Field<String>,
+    pub(in crate::config) unicast_peers: Field<Vec<Spanned<String>>>,
+    pub(in crate::config) unicast_min_ttl: Field<i64>,
+    // addresses
+    pub(in crate::config) virtual_addresses: Field<Vec<Spanned<String>>>,
+}

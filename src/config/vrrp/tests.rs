@@ -1,0 +1,221 @@
+use std::path::Path;
+use std::time::Duration;
+
+use super::super::director::DirectorConfig;
+use crate::lvs::Family;
+use crate::vrrp::transport::{Reach, Unicast};
+
+const V4: &str = r#"
+[[vrrp]]
+name = "VI_1"
+interface = "ens192"
+virtual_router_id = 51
+virtual_addresses = ["192.168.1.200"]
+"#;
+
+const V6: &str = r#"
+[[vrrp]]
+name = "VI_6"
+interface = "ens192"
+virtual_router_id = 51
+virtual_addresses = ["fe80::200", "2001:db8::200/64"]
+"#;
+
+fn read(text: &str) -> Result<DirectorConfig, String> {
+    let config = DirectorConfig::parse(Path::new("d.toml"), text);
+    config.map_err(|error| error.to_string())
+}
+
+fn with(table: &str, keys: &str) -> Result<DirectorConfig, String> {
+    read(&format!("{table}{keys}\n"))
+}
+
+#[test]
+fn one_vrid_serves_both_families_of_an_interface() {
+    let config = with(V4, V6).unwrap();
+    let families: Vec<_> = config
+        .vrrp
+        .values()
+        .map(|it| it.settings.family())
+        .collect();
+    assert_eq!(families, [Family::Ipv4, Family::Ipv6]);
+    let shown = config.to_toml();
+    assert_eq!(read(&shown).unwrap(), config, "{shown}");
+    let twice = with(V6, &V6.replace("VI_6", "VI_7").replace("200", "201"));
+    let told = twice.unwrap_err();
+    assert!(
+        told.contains("has this virtual router already, line 5"),
+        "{told}"
+    );
+}
+
+#[test]
+fn adverts_are_multicast_unless_there_are_peers_whose_ttl_is_255_unless_said() {
+    let multicast = &with(V4, "").unwrap().vrrp["VI_1"];
+    assert!(multicast.transport.is_multicast());
+    assert_eq!(multicast.transport.source, None);
+    let keys = "unicast_peers = ['192.168.1.52', '192.168.1.53']\nsource_address = '192.168.1.51'";
+    let config = with(V4, keys).unwrap();
+    let unicast = &config.vrrp["VI_1"].transport;
+    let peers = ["192.168.1.52", "192.168.1.53"].map(|it| it.parse().unwrap());
+    let expected = Unicast {
+        peers: peers.to_vec(),
+        min_ttl: 255,
+    };
+    assert_eq!(unicast.reach, Reach::Unicast(expected));
+    assert_eq!(unicast.source, Some("192.168.1.51".parse().unwrap()));
+    let shown = config.to_toml();
+    assert_eq!(read(&shown).unwrap(), config, "{shown}");
+    let farther = with(V4, &format!("{keys}\nunicast_min_ttl = 253")).unwrap();
+    let Reach::Unicast(unicast) = &farther.vrrp["VI_1"].transport.reach else {
+        panic!("{farther:?}");
+    };
+    assert_eq!(unicast.min_ttl, 253);
+}
+
+#[test]
+fn version_3_goes_down_to_10_ms() {
+    let config = with(V4, "advert_interval = '10ms'").unwrap();
+    let interval = config.vrrp["VI_1"].settings.advert_interval;
+    assert_eq!(interval, Duration::from_millis(10));
+}
+
+#[test]
+fn what_cannot_be_spoken_is_refused_by_line_and_key() {
+    for (table, keys, expected) in [
+        (
+            V6,
+            "version = 2",
+            "d.toml:7: vrrp[0].version = 2: VRRP version 2 has no IPv6",
+        ),
+        (
+            V4,
+            "auth_pass = 'x'",
+            "d.toml:7: vrrp[0].auth_pass = 'x': VRRP version 3 has no",
+        ),
+        (
+            V4,
+            "version = 2\nauth_pass = '123456789'",
+            "d.toml:8: vrrp[0].auth_pass",
+        ),
+        (
+            V4,
+            "version = 2\nauth_pass = ''",
+            "d.toml:8: vrrp[0].auth_pass = '': is empty",
+        ),
+        (
+            V4,
+            "advert_interval = '5ms'",
+            "d.toml:7: vrrp[0].advert_interval = '5ms'",
+        ),
+        (
+            V4,
+            "advert_interval = '15ms'",
+            "VRRP version 3 counts hundredths",
+        ),
+        (V4, "advert_interval = '41s'", "must be 10ms to 40s 950ms"),
+        (
+            V4,
+            "version = 2\nadvert_interval = '100ms'",
+            "must be 1s to 4m 15s",
+        ),
+        (
+            V4,
+            "unicast_peers = []",
+            "d.toml:7: vrrp[0].unicast_peers: there is no peer",
+        ),
+        (V4, "unicast_peers = ['x']", "not an IP address"),
+        (
+            V4,
+            "unicast_peers = ['fe80::1']",
+            "not of the family of virtual_addresses",
+        ),
+        (
+            V4,
+            "unicast_peers = ['224.0.0.18']",
+            "not the address of a host",
+        ),
+        (
+            V4,
+            "unicast_peers = ['127.0.0.1']",
+            "not the address of a host",
+        ),
+        (
+            V4,
+            "unicast_peers = ['192.168.1.200']",
+            "a virtual address, no director's own",
+        ),
+        (
+            V4,
+            "unicast_peers = ['10.0.0.2', '10.0.0.2']",
+            "this peer is there already",
+        ),
+        (
+            V4,
+            "source_address = '10.0.0.1'\nunicast_peers = ['10.0.0.1']",
+            "d.toml:8: vrrp[0].unicast_peers[0] = '10.0.0.1': this director's own source_address",
+        ),
+        (
+            V4,
+            "unicast_min_ttl = 254",
+            "multicast adverts have a TTL of 255, always",
+        ),
+        (
+            V4,
+            "unicast_peers = ['10.0.0.2']\nunicast_min_ttl = 0",
+            "must be 1..=255",
+        ),
+        (
+            V4,
+            "source_address = '192.168.1.200'",
+            "which only the master has",
+        ),
+        (V4, "source_address = 'fe80::1'", "not of the family"),
+        (
+            V6,
+            "source_address = '2001:db8::1'",
+            "come from a link-local address",
+        ),
+    ] {
+        let told = with(table, keys).unwrap_err();
+        assert!(told.contains(expected), "{keys}: {told}");
+    }
+}
+
+#[test]
+fn lists_of_addresses_that_an_advert_cannot_carry_are_refused() {
+    for (list, expected) in [
+        (
+            "['192.168.1.200', 'fe80::1']",
+            "not of the family of 192.168.1.200",
+        ),
+        (
+            "['2001:db8::200', '10.0.0.1']",
+            "give the other family a [[vrrp]]",
+        ),
+        ("['2001:db8::200', 'fe80::1']", "write it first in the list"),
+        ("['::1']", "not the address of a host"),
+        ("['::ffff:10.0.0.1']", "not the address of a host"),
+        ("['ff02::1']", "not the address of a host"),
+        ("['192.168.1.200/0']", "not a host's prefix length"),
+        ("['192.168.1.200/33']", "not a prefix length"),
+    ] {
+        let told = read(&V4.replace("[\"192.168.1.200\"]", list)).unwrap_err();
+        assert!(told.contains(expected), "{list}: {told}");
+    }
+}
+
+#[test]
+fn an_address_belongs_to_one_virtual_router() {
+    let other = V4.replace("VI_1", "VI_2").replace("= 51", "= 52");
+    let told = with(V4, &other).unwrap_err();
+    let expected = "d.toml:12: vrrp[1].virtual_addresses[0] = \"192.168.1.200\": \
+                    this address is taken, line 6";
+    assert!(told.contains(expected), "{told}");
+}
+
+#[test]
+fn an_owner_may_send_from_its_virtual_address() {
+    let keys = "priority = 255\nsource_address = '192.168.1.200'";
+    assert!(with(V4, keys).is_ok());
+}

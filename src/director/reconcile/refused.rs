@@ -1,0 +1,72 @@
+//! What the kernel refuses, as long as it does.
+
+use std::collections::BTreeMap;
+
+use tracing::{info, warn};
+
+use crate::ipvs::client::Refusal;
+use crate::ipvs::plan::Op;
+use crate::lvs::{RealServerId, VirtualServerId};
+
+/// What an op changes. A plan has at most one op for each.
+type Object = (VirtualServerId, Option<RealServerId>);
+
+/// The refusals of the last try.
+#[derive(Debug, Default)]
+pub(super) struct Refused(BTreeMap<Object, Refusal>);
+
+impl Refused {
+    pub(super) fn of(refusals: Vec<Refusal>) -> Self {
+        let keyed = |refusal: Refusal| (object(&refusal.op), refusal);
+        Self(refusals.into_iter().map(keyed).collect())
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether it was refused, itself or with the virtual server it belongs to.
+    pub(super) fn covers(&self, op: &Op) -> bool {
+        let (id, real_server) = object(op);
+        let of = |object| self.0.get(&object).map(|refusal| refusal.op);
+        of((id, real_server)) == Some(*op)
+            || matches!(op, Op::AddRealServer(..))
+                && matches!(of((id, None)), Some(Op::AddVirtualServer(..)))
+    }
+
+    /// Takes the refusals of a new try at these virtual servers, and tells each
+    /// once, as long as it lasts.
+    pub(super) fn replace(
+        &mut self,
+        tried: impl Fn(&VirtualServerId) -> bool,
+        refusals: Vec<Refusal>,
+    ) {
+        let any_before = !self.0.is_empty();
+        let now = Self::of(refusals);
+        for (object, refusal) in &now.0 {
+            if self.0.get(object) != Some(refusal) {
+                warn!(%refusal, "the kernel refused a change of the IPVS table");
+            }
+        }
+        self.0.retain(|(id, _), _| !tried(id));
+        self.0.extend(now.0);
+        if any_before && self.0.is_empty() {
+            info!("the kernel refuses nothing any more");
+        }
+    }
+
+    /// Each as a sentence, in the order of the table.
+    pub(super) fn describe(&self) -> Vec<String> {
+        self.0.values().map(ToString::to_string).collect()
+    }
+}
+
+fn object(op: &Op) -> Object {
+    let real_server = match op {
+        Op::AddRealServer(_, rip, _)
+        | Op::SetRealServer(_, rip, _)
+        | Op::RemoveRealServer(_, rip) => Some(*rip),
+        Op::AddVirtualServer(..) | Op::SetVirtualServer(..) | Op::RemoveVirtualServer(_) => None,
+    };
+    (*op.virtual_server(), real_server)
+}

@@ -1,0 +1,142 @@
+//! How one wanted thing fares.
+
+use std::collections::BTreeSet;
+
+use super::super::holding::{Holding, Place};
+use super::super::kernel::{Found, Index};
+use super::super::wanted::{Spec, Wanted};
+use crate::sys::neighbour::Mac;
+
+/// How a wanted thing fares.
+pub(super) enum Verdict {
+    /// It is there, put there by lvsd.
+    Ours,
+    /// It is there, put there by lvsd, yet not as wanted.
+    Changed,
+    /// It is there, put there by somebody else; what is wrong with that.
+    Foreign(Option<String>),
+    /// It cannot be put there, and why.
+    Impossible(String),
+    Absent,
+}
+
+/// What is wanted, what lvsd has added, and what is there.
+pub(super) type World<'a> = (&'a Wanted, &'a BTreeSet<Holding>, &'a Index<'a>);
+
+pub(super) fn verdict(holding: &Holding, spec: &Spec, world: World<'_>) -> Verdict {
+    let (_, owned, index) = world;
+    match (holding, spec) {
+        (Holding::Interface(name), Spec::Interface { parent, mac }) => {
+            interface(name, parent, *mac, owned.contains(holding), index)
+        }
+        (Holding::Up(name), _) => match index.kernel.link(name) {
+            None => Verdict::Impossible(missing(name)),
+            Some(link) if link.up => Verdict::Ours,
+            Some(_) => Verdict::Absent,
+        },
+        (Holding::Address(place), Spec::Address { label, owner }) => {
+            address(place, label.as_deref(), *owner, world)
+        }
+        (Holding::Route(id), Spec::Route(route)) => {
+            let found = index.kernel.route(id);
+            match absent(route.interface.as_deref(), index) {
+                Some(name) => Verdict::Impossible(missing(name)),
+                None if found.is_some_and(|found| route.is_met_by(found)) => Verdict::Ours,
+                None if found.is_some() => Verdict::Changed,
+                None => Verdict::Absent,
+            }
+        }
+        (Holding::Rule(rule), _) if index.kernel.rules.contains(rule) => Verdict::Ours,
+        // A spec of another kind there never is.
+        (Holding::Interface(_) | Holding::Address(_) | Holding::Route(_) | Holding::Rule(_), _) => {
+            Verdict::Absent
+        }
+    }
+}
+
+fn interface(name: &str, parent: &str, mac: Mac, is_owned: bool, index: &Index<'_>) -> Verdict {
+    let Some(below) = index.kernel.link(parent) else {
+        return Verdict::Impossible(missing(parent));
+    };
+    let Some(link) = index.kernel.link(name) else {
+        return Verdict::Absent;
+    };
+    let is_right = link.macvlan && link.parent == Some(below.index) && link.hardware_address == mac;
+    match (is_owned, is_right) {
+        (true, true) => Verdict::Ours,
+        (true, false) if link.macvlan => Verdict::Changed,
+        (true | false, _) => Verdict::Impossible(format!(
+            "there is an interface {name} that lvsd did not make: remove it, or name another \
+             with virtual_mac_interface"
+        )),
+    }
+}
+
+fn address(place: &Place, label: Option<&str>, owner: bool, world: World<'_>) -> Verdict {
+    let (_, owned, index) = world;
+    if index.kernel.link(&place.interface).is_none() {
+        return Verdict::Impossible(missing(&place.interface));
+    }
+    let here: Vec<_> = stays(place, world)
+        .filter(|found| found.place.interface == place.interface)
+        .collect();
+    let is_owned = owned.contains(&Holding::Address(place.clone()));
+    match here.iter().find(|found| is_owned && found.place == *place) {
+        Some(found) if found.label == label => return Verdict::Ours,
+        Some(_) => return Verdict::Changed,
+        None => {}
+    }
+    if let Some(found) = here.first() {
+        return Verdict::Foreign((!owner).then(|| foreign(&found.place)));
+    }
+    match elsewhere(place, world) {
+        Some(there) => Verdict::Impossible(format!(
+            "{} is already on interface {} of this host, so it is not put on {}; remove it there",
+            place.address.address, there.interface, place.interface
+        )),
+        None => Verdict::Absent,
+    }
+}
+
+/// On which other interface this host has the address. A director that is a real
+/// server too has its VIPs on the loopback, where they answer no ARP.
+pub(super) fn elsewhere(place: &Place, world: World<'_>) -> Option<Place> {
+    let (_, _, index) = world;
+    index.kernel.link(&place.interface)?;
+    let mut others = stays(place, world)
+        .filter(|found| !found.link.loopback && found.place.interface != place.interface);
+    // Where it is on both, it is where it belongs.
+    let is_here = stays(place, world).any(|found| found.place.interface == place.interface);
+    others
+        .next()
+        .filter(|_| !is_here)
+        .map(|found| found.place.clone())
+}
+
+/// Wherever the address is; what lvsd is about to remove is in nobody's way.
+fn stays<'a>(
+    place: &Place,
+    (wanted, owned, index): World<'a>,
+) -> impl Iterator<Item = &'a Found<'a>> {
+    let found = index.addresses(place.address.address).iter();
+    found.filter(move |found| {
+        let holding = Holding::Address(found.place.clone());
+        !owned.contains(&holding) || wanted.held.contains_key(&holding)
+    })
+}
+
+fn absent<'a>(name: Option<&'a str>, index: &Index<'_>) -> Option<&'a str> {
+    let name = name?;
+    index.kernel.link(name).is_none().then_some(name)
+}
+
+fn missing(interface: &str) -> String {
+    format!("there is no interface {interface}")
+}
+
+fn foreign(there: &Place) -> String {
+    format!(
+        "{there} was not put there by lvsd: it stays there when another director is master; \
+         remove it from the host's network configuration"
+    )
+}

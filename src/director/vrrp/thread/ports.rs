@@ -1,0 +1,165 @@
+//! The loop's dealings with interfaces: their links, their sockets, and what
+//! comes in.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use super::super::Link;
+use super::super::log::Line;
+use super::VrrpThread;
+use crate::lvs::Family;
+use crate::sys::clock;
+use crate::vrrp::advert;
+use crate::vrrp::discard::Discard;
+use crate::vrrp::ipv4::Datagram;
+use crate::vrrp::router::{Event, LinkFault};
+
+/// How many packets of one socket are read before the deadlines are looked at
+/// again: some hundred microseconds of work.
+const BURST: usize = 64;
+
+impl VrrpThread {
+    /// Has sockets for what the virtual routers use, and no others.
+    pub(super) fn want_sockets(&mut self, now: Instant) {
+        let mut wanted: BTreeMap<String, BTreeMap<Family, bool>> = BTreeMap::new();
+        for instance in self.instances.values() {
+            let families = wanted.entry(instance.interface().to_owned()).or_default();
+            *families.entry(instance.family()).or_default() |= instance.is_multicast();
+        }
+        self.interfaces.retain(|name, _| wanted.contains_key(name));
+        for (name, families) in &wanted {
+            let interface = self.interfaces.entry(name.clone()).or_default();
+            interface.want(name, now, families);
+            self.complain_of_sockets(now, name);
+        }
+    }
+
+    /// An interface changed. Routers that cannot go on resign while the old
+    /// sockets are open, and come back when the new ones are.
+    pub(super) fn set_link(&mut self, name: &str, link: Link) {
+        let now = clock::now();
+        let Some(interface) = self.interfaces.get_mut(name) else {
+            return;
+        };
+        if interface.link() == Some(&link) {
+            return;
+        }
+        let before = interface.link().and_then(Link::index);
+        let is_another = before.is_some() && link.index().is_some() && before != link.index();
+        for instance in self.instances.values_mut() {
+            let fault = match instance.source_on(&link) {
+                Ok(_) if is_another => LinkFault::Missing,
+                Ok(_) => continue,
+                Err(fault) => fault,
+            };
+            if instance.interface() == name {
+                instance.handle(now, Event::LinkDown(fault), interface, &mut self.log);
+            }
+        }
+        self.changed = true;
+        interface.set_link(name, now, link);
+        self.complain_of_sockets(now, name);
+        self.tell_links(now, Some(name));
+    }
+
+    /// Tells the routers of an interface, or all, what they can expect of it.
+    pub(super) fn tell_links(&mut self, now: Instant, only: Option<&str>) {
+        for instance in self.instances.values_mut() {
+            if only.is_none_or(|only| only == instance.interface())
+                && let Some(interface) = self.interfaces.get(instance.interface())
+                && let Some(link) = interface.usable(instance.family())
+            {
+                let event = match instance.source_on(&link) {
+                    Ok(address) => Event::LinkUp { address },
+                    Err(fault) => Event::LinkDown(fault),
+                };
+                instance.handle(now, event, interface, &mut self.log);
+                instance.handle(now, Event::Startup, interface, &mut self.log);
+            }
+        }
+    }
+
+    /// Opens again the sockets that broke or could not be opened.
+    pub(super) fn open_sockets(&mut self) {
+        let now = clock::now();
+        let interfaces = self.interfaces.iter_mut();
+        let reopened: Vec<String> = interfaces
+            .filter_map(|(name, interface)| interface.reopen(name, now).then(|| name.clone()))
+            .collect();
+        for name in reopened {
+            self.complain_of_sockets(now, &name);
+            self.tell_links(now, Some(&name));
+        }
+    }
+
+    fn complain_of_sockets(&mut self, now: Instant, name: &str) {
+        let interface = self.interfaces.get(name);
+        for fault in interface.into_iter().flat_map(|it| it.faults()) {
+            if self.quieter.admit(now, "socket").is_some() {
+                let interface = name.to_owned();
+                self.log.write(Line::SocketFailed { interface, fault });
+            }
+        }
+    }
+
+    /// Reads one burst of packets from a socket.
+    pub(super) fn read(&mut self, name: &str, family: Family, buffer: &mut [u8]) {
+        for _ in 0..BURST {
+            let Some(interface) = self.interfaces.get_mut(name) else {
+                return;
+            };
+            match interface.receive(family, buffer) {
+                Ok(None) => return,
+                Ok(Some(packet)) => self.dispatch(name, packet),
+                Err(error) => {
+                    let now = clock::now();
+                    interface.socket_broke(family, now);
+                    if self.quieter.admit(now, "receive").is_some() {
+                        self.log.write(Line::ReceiveFailed {
+                            interface: name.to_owned(),
+                            errno: error.raw_os_error().unwrap_or(0),
+                        });
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Gives a packet to the router that its VRID names.
+    fn dispatch(&mut self, name: &str, packet: Result<Datagram<'_>, Discard>) {
+        let now = clock::now();
+        let Some(interface) = self.interfaces.get(name) else {
+            return;
+        };
+        let source = packet.as_ref().ok().map(|datagram| datagram.source);
+        let discard = match packet {
+            Err(discard) => discard,
+            Ok(datagram) => {
+                let vrid = advert::vrid(datagram.message).unwrap_or(0);
+                let family = Family::of(datagram.source);
+                let instance = self.instances.values_mut().find(|it| {
+                    it.vrid() == vrid && it.family() == family && it.interface() == name
+                });
+                if let Some(instance) = instance {
+                    instance.hear(now, &datagram, interface, &mut self.log);
+                    return;
+                }
+                Discard::UnknownVrid(vrid)
+            }
+        };
+        interface.counters.count_discard(&discard);
+        if let Some(source) = source {
+            let rejections = &interface.counters.rejections;
+            rejections.note(clock::wall(), source, discard);
+        }
+        if let Some(kept_quiet) = self.quieter.admit(now, discard.counter()) {
+            self.log.write(Line::Discarded {
+                place: name.to_owned(),
+                source,
+                discard,
+                kept_quiet,
+            });
+        }
+    }
+}
