@@ -236,9 +236,10 @@ impl Driver {
                 None
             }
         };
-        let askers = self.askers.lock().unwrap_or_else(PoisonError::into_inner);
-        self.agent.expire(clock::now(), &askers, connections);
-        drop(askers);
+        {
+            let askers = self.askers.lock().unwrap_or_else(PoisonError::into_inner);
+            self.agent.expire(clock::now(), &askers, connections);
+        }
         if self.agent.is_leaving() {
             self.publish();
         } else if !self.agent.is_stopping() {

@@ -1,16 +1,14 @@
 //! Behind NAT, answers must pass the director that has changed the question's
 //! destination: the default route leads there.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use crate::lvs::Family;
 use crate::sys::host_route::{MAIN, Route};
 
 /// Why answers would miss the directors at `gateways`, one sentence for each family.
-pub fn faults<'a>(
-    gateways: &[IpAddr],
-    routes: impl IntoIterator<Item = &'a Route> + Clone,
-) -> Vec<String> {
+pub fn faults(gateways: &[IpAddr], routes: &BTreeSet<Route>) -> Vec<String> {
     let families = [(Family::Ipv4, "IPv4"), (Family::Ipv6, "IPv6")];
     let mut faults = Vec::new();
     for (family, name) in families {
@@ -18,8 +16,7 @@ pub fn faults<'a>(
             continue;
         };
         let default = routes
-            .clone()
-            .into_iter()
+            .iter()
             .filter(|route| {
                 route.table == MAIN
                     && route.to.prefix_len == 0
@@ -66,7 +63,10 @@ mod tests {
     }
 
     fn of(routes: &[Route]) -> Vec<String> {
-        faults(&["192.168.1.254".parse().unwrap()], routes)
+        faults(
+            &["192.168.1.254".parse().unwrap()],
+            &routes.iter().cloned().collect(),
+        )
     }
 
     #[test]

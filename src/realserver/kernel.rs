@@ -14,7 +14,7 @@ use super::{mss, tunnel};
 use crate::director::vips;
 use crate::lvs::{Family, Prefixed};
 use crate::status::text::chain;
-use crate::sys::address::Address;
+use crate::sys::address::{Address, NewAddress, Scope};
 use crate::sys::link::Link;
 use crate::sys::rtnetlink::{self, Rtnetlink};
 use crate::sys::{clock, fou, owners, state_file};
@@ -240,6 +240,23 @@ impl Kernel {
                     cause: chain(&cause),
                 }),
             },
+            tunnel::Step::Address { index, .. } => {
+                let new = NewAddress {
+                    scope: Scope::Host,
+                    ..NewAddress::host(tunnel::ADDRESS.into())
+                };
+                match self.netlink.add_address(*index, &new).await {
+                    Err(error) if error.is_exists() => Ok(()),
+                    other => Ok(other?),
+                }
+            }
+            tunnel::Step::NoAddress { index, .. } => {
+                let address = Prefixed::host(tunnel::ADDRESS.into());
+                match self.netlink.delete_address(*index, address).await {
+                    Err(error) if error.is_not_found() => Ok(()),
+                    other => Ok(other?),
+                }
+            }
             tunnel::Step::Set { index, up, .. } => {
                 Ok(self.netlink.set_link_up(*index, *up).await?)
             }
@@ -365,6 +382,10 @@ fn tell_plain(action: &Action) {
         Action::RemoveVip { vip, .. } => info!(%vip, "VIP removed"),
         Action::Tunnel(step) => match step {
             tunnel::Step::Make(new) => info!(device = new.name, "tunnel made"),
+            tunnel::Step::Address { name, .. } => info!(device = name, "tunnel given an address"),
+            tunnel::Step::NoAddress { name, .. } => {
+                info!(device = name, "address of the tunnel taken away");
+            }
             tunnel::Step::Set { name, up, .. } => info!(device = name, up, "tunnel set"),
             tunnel::Step::Delete { name, .. } => info!(device = name, "tunnel deleted"),
             tunnel::Step::Open(port) => info!(port, "GUE is unpacked"),
@@ -372,7 +393,7 @@ fn tell_plain(action: &Action) {
         },
         Action::Route(step) => match step {
             mss::Step::AddRoute(route) => {
-                debug!(to = %route.to, advmss = route.advmss, "route added")
+                debug!(to = %route.to, advmss = route.advmss, "route added");
             }
             mss::Step::DeleteRoute(route) => debug!(to = %route.to, "route deleted"),
             mss::Step::AddRule(rule) => info!(from = %rule.from, table = rule.table, "rule added"),

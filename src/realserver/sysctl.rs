@@ -128,7 +128,8 @@ const RULES: [Rule; 7] = [
         place: Place::Tunnels,
         name: "rp_filter",
         wanted: 2,
-        // Not 0: with 1 on `all` that would still be strict.
+        // Not 0: with 1 on `all` that would still be strict. 2 wants an address on the
+        // tunnel, see `tunnel::ADDRESS`.
         also: &[],
         combine: Combine::Max,
         why: "packets come in by the tunnel and answers leave by another interface",

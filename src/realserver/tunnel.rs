@@ -16,11 +16,12 @@
 //! LAN.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use serde::{Deserialize, Serialize};
 
 use crate::config::realserver::{Method, Tunnel};
+use crate::sys::address::Address;
 use crate::sys::link::Link;
 use crate::sys::tunnel::{Kind, NewTunnel};
 
@@ -47,9 +48,29 @@ pub struct Before {
     pub up: bool,
 }
 
+/// The address that a tunnel for IPv4 gets if it has none: with reverse path filtering,
+/// loose as well, the kernel drops all that comes in by an interface without an address
+/// (`no_addr` in `__fib_validate_source`). One of the loopback's range clashes with
+/// nothing, and nobody is told of it.
+pub const ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 94, 80, 1);
+
 /// Something to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
+    /// Give a device [`ADDRESS`].
+    Address {
+        /// Its index.
+        index: u32,
+        /// Its name.
+        name: String,
+    },
+    /// Take it away.
+    NoAddress {
+        /// Its index.
+        index: u32,
+        /// Its name.
+        name: String,
+    },
     /// Make a device.
     Make(NewTunnel),
     /// Set a device up or down.
@@ -125,13 +146,26 @@ pub fn wanted(method: &Method, vips: &[IpAddr]) -> Wanted {
 }
 
 /// The steps that make what is wanted from what is there.
-pub fn plan(wanted: &Wanted, links: &[Link], gue_ports: &[u16]) -> Vec<Step> {
+pub fn plan(
+    wanted: &Wanted,
+    links: &[Link],
+    addresses: &[Address],
+    gue_ports: &[u16],
+) -> Vec<Step> {
     let mut steps = Vec::new();
     for device in &wanted.devices {
         match links.iter().find(|link| link.name == device.name) {
             None => steps.push(Step::Make(device.clone())),
-            Some(link) if !link.up => steps.push(set(link, true)),
-            Some(_) => {}
+            Some(link) => {
+                let on_it = |a: &&Address| a.link == link.index && a.address.address.is_ipv4();
+                if device.kind != Kind::Sit && !addresses.iter().any(|a| on_it(&a)) {
+                    let (index, name) = (link.index, link.name.clone());
+                    steps.push(Step::Address { index, name });
+                }
+                if !link.up {
+                    steps.push(set(link, true));
+                }
+            }
         }
     }
     if let Some(port) = wanted.gue_port.filter(|port| !gue_ports.contains(port)) {
@@ -145,6 +179,7 @@ pub fn plan(wanted: &Wanted, links: &[Link], gue_ports: &[u16]) -> Vec<Step> {
 pub fn undo(
     wanted: &Wanted,
     links: &[Link],
+    addresses: &[Address],
     gue_ports: &[u16],
     before: &BTreeMap<String, Before>,
     opened: Option<u16>,
@@ -157,6 +192,10 @@ pub fn undo(
         };
         if wanted.devices.iter().any(|device| device.name == *name) {
             continue;
+        }
+        if has_address(link, addresses) {
+            let (index, name) = (link.index, name.clone());
+            steps.push(Step::NoAddress { index, name });
         }
         if link.up && !before.up {
             steps.push(set(link, false));
@@ -172,6 +211,13 @@ pub fn undo(
         steps.push(Step::Close(port));
     }
     steps
+}
+
+/// Tells whether a device has the address that lvsd gives.
+pub fn has_address(link: &Link, addresses: &[Address]) -> bool {
+    addresses
+        .iter()
+        .any(|a| a.link == link.index && a.address.address == IpAddr::V4(ADDRESS))
 }
 
 /// Why nothing comes out of a tunnel that is wanted, each with the way out.

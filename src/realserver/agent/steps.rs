@@ -64,9 +64,11 @@ impl Agent {
     pub(super) fn passage_steps(&self, journal: &Journal) -> Vec<Action> {
         let wanted = self.tunnels_wanted();
         let (links, ports) = (&self.seen.links, &self.seen.gue_ports);
+        let addresses = &self.seen.addresses;
         let undo = tunnel::undo(
             &wanted,
             links,
+            addresses,
             ports,
             &journal.tunnels,
             journal.gue_port,
@@ -75,7 +77,7 @@ impl Agent {
         // A port that lvsd opened is closed before it opens another: the journal
         // knows of one.
         let other_port = journal.gue_port.is_some() && journal.gue_port != wanted.gue_port;
-        let plan = tunnel::plan(&wanted, links, ports)
+        let plan = tunnel::plan(&wanted, links, addresses, ports)
             .into_iter()
             .filter(|step| !(other_port && matches!(step, tunnel::Step::Open(_))));
         undo.into_iter().chain(plan).map(Action::Tunnel).collect()
@@ -149,7 +151,8 @@ impl Agent {
             let wanted = tunnels.devices.iter().any(|device| device.name == *name);
             let left = self.seen.link(name).is_some_and(|link| {
                 let kept = before.existed || self.kept_devices.contains(name);
-                (link.up && !before.up) || !kept
+                let addressed = tunnel::has_address(link, &self.seen.addresses);
+                (link.up && !before.up) || !kept || addressed
             });
             wanted || left
         });

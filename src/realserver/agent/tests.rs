@@ -125,12 +125,20 @@ impl Host {
                     ..links[1].clone()
                 });
             }
+            tunnel::Step::Address { index, .. } => {
+                let new = NewAddress::host(tunnel::ADDRESS.into());
+                self.kernel.addresses.push(vip::as_listed(*index, &new));
+            }
+            tunnel::Step::NoAddress { index, .. } => {
+                self.kernel.addresses.retain(|a| a.link != *index);
+            }
             tunnel::Step::Set { index, up, .. } => {
                 let link = links.iter_mut().find(|link| link.index == *index);
                 link.unwrap().up = *up;
             }
             // What comes with its module stays.
             tunnel::Step::Delete { index, name } => {
+                self.kernel.addresses.retain(|a| a.link != *index);
                 links.retain(|link| link.index != *index || !name.starts_with("lvsd"));
             }
             tunnel::Step::Open(port) => self.kernel.gue_ports.push(*port),
@@ -178,6 +186,8 @@ fn text(actions: &[Action]) -> Vec<String> {
             Action::RemoveVip { vip, .. } => format!("remove {vip}"),
             Action::Tunnel(step) => match step {
                 tunnel::Step::Make(new) => format!("make {}", new.name),
+                tunnel::Step::Address { name, .. } => format!("address for {name}"),
+                tunnel::Step::NoAddress { name, .. } => format!("no address for {name}"),
                 tunnel::Step::Set { name, up, .. } => format!("set {name} up: {up}"),
                 tunnel::Step::Delete { name, .. } => format!("delete {name}"),
                 tunnel::Step::Open(port) => format!("open {port}"),

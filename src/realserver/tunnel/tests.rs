@@ -88,13 +88,14 @@ fn each_tunnel_needs_what_unpacks_it() {
 #[test]
 fn what_is_missing_is_made_then_set_up_and_then_there_is_nothing_to_do() {
     let wanted = wanted(&method(gue(), None), &[V4.parse().unwrap()]);
-    let steps = plan(&wanted, &[], &[]);
+    let own = [address()];
+    let steps = plan(&wanted, &[], &[], &[]);
     assert!(matches!(&steps[..], [Step::Make(new), Step::Open(6080)] if new.name == "tunl0"));
     assert!(matches!(
-        &plan(&wanted, &[link("tunl0", false)], &[6080])[..],
+        &plan(&wanted, &[link("tunl0", false)], &own, &[6080])[..],
         [Step::Set { up: true, .. }]
     ));
-    assert_eq!(plan(&wanted, &[link("tunl0", true)], &[6080]), []);
+    assert_eq!(plan(&wanted, &[link("tunl0", true)], &own, &[6080]), []);
     assert_eq!(faults(&wanted, &[link("tunl0", true)], &[6080]), [""; 0]);
     assert_eq!(
         faults(&wanted, &[], &[]),
@@ -117,6 +118,7 @@ fn what_was_there_before_stays_as_it_was() {
         undo(
             &none,
             &[link("tunl0", now_up)],
+            &[],
             &[6080],
             &before,
             None,
@@ -144,8 +146,33 @@ fn what_was_there_before_stays_as_it_was() {
 fn only_a_port_that_lvsd_opened_is_closed() {
     let none = Wanted::default();
     let before = BTreeMap::new();
-    let closed = |opened| undo(&none, &[], &[6080, 6081], &before, opened, &[]);
+    let closed = |opened| undo(&none, &[], &[], &[6080, 6081], &before, opened, &[]);
     assert_eq!(closed(None), []);
     assert_eq!(closed(Some(6080)), [Step::Close(6080)]);
     assert_eq!(closed(Some(7000)), [], "somebody was faster");
+}
+
+fn address() -> Address {
+    let new = crate::sys::address::NewAddress::host(ADDRESS.into());
+    crate::realserver::vip::as_listed(7, &new)
+}
+
+#[test]
+fn a_tunnel_has_an_address_as_long_as_it_is_wanted() {
+    let needed = wanted(&method(Tunnel::Ipip, None), &[V4.parse().unwrap()]);
+    let up = [link("tunl0", true)];
+    assert!(matches!(
+        &plan(&needed, &up, &[], &[])[..],
+        [Step::Address { index: 7, .. }]
+    ));
+    let before = Before {
+        existed: true,
+        up: true,
+    };
+    let before = BTreeMap::from([("tunl0".to_owned(), before)]);
+    let none = Wanted::default();
+    let left = undo(&none, &up, &[address()], &[], &before, None, &[]);
+    assert!(matches!(&left[..], [Step::NoAddress { index: 7, .. }]));
+    let kept = undo(&needed, &up, &[address()], &[], &before, None, &[]);
+    assert_eq!(kept, []);
 }

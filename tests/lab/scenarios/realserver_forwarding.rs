@@ -68,11 +68,11 @@ fn leftovers(host: &Host) -> String {
 
 fn agents_unwrap_every_tunnel_and_leave_nothing_of_it(lab: &Lab) {
     let site = build(lab);
-    site.real_servers.each_ref().map(|host| {
+    for host in &site.real_servers {
         // Strict, so that it matters that the agent loosens the tunnels.
         host.set_sysctl("net.ipv4.conf.all.rp_filter", 1);
         assert_eq!(leftovers(host), "", "{}", host.name());
-    });
+    }
     let tunnels = [
         "",
         "tunnel = { type = 'gue', port = 6080 }",

@@ -4,7 +4,8 @@ use crate::lab::scenario::scenario;
 use crate::lab::site::VIP;
 use crate::lab::{Host, Lab, Scenario, eventually, secs, within};
 
-/// The unit as Debian ships it, without what a kernel in user mode cannot give.
+/// The unit as Debian ships it, without what a kernel in user mode cannot give. With /sys read
+/// only, as in a container, networkd waits for no udev, which the lab does not run.
 const NETWORKD: (&str, &str) = (
     "systemd-networkd.service",
     "[Unit]\nDescription=Network Configuration\nDefaultDependencies=no\n\
@@ -12,6 +13,7 @@ const NETWORKD: (&str, &str) = (
      [Service]\nType=notify\nExecStart=!!/lib/systemd/systemd-networkd\nUser=systemd-network\n\
      AmbientCapabilities=CAP_NET_ADMIN CAP_NET_BIND_SERVICE CAP_NET_BROADCAST CAP_NET_RAW\n\
      RuntimeDirectory=systemd/netif\nRuntimeDirectoryPreserve=yes\nRestart=on-failure\n\
+     ReadOnlyPaths=/sys\n\
      [Install]\nWantedBy=multi-user.target\n",
 );
 
