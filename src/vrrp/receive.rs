@@ -20,32 +20,6 @@ pub struct Heard {
     pub checksum: Checksum,
 }
 
-/// What is odd about an advert that is accepted all the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
-pub enum Oddity {
-    /// Both routers must be configured with the same addresses.
-    #[error("its addresses are not ours")]
-    Addresses,
-    /// Version 3: the interval is learnt from the master, yet it should be the
-    /// same everywhere.
-    #[error("its advert interval is not ours")]
-    Interval,
-    /// RFC 9568 §8.3.2: only one router can own the addresses.
-    #[error("it has priority 255, as if it owned the addresses, as this host does")]
-    SecondOwner,
-}
-
-impl Oddity {
-    /// A name for counting and for keeping repetitions quiet.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Addresses => "addresses_differ",
-            Self::Interval => "interval_differs",
-            Self::SecondOwner => "second_owner",
-        }
-    }
-}
-
 /// Decides whether a message is an advert for the virtual router `settings` on
 /// this interface, where our adverts come from `own`.
 ///
@@ -95,24 +69,6 @@ fn check_version(advert: &Advert, settings: &Settings) -> Result<(), Discard> {
             ours: settings.advert_interval,
         })
     }
-}
-
-/// What an accepted advert should not say, for the log.
-pub fn oddities(advert: &Advert, settings: &Settings) -> impl Iterator<Item = Oddity> + use<> {
-    let same_addresses = advert.addresses.len() == settings.addresses.len()
-        && settings
-            .addresses
-            .iter()
-            .all(|address| advert.addresses.contains(address));
-    let both_owners =
-        advert.priority == Priority::OWNER.get() && settings.priority == Priority::OWNER;
-    [
-        (!same_addresses).then_some(Oddity::Addresses),
-        (advert.interval != settings.advert_interval).then_some(Oddity::Interval),
-        both_owners.then_some(Oddity::SecondOwner),
-    ]
-    .into_iter()
-    .flatten()
 }
 
 #[cfg(test)]

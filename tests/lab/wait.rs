@@ -53,6 +53,22 @@ pub(crate) fn eventually(
     }
 }
 
+/// Does the same with each, at the same time.
+pub(crate) fn side_by_side<T: Sync>(items: &[T], work: impl Fn(&T) + Sync) {
+    std::thread::scope(|scope| {
+        let work = &work;
+        let threads: Vec<_> = items
+            .iter()
+            .map(|item| scope.spawn(move || work(item)))
+            .collect();
+        for thread in threads {
+            if let Err(panic) = thread.join() {
+                std::panic::resume_unwind(panic);
+            }
+        }
+    });
+}
+
 /// What a limit is multiplied with: `LVSD_LAB_PATIENCE`, or a guess by the kernel's speed.
 fn patience() -> u32 {
     static PATIENCE: OnceLock<u32> = OnceLock::new();

@@ -39,6 +39,8 @@ fn status(config: &DirectorConfig, claim: Claim) -> VrrpStatus {
         cause: String::new(),
         master: None,
         rival: None,
+        refused: None,
+        mismatches: vec![],
         transitions: 0,
         claim,
         announcements: 0,

@@ -1,5 +1,7 @@
 //! One virtual router, what it counts, and its actions on the wire.
 
+mod hearing;
+
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -17,8 +19,8 @@ use crate::lvs::Family;
 use crate::sys::clock;
 use crate::vrrp::Version;
 use crate::vrrp::advert::Checksum;
-use crate::vrrp::ipv4::Datagram;
-use crate::vrrp::receive::{oddities, receive};
+use crate::vrrp::mismatch::Mismatches;
+use crate::vrrp::refused::{Refused, RefusedMaster};
 use crate::vrrp::router::{Action, Cause, Claim, Event, LinkFault, Notice, Peer, Router, State};
 
 #[derive(Debug)]
@@ -31,6 +33,10 @@ pub(super) struct Instance {
     outlet: Outlet,
     counters: Arc<InstanceCounters>,
     quieter: Quieter,
+    refused: RefusedMaster,
+    mismatches: Mismatches,
+    /// Grows with what `mismatches` has to tell.
+    mismatches_told: u64,
     /// What was last published; none: what it is configured with changed since.
     published: Option<Face>,
 }
@@ -43,6 +49,8 @@ struct Face {
     transitions: u64,
     master: Option<Peer>,
     rival: Option<Peer>,
+    refused: Option<Refused>,
+    mismatches_told: u64,
     claim: Claim,
     announcements: u64,
     priority: u8,
@@ -66,6 +74,9 @@ impl Instance {
             outlet,
             counters: Arc::default(),
             quieter: Quieter::default(),
+            refused: RefusedMaster::default(),
+            mismatches: Mismatches::default(),
+            mismatches_told: 0,
             published: None,
         }
     }
@@ -124,50 +135,9 @@ impl Instance {
         let settings = config.settings.clone();
         self.config = config;
         self.published = None;
+        self.mismatches.clear();
         if *self.router.settings() != settings {
             self.handle(now, Event::Reconfigure(settings), interface, log);
-        }
-    }
-
-    /// A packet with this router's VRID came in on its interface.
-    pub(super) fn hear(
-        &mut self,
-        now: Instant,
-        datagram: &Datagram<'_>,
-        interface: &Interface,
-        log: &mut Log<Line>,
-    ) {
-        let Some(own) = self.router.address() else {
-            return;
-        };
-        let transport = &self.config.transport;
-        match receive(datagram, self.router.settings(), transport, own) {
-            Ok(heard) => {
-                InstanceCounters::add(&self.counters.adverts_received);
-                for oddity in oddities(&heard.advert, self.router.settings()) {
-                    if self.quieter.admit(now, oddity.name()).is_some() {
-                        log.write(Line::Odd {
-                            instance: self.name.clone(),
-                            source: heard.source,
-                            oddity,
-                        });
-                    }
-                }
-                self.handle(now, Event::Heard(heard), interface, log);
-            }
-            Err(discard) => {
-                self.counters.count_discard(&discard);
-                let rejections = &self.counters.rejections;
-                rejections.note(clock::wall(), datagram.source, discard);
-                if let Some(kept_quiet) = self.quieter.admit(now, discard.counter()) {
-                    log.write(Line::Discarded {
-                        place: self.name.clone(),
-                        source: Some(datagram.source),
-                        discard,
-                        kept_quiet,
-                    });
-                }
-            }
         }
     }
 
@@ -180,6 +150,7 @@ impl Instance {
             self.counters.note_lateness(now - deadline, tolerance);
             self.handle(now, Event::Deadline, interface, log);
         }
+        self.tend_rivals(now, log);
     }
 
     /// Feeds an event and performs what follows from it.
@@ -244,7 +215,7 @@ impl Instance {
                 InstanceCounters::add(&self.counters.became_master);
             }
         }
-        if let Notice::RivalHeard(_) = &notice {
+        if let Notice::RivalHeard(_) | Notice::RivalRefused(_) = &notice {
             InstanceCounters::add(&self.counters.rivals_heard);
         }
         // Nobody listens any more: the director stops.
@@ -254,7 +225,7 @@ impl Instance {
             interface: self.config.interface.clone(),
             state: self.router.state(),
             priority: self.router.priority().get(),
-            peer: self.router.master().or(self.router.rival()),
+            peer: self.router.master().or(self.rival()),
             notice: notice.clone(),
         });
         log.write(Line::Notice {
@@ -273,6 +244,8 @@ impl Instance {
             transitions: self.router.transitions(),
             master: self.router.master(),
             rival: self.router.rival(),
+            refused: self.refused.current(),
+            mismatches_told: self.mismatches_told,
             claim: self.router.claim(),
             announcements: self.announcements,
             priority: self.router.priority().get(),
@@ -297,6 +270,8 @@ impl Instance {
             cause: self.router.cause().to_string(),
             master: self.router.master(),
             rival: self.router.rival(),
+            refused: self.refused.current(),
+            mismatches: self.mismatches_in_words(),
             transitions: self.router.transitions(),
             claim: self.router.claim(),
             announcements: self.announcements,

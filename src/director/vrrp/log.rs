@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tracing::{debug, info, warn};
 
 use crate::vrrp::discard::Discard;
-use crate::vrrp::receive::Oddity;
+use crate::vrrp::mismatch::Oddity;
 use crate::vrrp::router::{LinkFault, Notice};
 
 /// How many lines wait while the log blocks.
@@ -40,6 +40,10 @@ pub(super) enum Line {
         instance: String,
         source: IpAddr,
         oddity: Oddity,
+    },
+    Agrees {
+        instance: String,
+        source: IpAddr,
     },
     SendFailed {
         instance: String,
@@ -124,6 +128,9 @@ pub(super) fn write_line(line: Line) {
             source,
             oddity,
         } => warn!(instance, %source, "advert accepted, yet {oddity}"),
+        Line::Agrees { instance, source } => {
+            info!(instance, %source, "its configuration is as ours now");
+        }
         Line::SendFailed {
             instance,
             errno,
@@ -158,6 +165,14 @@ fn write_notice(instance: &str, interface: &str, notice: Notice) {
         Notice::RivalHeard(peer) => warn!(
             instance,
             interface, "another master: heard {peer} while master"
+        ),
+        Notice::RivalRefused(rival) => warn!(
+            instance,
+            interface,
+            version = rival.version,
+            "another master: {} while master, whose adverts are discarded: {}",
+            rival.peer,
+            rival.why
         ),
         Notice::RivalGone(peer) => info!(
             instance,

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::status::director::Rejected;
 use crate::vrrp::discard::Discard;
@@ -11,6 +11,9 @@ use crate::vrrp::discard::Discard;
 /// So many hosts are remembered, each once for a reason; a flood of forged
 /// packets pushes out the eldest and costs no more than any other.
 const MOST: usize = 8;
+
+/// A host whose packets were fine, or absent, for so long is news again.
+const SILENCE: SignedDuration = SignedDuration::from_secs(60);
 
 /// The hosts whose packets were discarded lately, and why. Whoever reads them
 /// holds nobody up: what comes meanwhile is left out here, yet counted.
@@ -27,13 +30,16 @@ struct Rejection {
 }
 
 impl Rejections {
-    /// Remembers one. Never waits.
-    pub(super) fn note(&self, now: Timestamp, source: IpAddr, discard: Discard) {
+    /// Remembers one, and says whether it is the first of its host and reason,
+    /// or the first after a silence. Never waits: what cannot be remembered is
+    /// no news.
+    pub(super) fn note(&self, now: Timestamp, source: IpAddr, discard: Discard) -> bool {
         if discard == Discard::OwnPacket {
-            return;
+            return false;
         }
-        if let Ok(mut list) = self.0.try_lock() {
-            note(&mut list, now, source, discard);
+        match self.0.try_lock() {
+            Ok(mut list) => note(&mut list, now, source, discard),
+            Err(_) => false,
         }
     }
 
@@ -49,29 +55,41 @@ impl Rejections {
     }
 }
 
-fn note(list: &mut Vec<Rejection>, now: Timestamp, source: IpAddr, discard: Discard) {
+fn note(list: &mut Vec<Rejection>, now: Timestamp, source: IpAddr, discard: Discard) -> bool {
     let is_same = |it: &Rejection| it.source == source && it.discard.counter() == discard.counter();
-    let count = match list.iter().position(is_same) {
-        Some(index) => list.remove(index).count + 1,
-        None if list.len() == MOST => {
-            list.remove(0);
-            1
-        }
-        None => 1,
-    };
+    let known = list
+        .iter()
+        .position(is_same)
+        .map(|index| list.remove(index));
+    if list.len() == MOST {
+        list.remove(0);
+    }
+    let is_news = known
+        .as_ref()
+        .is_none_or(|it| now.duration_since(it.last) >= SILENCE);
+    let count = known.map_or(1, |it| it.count + 1);
     list.push(Rejection {
         source,
         discard,
         count,
         last: now,
     });
+    is_news
+}
+
+/// The reason, with our version where theirs is the matter.
+pub(super) fn in_words(discard: Discard, ours: u8) -> String {
+    match discard {
+        Discard::Version(_) => format!("{discard}, ours is {ours}"),
+        discard => discard.to_string(),
+    }
 }
 
 impl Rejection {
     fn describe(&self, version: Option<u8>) -> Rejected {
-        let text = match (self.discard, version) {
-            (discard @ Discard::Version(_), Some(ours)) => format!("{discard}, ours is {ours}"),
-            (discard, _) => discard.to_string(),
+        let text = match version {
+            Some(ours) => in_words(self.discard, ours),
+            None => self.discard.to_string(),
         };
         Rejected {
             address: self.source,
@@ -85,8 +103,6 @@ impl Rejection {
 
 #[cfg(test)]
 mod tests {
-    use jiff::SignedDuration;
-
     use super::*;
 
     fn at(second: i64) -> Timestamp {
@@ -136,6 +152,18 @@ mod tests {
             seen.last().map(|it| (it.address, it.count)),
             Some((peer(52), 101))
         );
+    }
+
+    #[test]
+    fn a_host_is_news_once_and_again_after_a_minute_of_silence() {
+        let list = Rejections::default();
+        assert!(list.note(at(0), peer(52), Discard::AuthPassword));
+        for second in 1..200 {
+            assert!(!list.note(at(second), peer(52), Discard::AuthPassword));
+        }
+        assert!(list.note(at(200), peer(52), Discard::Version(3)), "why");
+        assert!(list.note(at(200), peer(53), Discard::AuthPassword), "who");
+        assert!(list.note(at(259), peer(52), Discard::AuthPassword), "since");
     }
 
     #[test]

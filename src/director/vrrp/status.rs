@@ -1,6 +1,7 @@
 //! What the VRRP thread tells everybody else.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -8,12 +9,13 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::Link;
-use super::rejected::Rejections;
+use super::rejected::{Rejections, in_words};
 use crate::config::director::{Holdings, VirtualAddress};
 use crate::status::director::{
-    Peer as PeerStatus, Rival, VipConflict, VirtualRouter, VrrpInterface,
+    Mismatch, Peer as PeerStatus, Rival, VipConflict, VirtualRouter, VrrpInterface,
 };
 use crate::vrrp::discard::Discard;
+use crate::vrrp::refused::Refused;
 use crate::vrrp::router::{Claim, Peer, State};
 use crate::vrrp::{Priority, Settings, Version};
 
@@ -55,6 +57,10 @@ pub struct InstanceStatus {
     pub master: Option<Peer>,
     /// Another master while this is one: a split brain.
     pub rival: Option<Peer>,
+    /// Another master whose adverts are discarded.
+    pub refused: Option<Refused>,
+    /// How the configuration of peers differs from ours.
+    pub mismatches: Vec<(IpAddr, String)>,
     /// How often the state changed.
     pub transitions: u64,
     /// What must become of the addresses.
@@ -243,12 +249,8 @@ impl InstanceStatus {
                 .map(|(reason, count)| (reason.to_owned(), count))
                 .collect(),
             became_master: counters.became_master(),
-            // An advert of another version is discarded, and makes no rival.
-            rival: self.rival.map(|peer| Rival {
-                address: peer.address,
-                priority: peer.priority,
-                version,
-            }),
+            rival: self.rival(),
+            mismatches: self.mismatches.iter().map(mismatch).collect(),
             rivals_heard: counters.rivals_heard(),
             conflicts,
             rejected: counters.rejections.describe(Some(version)),
@@ -261,10 +263,34 @@ impl InstanceStatus {
         }
     }
 
+    /// One that is heard is of our version.
+    fn rival(&self) -> Option<Rival> {
+        let ours = self.version();
+        let heard = self.rival.map(|peer| Rival {
+            address: peer.address,
+            priority: peer.priority,
+            version: ours,
+            refused: None,
+        });
+        heard.or(self.refused.map(|rival| Rival {
+            address: rival.peer.address,
+            priority: rival.peer.priority,
+            version: rival.version,
+            refused: Some(in_words(rival.why, ours)),
+        }))
+    }
+
     fn version(&self) -> u8 {
         match self.settings.version {
             Version::V2 { .. } => 2,
             Version::V3 => 3,
         }
+    }
+}
+
+fn mismatch((address, text): &(IpAddr, String)) -> Mismatch {
+    Mismatch {
+        address: *address,
+        text: text.clone(),
     }
 }

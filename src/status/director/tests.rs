@@ -65,6 +65,7 @@ pub(in crate::status) fn example() -> Director {
             discarded: BTreeMap::from([("checksum".to_owned(), 2)]),
             became_master: 0,
             rival: None,
+            mismatches: vec![],
             rivals_heard: 1,
             conflicts: vec![],
             rejected: vec![rejected(
@@ -183,6 +184,7 @@ fn a_master_that_is_not_alone_says_who_else_and_why() {
         address: "192.168.1.52".parse().unwrap(),
         priority: 50,
         version: 2,
+        refused: None,
     });
     insta::assert_snapshot!(
         "a_rival_is_heard",

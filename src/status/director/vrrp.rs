@@ -54,6 +54,8 @@ pub struct VirtualRouter {
     pub became_master: u64,
     /// Another master while this is one: a split brain.
     pub rival: Option<Rival>,
+    /// Peers whose adverts are taken and whose configuration is not ours.
+    pub mismatches: Vec<Mismatch>,
     /// How often another master was heard while this was one.
     pub rivals_heard: u64,
     /// Stations on the LAN that answer for its addresses too.
@@ -102,6 +104,17 @@ pub struct Rival {
     pub priority: u8,
     /// Their VRRP version.
     pub version: u8,
+    /// Why its adverts are discarded; none: they are taken.
+    pub refused: Option<String>,
+}
+
+/// A peer whose configuration is not ours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mismatch {
+    /// The address that its adverts come from.
+    pub address: IpAddr,
+    /// What is not as here.
+    pub text: String,
 }
 
 /// A station that answers for a VIP that this host holds.
@@ -177,8 +190,11 @@ impl Director {
             let rival = router.rival.iter().map(Rival::warning);
             let rejected = router.rejected.iter();
             let rejected = rejected.filter_map(|it| it.warning(self.now, recent));
+            let mismatches = router.mismatches.iter();
+            let mismatches =
+                mismatches.map(|it| format!("{} is configured otherwise: {}", it.address, it.text));
             let problems = router.problems.iter().cloned();
-            for line in rival.chain(rejected).chain(problems) {
+            for line in rival.chain(rejected).chain(mismatches).chain(problems) {
                 let _ = writeln!(lines, "{name}: {line}");
             }
         }
@@ -222,10 +238,14 @@ impl Rival {
             address,
             priority,
             version,
+            refused,
         } = self;
+        let why = match refused {
+            None => "it does not hear this host, or discards its adverts; ask lvsd status there",
+            Some(why) => &format!("the two do not agree: {why}"),
+        };
         format!(
-            "SPLIT BRAIN: {address} is master too (priority {priority}, version {version}): it \
-             does not hear this host, or discards its adverts; ask lvsd status there"
+            "SPLIT BRAIN: {address} is master too (priority {priority}, version {version}): {why}"
         )
     }
 }

@@ -2,6 +2,7 @@ use super::*;
 use crate::vrrp::AuthPass;
 use crate::vrrp::dice::Dice;
 use crate::vrrp::ipv4;
+use crate::vrrp::mismatch::{Oddity, oddities};
 use crate::vrrp::router::{Event, Router, State};
 use crate::vrrp::transport::{MULTICAST_V4, Reach};
 use std::net::Ipv4Addr;
@@ -65,7 +66,7 @@ fn an_advert_of_a_peer_with_our_settings_is_accepted_in_every_version() {
         assert_eq!(heard.source, IpAddr::V4(PEER));
         assert_eq!(heard.advert, settings.advert(100));
         assert_eq!(heard.checksum, Checksum::MessageOnly);
-        assert_eq!(oddities(&heard.advert, &settings).count(), 0);
+        assert_eq!(oddities(&heard.advert, &settings), []);
     }
 }
 
@@ -162,8 +163,7 @@ fn an_owner_discards_in_version_2_and_reports_a_second_owner_in_version_3() {
     assert_eq!(exchange(&settings(V2), &owner(V2)), Err(Discard::OwnerHere));
     assert!(exchange(&owner(V2), &settings(V2)).is_ok());
     let heard = exchange(&owner(V3), &owner(V3)).unwrap();
-    let odd: Vec<_> = oddities(&heard.advert, &owner(V3)).collect();
-    assert_eq!(odd, [Oddity::SecondOwner]);
+    assert_eq!(oddities(&heard.advert, &owner(V3)), [Oddity::SecondOwner]);
 }
 
 /// 7.1-g, and the password of RFC 2338.
@@ -194,8 +194,9 @@ fn another_interval_is_discarded_by_version_2_and_reported_by_version_3() {
     assert_eq!(exchange(&slow(V2), &settings(V2)), Err(mismatch));
     let heard = exchange(&slow(V3), &settings(V3)).unwrap();
     assert_eq!(heard.advert.interval, Duration::from_secs(2));
-    let odd: Vec<_> = oddities(&heard.advert, &settings(V3)).collect();
-    assert_eq!(odd, [Oddity::Interval]);
+    let (theirs, ours) = (Duration::from_secs(2), Duration::from_secs(1));
+    let odd = oddities(&heard.advert, &settings(V3));
+    assert_eq!(odd, [Oddity::Interval { theirs, ours }]);
 }
 
 /// 7.1-i, deviation: accepted in both versions.
@@ -207,14 +208,22 @@ fn another_address_list_is_accepted_and_reported_and_its_order_is_nothing() {
     };
     let ours = vips(&["192.168.1.200", "192.168.1.201"]);
     for (theirs, odd) in [
-        (vec!["192.168.1.201", "192.168.1.200"], false),
-        (vec!["192.168.1.200"], true),
-        (vec!["192.168.1.200", "192.168.1.202"], true),
+        (vec!["192.168.1.201", "192.168.1.200"], None),
+        (vec!["192.168.1.200"], Some("it lacks 192.168.1.201")),
+        (
+            vec!["192.168.1.200", "192.168.1.202"],
+            Some("it lacks 192.168.1.201, and has 192.168.1.202"),
+        ),
+        (
+            vec!["192.168.1.200", "192.168.1.201", "192.168.1.202"],
+            Some("it has 192.168.1.202 too"),
+        ),
     ] {
         let heard = exchange(&vips(&theirs), &ours).unwrap();
-        let expected: &[_] = if odd { &[Oddity::Addresses] } else { &[] };
-        let found: Vec<_> = oddities(&heard.advert, &ours).collect();
-        assert_eq!(found, expected, "{theirs:?}");
+        let found = oddities(&heard.advert, &ours);
+        let told = found.first().map(ToString::to_string);
+        let odd = odd.map(|odd| format!("its addresses are not ours: {odd}"));
+        assert_eq!(told, odd, "{theirs:?}");
     }
 }
 

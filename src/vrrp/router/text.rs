@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::{Peer, State};
+use crate::vrrp::refused::Refused;
 
 /// Something worth a line in the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub enum Notice {
     Changed(Transition),
     /// We are master and heard another master, of lesser rank.
     RivalHeard(Peer),
+    /// We are master, and so is another router, whose adverts are discarded.
+    RivalRefused(Refused),
     /// The other master resigned or fell silent.
     RivalGone(Peer),
     /// The master down timer was handled late: the router listens once more

@@ -315,6 +315,12 @@ fn status_of_an_agent_names_what_is_wrong(lab: &Lab) {
     ] {
         assert!(shown.contains(expected), "{expected}:\n{shown}");
     }
+    // A client that stays, so that the drain does.
+    let client = host.within(|| {
+        let listener = std::net::TcpListener::bind((VIP, 81)).unwrap();
+        let client = std::net::TcpStream::connect((VIP, 81)).unwrap();
+        (client, listener.accept().unwrap())
+    });
     agent.signal(Signal::SIGTERM);
     eventually("it drains", within(secs(2)), || {
         text(&host.agent_status()["state"]) == "draining"
@@ -322,6 +328,7 @@ fn status_of_an_agent_names_what_is_wrong(lab: &Lab) {
     lab.say(&host.run("lvsd status").ok());
     agent.signal(Signal::SIGTERM);
     agent.expect_exit(0);
+    drop(client);
     let gone = host.run("lvsd status").fails_with(1);
     lab.say(&gone);
     for expected in ["no lvsd answers here", "realserver.sock", "lvsd-realserver"] {

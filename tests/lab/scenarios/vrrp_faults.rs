@@ -3,12 +3,14 @@
 use crate::lab::lvsd::{DirectorFile, Pair};
 use crate::lab::scenario::scenario;
 use crate::lab::site::VIP;
-use crate::lab::{Host, Lab, Scenario, eventually, secs, within};
+use crate::lab::wait::side_by_side;
+use crate::lab::{Host, Lab, Program, Scenario, eventually, secs, within};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario!(an_interface_that_goes_down_is_a_fault_until_it_is_back).on_any_linux(),
     scenario!(an_interface_that_is_missing_is_a_fault_until_it_appears).on_any_linux(),
     scenario!(routers_that_disagree_are_both_master_and_say_why).on_any_linux(),
+    scenario!(routers_that_differ_are_told_once_by_name_and_again_when_they_agree).on_any_linux(),
 ];
 
 fn an_interface_that_goes_down_is_a_fault_until_it_is_back(lab: &Lab) {
@@ -97,9 +99,9 @@ fn routers_that_disagree_are_both_master_and_say_why(lab: &Lab) {
         let logs = [pair.lvs51.director(&seed(100)), pair.lvs52.director(&other)];
         (reason, pair, logs)
     });
-    for (reason, pair, logs) in pairs {
+    side_by_side(&pairs, |(reason, pair, logs)| {
         pair.become_states("master", "master");
-        for (host, log) in [&pair.lvs51, &pair.lvs52].into_iter().zip(&logs) {
+        for (host, log) in [&pair.lvs51, &pair.lvs52].into_iter().zip(logs) {
             eventually(
                 &format!("three packets are discarded for {reason}"),
                 within(secs(8)),
@@ -116,5 +118,89 @@ fn routers_that_disagree_are_both_master_and_say_why(lab: &Lab) {
             status.contains("VI_1: discards adverts of 192.168.1.52: "),
             "{status}"
         );
+        is_told_of_the_other(pair, &logs[0]);
+    });
+}
+
+/// The other master in status, log and metrics, with who it is and why the two do not agree;
+/// gone from them when it is gone.
+fn is_told_of_the_other(pair: &Pair, log: &Program) {
+    let router = || pair.lvs51.status()["vrrp"][0].clone();
+    let rival = router()["rival"].clone();
+    assert_eq!(rival["address"], "192.168.1.52", "{rival}");
+    assert_eq!(rival["priority"], 50, "{rival}");
+    let why = rival["refused"].as_str().expect("the reason").to_owned();
+    let told = "another master: 192.168.1.52 with priority 50 while master, \
+                whose adverts are discarded: ";
+    assert_eq!(log.log().matches(told).count(), 1, "{}", log.log());
+    let status = pair.lvs51.run("lvsd status").ok();
+    assert!(
+        status.contains("SPLIT BRAIN: 192.168.1.52 is master too"),
+        "{status}"
+    );
+    assert!(
+        status.contains(&format!("the two do not agree: {why}")),
+        "{status}"
+    );
+    let gauge = || {
+        let metrics = pair
+            .lvs51
+            .get("http://127.0.0.1:9481/metrics")
+            .unwrap()
+            .body;
+        let find = |name: &str| {
+            let line = metrics.lines().find(|line| line.starts_with(name));
+            line.and_then(|line| line.rsplit_once(' '))
+                .map(|(_, value)| value.to_owned())
+        };
+        (
+            find("lvsd_vrrp_rival{"),
+            find("lvsd_vrrp_rivals_heard_total{"),
+        )
+    };
+    assert_eq!(gauge(), (Some("1".to_owned()), Some("1".to_owned())));
+    pair.lvs52.unplug();
+    eventually("the other master is gone", within(secs(20)), || {
+        router()["rival"].is_null() && gauge().0.as_deref() == Some("0")
+    });
+    assert!(
+        log.log().contains("the other master is no longer heard"),
+        "{}",
+        log.log()
+    );
+}
+
+/// Whom a backup follows although the two are configured otherwise.
+fn routers_that_differ_are_told_once_by_name_and_again_when_they_agree(lab: &Lab) {
+    let pair = Pair::build(lab);
+    let master = DirectorFile::steady(100)
+        .vrrp_key("virtual_addresses", "['192.168.1.200', '192.168.1.201']")
+        .vrrp_key("advert_interval", "'300ms'");
+    let first = pair.lvs51.director(&master);
+    let backup = DirectorFile::steady(50)
+        .vrrp_key("virtual_addresses", "['192.168.1.200', '192.168.1.202']")
+        .vrrp_key("advert_interval", "'400ms'");
+    let second = pair.lvs52.director(&backup);
+    pair.become_states("master", "backup");
+    let heard = || crate::lab::lvsd::number(&pair.lvs52.status()["vrrp"][0]["adverts_received"]);
+    eventually("ten adverts are heard", within(secs(10)), || heard() >= 10);
+    let expected = [
+        "its addresses are not ours: it lacks 192.168.1.202, and has 192.168.1.201",
+        "its advert interval is 300ms, ours is 400ms",
+    ];
+    let status = pair.lvs52.run("lvsd status").ok();
+    for what in expected {
+        let told = format!("advert accepted, yet {what}");
+        assert_eq!(second.log().matches(&told).count(), 1, "{}", second.log());
+        let shown = format!("VI_1: 192.168.1.51 is configured otherwise: {what}");
+        assert!(status.contains(&shown), "{status}");
     }
+    lab.say(&status);
+    pair.lvs52
+        .reload(&second, &master.vrrp_key("priority", "50").text());
+    eventually("nothing is told any more", within(secs(10)), || {
+        let router = &pair.lvs52.status()["vrrp"][0];
+        router["state"] == "backup" && router["mismatches"].as_array().is_some_and(Vec::is_empty)
+    });
+    assert!(first.is_running());
 }

@@ -6,6 +6,7 @@ use nix::sys::signal::Signal;
 use crate::lab::lvsd::{DirectorFile, Pair};
 use crate::lab::scenario::scenario;
 use crate::lab::site::VIP;
+use crate::lab::wait::side_by_side;
 use crate::lab::{Host, Lab, Program, Scenario, eventually, secs, within};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
@@ -177,22 +178,6 @@ fn lvsd_and_keepalived_agree_by_preempt_rank_ownership_and_tracking(lab: &Lab) {
 }
 
 type Contest = fn(&Pair);
-
-/// Does the same with each, at the same time.
-fn side_by_side<T: Sync>(items: &[T], work: impl Fn(&T) + Sync) {
-    std::thread::scope(|scope| {
-        let work = &work;
-        let threads: Vec<_> = items
-            .iter()
-            .map(|item| scope.spawn(move || work(item)))
-            .collect();
-        for thread in threads {
-            if let Err(panic) = thread.join() {
-                std::panic::resume_unwind(panic);
-            }
-        }
-    });
-}
 
 fn lvsd_leaves_a_working_master_alone(pair: &Pair) {
     let Pair { lvs51, lvs52, .. } = pair;

@@ -141,6 +141,8 @@ fn instance(config: &DirectorConfig) -> InstanceStatus {
         cause: String::new(),
         master: None,
         rival: None,
+        refused: None,
+        mismatches: vec![],
         transitions: 0,
         claim: Claim::Release,
         announcements: 0,

@@ -30,6 +30,8 @@ fn status(claim: Claim, announcements: u64) -> VrrpStatus {
         cause: String::new(),
         master: None,
         rival: None,
+        refused: None,
+        mismatches: vec![],
         transitions: 0,
         claim,
         announcements,

@@ -149,11 +149,9 @@ impl VrrpThread {
             }
         };
         interface.counters.count_discard(&discard);
-        if let Some(source) = source {
-            let rejections = &interface.counters.rejections;
-            rejections.note(clock::wall(), source, discard);
-        }
-        if let Some(kept_quiet) = self.quieter.admit(now, discard.counter()) {
+        let rejections = &interface.counters.rejections;
+        let is_news = source.is_none_or(|source| rejections.note(clock::wall(), source, discard));
+        if is_news && let Some(kept_quiet) = self.quieter.admit(now, discard.counter()) {
             self.log.write(Line::Discarded {
                 place: name.to_owned(),
                 source,
