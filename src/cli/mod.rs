@@ -124,6 +124,16 @@ enum ConfigCommand {
         /// A director's or a real server's file.
         file: PathBuf,
     },
+    /// Print keepalived's configuration as a director's file, and on standard
+    /// error what has no equivalent, by line.
+    ///
+    /// keepalived's defaults are written out. Exits 78 if the result needs mending
+    /// before a director takes it; every error is told.
+    Import {
+        /// keepalived's file.
+        #[arg(value_name = "KEEPALIVED.CONF")]
+        file: PathBuf,
+    },
     /// Print the effective configuration, defaults filled in.
     Show {
         /// A director's or a real server's file.
@@ -165,6 +175,9 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Config(ConfigArgs {
             command: ConfigCommand::Show { file },
         }) => config::show(&file),
+        Command::Config(ConfigArgs {
+            command: ConfigCommand::Import { file },
+        }) => config::import(&file),
         Command::Status(args) => status::run(&runtime_dir, args.json, args.watch),
         Command::Ipvs(args) => ipvs::run(args, &runtime_dir),
     };

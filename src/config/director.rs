@@ -83,7 +83,7 @@ pub struct RealServer {
     /// What the kernel is told while the server is up.
     pub settings: table::RealServer,
     /// What decides whether it is up; none: always.
-    pub check: Option<Check>,
+    pub check: Option<Arc<Check>>,
     /// What becomes of it when it fails, recovers or leaves.
     pub conduct: Conduct,
 }

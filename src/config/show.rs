@@ -206,7 +206,8 @@ fn real_server(id: &RealServerId, server: &RealServer, outer: Option<Forwarding>
     if outer != Some(settings.forwarding) {
         keys = forwarding(keys, settings.forwarding);
     }
-    keys.set("check", check(server.check.as_ref(), Some(*id))).0
+    keys.set("check", check(server.check.as_deref(), Some(*id)))
+        .0
 }
 
 /// The inherited keys of [`Conduct`] are not here: each server has its own.

@@ -2,6 +2,7 @@
 
 mod balance;
 mod control;
+mod drain;
 mod whole;
 
 use std::collections::BTreeSet;
@@ -34,7 +35,7 @@ use crate::status::director as status;
 use crate::status::text::chain;
 use crate::sys::signal::{Signal, Signals};
 use crate::sys::state_file::StateFile;
-use crate::sys::{clock, systemd};
+use crate::sys::{clock, memory, systemd};
 
 /// How long the first checks may take before the director calls itself ready
 /// without their answers.
@@ -180,6 +181,7 @@ impl Core {
             }
         };
         info!("stopping");
+        self.drain(&mut signals, &mut asks).await;
         systemd::stopping("giving back addresses and virtual servers", STOP_WITHIN);
         let on_stop = self.config.on_stop;
         self.stop(on_stop).await;
@@ -230,6 +232,7 @@ impl Core {
 
     fn call_ready(&mut self) {
         self.ready = true;
+        memory::give_back();
         info!(router_id = self.config.router_id, file = %self.path.display(), "director is ready");
         self.told = self.summary();
         systemd::ready(&self.told);
@@ -334,8 +337,7 @@ impl Core {
         self.checks.stop().await;
         self.hooks.stop().await;
         if let Some(balancer) = self.balancer {
-            let table = self.wanted.unwrap_or_default();
-            balance::stop(balancer, on_stop, &table, &self.config).await;
+            balance::stop(balancer, on_stop).await;
         }
         if let Some(settings) = self.settings {
             settings.stop().await;

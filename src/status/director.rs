@@ -313,4 +313,4 @@ impl fmt::Display for Ipvs {
 }
 
 #[cfg(test)]
-pub(in crate::status) mod tests;
+pub(crate) mod tests;

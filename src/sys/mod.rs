@@ -7,6 +7,7 @@ pub mod fou;
 pub mod hop;
 pub mod host_route;
 pub mod link;
+pub mod memory;
 pub mod neighbour;
 pub mod owners;
 pub mod route;

@@ -96,7 +96,9 @@ fn a_vip_that_was_there_before_the_first_start_stays() {
     let mut agent = host.start();
     agent.kill();
     let mut agent = host.start();
-    assert!(agent.log().contains("left there at the stop"));
+    until("the log says so", || {
+        agent.log().contains("left there at the stop")
+    });
     assert!(
         ip("-o address show dev lo").contains("lo:7"),
         "an existing label is kept"

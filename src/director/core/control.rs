@@ -11,7 +11,7 @@ use crate::director::control::{Changed, Refused, Reloaded, ServerWish, Target, W
 use crate::lvs::{RealServerId, VirtualServerId};
 use crate::pool::Override;
 use crate::status::text::chain;
-use crate::sys::{clock, systemd};
+use crate::sys::{clock, memory, systemd};
 
 /// How many changes of a reload are logged; the reply to `lvsd reload` has them all.
 const MOST_LOGGED: usize = 100;
@@ -50,6 +50,7 @@ impl Core {
         }
         self.told = self.summary();
         systemd::ready(&self.told);
+        memory::give_back();
         outcome
     }
 

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use super::*;
 
 /// A director of the README's site, two hours after its start.
-pub(in crate::status) fn example() -> Director {
+pub(crate) fn example() -> Director {
     let started = Timestamp::UNIX_EPOCH;
     let since = started + jiff::SignedDuration::from_secs(4);
     let real_server = |address: &str, health: &str, weight: Option<u32>, reason: &str| RealServer {

@@ -20,6 +20,7 @@ mod reload;
 mod schedulers;
 mod servers;
 mod settings;
+mod storm;
 mod sync;
 mod systemd;
 mod table;
@@ -56,6 +57,7 @@ const ALL: &[&[Scenario]] = &[
     schedulers::SCENARIOS,
     servers::SCENARIOS,
     settings::SCENARIOS,
+    storm::SCENARIOS,
     sync::SCENARIOS,
     systemd::SCENARIOS,
     table::SCENARIOS,
