@@ -133,8 +133,22 @@ fn by_name<'a>(tables: &[&'a Table]) -> Named<'a> {
 }
 
 fn name(table: &Table) -> Option<String> {
+    let text = |key: &Value| key.as_str().map_or_else(|| key.to_string(), str::to_owned);
+    // A route.
+    if let (Some(to), Some(metric), Some(number)) =
+        (table.get("to"), table.get("metric"), table.get("table"))
+    {
+        return Some(format!("{} metric {metric} table {number}", text(to)));
+    }
+    // A rule, of which several may have one priority.
+    if let Some(priority) = table.get("priority") {
+        let ends = ["family", "from", "to", "iif", "oif", "fwmark"];
+        let ends = ends.iter().filter_map(|key| table.get(*key).map(text));
+        let all: Vec<_> = [text(priority)].into_iter().chain(ends).collect();
+        return Some(all.join(" "));
+    }
     let key = NAMES.iter().find_map(|key| table.get(*key))?;
-    Some(key.as_str().map_or_else(|| key.to_string(), str::to_owned))
+    Some(text(key))
 }
 
 #[cfg(test)]

@@ -307,7 +307,12 @@ impl Core {
             vrrp: routers
                 .map(|(name, router)| {
                     let conflicts = vips.describe_conflicts_of(router);
-                    router.describe(name, vips.problems_of(router), conflicts)
+                    router.describe(
+                        name,
+                        vips.problems_of(router),
+                        conflicts,
+                        vips.describe_holdings_of(router),
+                    )
                 })
                 .collect(),
             vrrp_interfaces: vrrp

@@ -1,9 +1,12 @@
 //! `[[vrrp]]` as written, a paragraph for each file that reads of it.
 
+pub(super) mod holdings;
+
 use serde::Deserialize;
 use toml::Spanned;
 
 use super::super::raw::{Field, Text};
+pub(super) use holdings::Address;
 
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -23,5 +26,13 @@ pub(in crate::config) struct Vrrp {
     pub(in crate::config) unicast_peers: Field<Vec<Spanned<String>>>,
     pub(in crate::config) unicast_min_ttl: Field<i64>,
     // addresses
-    pub(in crate::config) virtual_addresses: Field<Vec<Spanned<String>>>,
+    pub(in crate::config) virtual_addresses: Field<Vec<Spanned<Address>>>,
+    pub(in crate::config) extra_addresses: Option<Vec<Spanned<Address>>>,
+    // mac
+    pub(in crate::config) virtual_mac: Field<bool>,
+    pub(in crate::config) virtual_mac_interface: Field<String>,
+    pub(in crate::config) announce: holdings::Announce,
+    // routing
+    pub(in crate::config) route: Vec<Spanned<holdings::Route>>,
+    pub(in crate::config) rule: Vec<Spanned<holdings::Rule>>,
 }

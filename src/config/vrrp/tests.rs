@@ -219,3 +219,5 @@ fn an_owner_may_send_from_its_virtual_address() {
     let keys = "priority = 255\nsource_address = '192.168.1.200'";
     assert!(with(V4, keys).is_ok());
 }
+
+mod holdings;

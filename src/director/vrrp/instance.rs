@@ -188,9 +188,10 @@ impl Instance {
         log: &mut Log<Line>,
     ) {
         let advert = self.router.settings().advert(priority);
+        let virtual_mac = self.config.holdings.virtual_mac.as_ref().map(|it| it.mac);
         for destination in self.config.transport.destinations(self.family()) {
             let message = advert.encode(checksum, source, destination);
-            match interface.send(&message, source, destination) {
+            match interface.send(&message, virtual_mac, source, destination) {
                 Ok(()) => InstanceCounters::add(&self.counters.adverts_sent),
                 Err(error) => self.note_send_error(now, &error, log),
             }

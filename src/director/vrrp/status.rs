@@ -12,7 +12,7 @@ use super::Link;
 use super::rejected::{Rejections, in_words};
 use crate::config::director::{Holdings, VirtualAddress};
 use crate::status::director::{
-    Mismatch, Peer as PeerStatus, Rival, VipConflict, VirtualRouter, VrrpInterface,
+    Holding, Mismatch, Peer as PeerStatus, Rival, VipConflict, VirtualRouter, VrrpInterface,
 };
 use crate::vrrp::discard::Discard;
 use crate::vrrp::refused::Refused;
@@ -217,6 +217,7 @@ impl InstanceStatus {
         name: &str,
         problems: Vec<String>,
         conflicts: Vec<VipConflict>,
+        holdings: Vec<Holding>,
     ) -> VirtualRouter {
         let version = self.version();
         let counters = &self.counters;
@@ -259,6 +260,7 @@ impl InstanceStatus {
             late_wakeups: counters.late_wakeups(),
             worst_lateness_us: u64::try_from(counters.worst_lateness().as_micros())
                 .unwrap_or(u64::MAX),
+            holdings,
             problems,
         }
     }

@@ -78,6 +78,7 @@ pub(crate) fn example() -> Director {
             send_errors: 4,
             late_wakeups: 2,
             worst_lateness_us: 1_020_304,
+            holdings: vec![],
             problems: vec![],
         }],
         vrrp_interfaces: vec![VrrpInterface {

@@ -70,8 +70,22 @@ pub struct VirtualRouter {
     pub late_wakeups: u64,
     /// The latest that a deadline was ever handled, in microseconds.
     pub worst_lateness_us: u64,
+    /// What comes and goes with mastership, and how it fares.
+    pub holdings: Vec<Holding>,
     /// What is wrong with it now, e.g. an address that could not be added.
     pub problems: Vec<String>,
+}
+
+/// Something that comes and goes with mastership.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holding {
+    /// `interface` (of a virtual MAC), `up` (whether that is), `address`, `route`
+    /// or `rule`.
+    pub kind: String,
+    /// Which one, e.g. `192.168.1.200/32 on ens192`.
+    pub name: String,
+    /// `held`; `missing`: it ought to be held; `released`: it ought not.
+    pub state: String,
 }
 
 /// An interface that virtual routers run on.

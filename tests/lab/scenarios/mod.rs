@@ -26,6 +26,7 @@ mod systemd;
 mod table;
 mod vrrp;
 mod vrrp_faults;
+mod vrrp_holdings;
 mod vrrp_interop;
 mod vrrp_wire;
 
@@ -63,6 +64,7 @@ const ALL: &[&[Scenario]] = &[
     table::SCENARIOS,
     vrrp::SCENARIOS,
     vrrp_faults::SCENARIOS,
+    vrrp_holdings::SCENARIOS,
     vrrp_interop::SCENARIOS,
     vrrp_wire::SCENARIOS,
 ];
