@@ -1,5 +1,6 @@
 //! The command line: arguments, choice of role, exit code.
 
+mod agent;
 mod config;
 mod doctor;
 mod failure;
@@ -11,7 +12,6 @@ mod server;
 mod status;
 mod vrrp;
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -53,7 +53,7 @@ enum Command {
     /// Run the director: VRRP, IPVS and health checks.
     Director(DirectorArgs),
     /// Run the real-server agent: VIP on lo, ARP sysctls, readiness.
-    Realserver(RealserverArgs),
+    Realserver(agent::RealserverArgs),
     /// Work with configuration files.
     Config(ConfigArgs),
     /// Ask the running director or agent what it is doing.
@@ -119,17 +119,6 @@ struct DirectorArgs {
 }
 
 #[derive(Debug, Args)]
-struct RealserverArgs {
-    /// A VIP to serve; may be given several times.
-    #[arg(long, value_name = "IP", required_unless_present = "config")]
-    vip: Vec<IpAddr>,
-
-    /// A configuration file; not needed where --vip says it all.
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
 struct ConfigArgs {
     #[command(subcommand)]
     command: ConfigCommand,
@@ -189,7 +178,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Vrrp(args) => vrrp::run(&runtime_dir, args.command),
         Command::Reload(args) => server::reload(&runtime_dir, args.quiet),
         Command::Director(args) => run::director(args.config, runtime_dir),
-        Command::Realserver(args) => run::realserver(args.vip, args.config, runtime_dir),
+        Command::Realserver(args) => agent::run(args, runtime_dir),
         Command::Config(ConfigArgs {
             command: ConfigCommand::Check { file },
         }) => config::check(&file),

@@ -134,30 +134,6 @@ pub(super) struct Check {
     pub(super) rise: Field<i64>,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct RealServerAgent {
-    pub(super) vips: Vec<Spanned<String>>,
-    pub(super) forwarding: Field<String>,
-    pub(super) drain: Field<Text>,
-    pub(super) readiness: Readiness,
-    pub(super) service: Vec<Spanned<Service>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct Readiness {
-    pub(super) listen: Field<String>,
-    pub(super) allow: Option<Vec<Spanned<String>>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct Service {
-    pub(super) name: Field<String>,
-    pub(super) check: Option<Spanned<Check>>,
-}
-
 /// A length of time as written: a string with a unit.
 #[derive(Clone, Serialize)]
 pub(super) struct Text(pub(super) String);

@@ -14,6 +14,8 @@ mod nat;
 mod pools;
 mod readme;
 mod realserver;
+mod realserver_forwarding;
+mod realserver_networkd;
 mod reload;
 mod schedulers;
 mod servers;
@@ -51,6 +53,8 @@ const ALL: &[&[Scenario]] = &[
     pools::SCENARIOS,
     readme::SCENARIOS,
     realserver::SCENARIOS,
+    realserver_forwarding::SCENARIOS,
+    realserver_networkd::SCENARIOS,
     reload::SCENARIOS,
     schedulers::SCENARIOS,
     servers::SCENARIOS,
