@@ -1,11 +1,12 @@
 //! What a new configuration changes in the one that runs, a line for each key.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use toml::{Table, Value};
 
 use super::director::DirectorConfig;
 use super::show;
+use super::vrrp::groups;
 use super::vrrp::show::vrrp;
 
 /// The keys by which the tables of an array are told apart.
@@ -34,6 +35,13 @@ pub fn between(before: &DirectorConfig, after: &DirectorConfig) -> Vec<String> {
                 &mut lines,
             );
         }
+    }
+    let groups = (groups::tables(before), groups::tables(after));
+    let names: BTreeSet<_> = groups.0.keys().chain(groups.1.keys()).collect();
+    for name in names {
+        let (old, new) = (groups.0.get(name), groups.1.get(name));
+        let place = format!("vrrp_group {name}");
+        entry(&place, old, new, &mut lines);
     }
     let servers = (&before.virtual_servers, &after.virtual_servers);
     let mut ids: Vec<_> = servers.0.keys().chain(servers.1.keys()).collect();

@@ -4,6 +4,7 @@
 //! writes them back, `seen` finds what only shows across tables.
 
 mod addresses;
+pub(super) mod groups;
 pub(super) mod holdings;
 pub(super) mod hooks;
 mod identity;
@@ -13,6 +14,7 @@ pub(super) mod raw;
 mod routing;
 mod seen;
 pub(super) mod show;
+mod takeover;
 pub(super) mod track;
 mod transport;
 
@@ -25,7 +27,7 @@ use toml::Spanned;
 use super::director::VrrpInstance;
 use super::document::Document;
 use crate::lvs::Family;
-use crate::vrrp::{Settings, Takeover, Vrid};
+use crate::vrrp::{Settings, Vrid};
 use holdings::Holdings;
 pub(super) use identity::interface_name;
 use seen::Seen;
@@ -68,9 +70,11 @@ fn instance(
     let preempt = raw.preempt.as_ref().is_none_or(|it| *it.get_ref());
     let trackers = track::trackers(document, raw, priority);
     let hooks = hooks::hooks(document, raw);
+    let takeover = takeover::takeover(document, raw, advert_interval);
     let extra_addresses = addresses::extra_addresses(document, raw);
     let addresses = addresses?;
     let instance = VrrpInstance {
+        group: None,
         interface: interface?,
         settings: Settings {
             vrid: vrid?,
@@ -79,7 +83,7 @@ fn instance(
             advert_interval: advert_interval?,
             preempt,
             addresses: addresses.iter().map(|it| it.address.address).collect(),
-            takeover: Takeover::default(),
+            takeover: takeover?,
         },
         transport: transport?,
         addresses: addresses.into_iter().chain(extra_addresses?).collect(),

@@ -4,6 +4,7 @@ mod balance;
 mod control;
 mod drain;
 mod events;
+mod handover;
 mod track;
 mod whole;
 
@@ -46,6 +47,10 @@ use crate::sys::{clock, memory, systemd};
 /// without their answers.
 const FIRST_CHECKS: Duration = Duration::from_secs(2);
 
+/// How long a working master of lower priority is left alone at most, while the
+/// first checks have not answered.
+const SERVE_ANYWAY: Duration = Duration::from_secs(60);
+
 /// How often it looks whether they have answered.
 const READINESS_LOOK: Duration = Duration::from_millis(20);
 
@@ -62,6 +67,10 @@ pub(super) struct Core {
     started: Timestamp,
     config: DirectorConfig,
     loaded: Timestamp,
+    /// What waits for virtual routers to hand over.
+    pending: Option<handover::Pending>,
+    /// Virtual routers may take over from working masters.
+    may_preempt: bool,
     /// Why the newest file was refused.
     refused: Option<String>,
     sysctls: Sysctls,
@@ -123,6 +132,8 @@ impl Core {
             runtime_dir: runtime_dir.to_owned(),
             started: now,
             loaded: now,
+            pending: None,
+            may_preempt: false,
             refused: None,
             sysctls: Sysctls::new(runtime_dir.join("director-sysctl.json")),
             checks,
@@ -149,6 +160,7 @@ impl Core {
             told: String::new(),
             config,
         };
+        core.vrrp.commands.send(Command::Ready(false));
         match core.apply(&Configured::new()) {
             Ok(()) => Ok(core),
             Err(error) => {
@@ -169,7 +181,8 @@ impl Core {
         look_after.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut readiness = interval(READINESS_LOOK);
         let first_checks = sleep(FIRST_CHECKS);
-        tokio::pin!(first_checks);
+        let serve_anyway = sleep(SERVE_ANYWAY);
+        tokio::pin!(first_checks, serve_anyway);
         let outcome = loop {
             tokio::select! {
                 signal = signals.next() => match signal {
@@ -187,8 +200,9 @@ impl Core {
                 Some((source, seen)) = self.tracking.eyes.next() => self.observe(&source, &seen),
                 Some(occurrence) = self.vrrp.occurrences.recv() => self.note(&occurrence),
                 Some(ask) = asks.recv() => self.answer(ask),
-                _ = readiness.tick(), if !self.ready => self.call_ready_if_checked(),
+                _ = readiness.tick(), if !self.may_preempt => self.call_ready_if_checked(),
                 () = &mut first_checks, if !self.ready => self.call_ready(),
+                () = &mut serve_anyway, if !self.may_preempt => self.let_preempt(),
                 _ = look_after.tick() => match self.failed_thread() {
                     None => {
                         self.look_after();
@@ -202,6 +216,7 @@ impl Core {
         info!("stopping");
         self.journal.tell(Event::Stopping);
         self.drain(&mut signals, &mut asks).await;
+        self.hand_over(&mut signals, &mut asks).await;
         systemd::stopping("giving back addresses and virtual servers", STOP_WITHIN);
         let on_stop = self.config.on_stop;
         self.stop(on_stop).await;
@@ -250,8 +265,17 @@ impl Core {
             .map(|balancer| balancer.report().borrow().clone());
         let programmed = report.is_none_or(|report| report.generation == self.generation);
         if programmed && self.checks.verdicts().are_complete() {
-            self.call_ready();
+            self.let_preempt();
+            if !self.ready {
+                self.call_ready();
+            }
         }
+    }
+
+    /// From here on this host serves as well as it ever will.
+    fn let_preempt(&mut self) {
+        self.may_preempt = true;
+        self.vrrp.commands.send(Command::Ready(true));
     }
 
     fn call_ready(&mut self) {
@@ -358,8 +382,8 @@ impl Core {
         }
     }
 
-    /// Resigns, gives the addresses back, then the table, settings and sysctls: the
-    /// next master answers before this host stops forwarding what it has.
+    /// Gives the addresses back that were handed over, then the table, settings and
+    /// sysctls: the next master answers before this host stops forwarding.
     async fn stop(mut self, on_stop: OnStop) {
         self.vrrp.commands.send(Command::Shutdown);
         while let Some(occurrence) = self.vrrp.occurrences.recv().await {

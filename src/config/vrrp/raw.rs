@@ -8,6 +8,14 @@ use toml::Spanned;
 use super::super::raw::{Field, Text};
 pub(super) use holdings::Address;
 
+/// `[[vrrp_group]]`.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(in crate::config) struct Group {
+    pub(in crate::config) name: Field<String>,
+    pub(in crate::config) instances: Field<Vec<Spanned<String>>>,
+}
+
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(in crate::config) struct Vrrp {
@@ -21,6 +29,10 @@ pub(in crate::config) struct Vrrp {
     pub(in crate::config) auth_pass: Field<String>,
     pub(in crate::config) advert_interval: Field<Text>,
     pub(in crate::config) preempt: Field<bool>,
+    // takeover
+    pub(in crate::config) preempt_delay: Field<Text>,
+    pub(in crate::config) startup_delay: Field<Text>,
+    pub(in crate::config) handover_timeout: Field<Text>,
     // transport
     pub(in crate::config) source_address: Field<String>,
     pub(in crate::config) unicast_peers: Field<Vec<Spanned<String>>>,

@@ -8,8 +8,8 @@ use super::super::values::show_duration;
 use super::{hooks, track};
 use crate::lvs::Family;
 use crate::lvs::routing::{Route, RouteKind, RouteScope, Rule};
-use crate::vrrp::Version;
 use crate::vrrp::transport::{Reach, Transport};
+use crate::vrrp::{Settings, Version};
 
 /// The table of one virtual router.
 pub(in crate::config) fn vrrp(name: &str, instance: &VrrpInstance) -> Table {
@@ -29,6 +29,7 @@ pub(in crate::config) fn vrrp(name: &str, instance: &VrrpInstance) -> Table {
     let keys = keys
         .set_text("advert_interval", show_duration(settings.advert_interval))
         .set("preempt", settings.preempt);
+    let keys = takeover(keys, settings);
     let keys =
         transport(keys, &instance.transport).set("virtual_addresses", addresses(instance, true));
     let keys = holdings(hooks::show(keys, &instance.hooks), instance);
@@ -157,6 +158,17 @@ fn optional<const T: usize, const N: usize>(
         }
     }
     keys
+}
+
+fn takeover(keys: Keys, settings: &Settings) -> Keys {
+    let takeover = &settings.takeover;
+    // Without preempt there is none to delay.
+    let keys = match settings.preempt {
+        true => keys.set_text("preempt_delay", show_duration(takeover.preempt_delay)),
+        false => keys,
+    };
+    keys.set_text("startup_delay", show_duration(takeover.startup_delay))
+        .set_text("handover_timeout", show_duration(takeover.handover_timeout))
 }
 
 fn transport(mut keys: Keys, transport: &Transport) -> Keys {

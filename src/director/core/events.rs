@@ -43,10 +43,15 @@ impl Core {
                 instance,
                 peer: peer.address,
             },
-            Notice::ListensAgain { late } => Event::Vrrp {
+            Notice::ListensAgain { .. }
+            | Notice::HandsOver { .. }
+            | Notice::NobodyTookOver { .. }
+            | Notice::StaysMaster
+            | Notice::Unfit(_)
+            | Notice::ClaimUnconfirmed => Event::Vrrp {
                 instance,
                 state,
-                text: format!("woken {late:?} late: listens once more before taking over"),
+                text: in_words(&occurrence.notice),
             },
         });
     }
@@ -157,5 +162,25 @@ impl Core {
         if operations > 0 {
             self.journal.tell(Event::Repaired { operations });
         }
+    }
+}
+
+/// What has no fields of its own in an event.
+fn in_words(notice: &Notice) -> String {
+    match notice {
+        Notice::ListensAgain { late } => {
+            format!("woken {late:.3?} late: listens once more before taking over")
+        }
+        Notice::HandsOver { limit } => {
+            format!("resigned: serves on until a successor is heard, for at most {limit:?}")
+        }
+        Notice::NobodyTookOver { waited } => format!("no successor was heard for {waited:?}"),
+        Notice::StaysMaster => "stays master".to_owned(),
+        Notice::Unfit(cause) => format!("hands over: {cause}"),
+        Notice::ClaimUnconfirmed => "preempts, yet its addresses are not all held".to_owned(),
+        Notice::Changed(_)
+        | Notice::RivalHeard(_)
+        | Notice::RivalRefused(_)
+        | Notice::RivalGone(_) => String::new(),
     }
 }

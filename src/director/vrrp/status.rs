@@ -17,7 +17,7 @@ use crate::status::director::{
 };
 use crate::vrrp::discard::Discard;
 use crate::vrrp::refused::Refused;
-use crate::vrrp::router::{Claim, Peer, State};
+use crate::vrrp::router::{Claim, Peer, Phase, State};
 use crate::vrrp::{Priority, Settings, Version};
 
 /// Every virtual router and its interface. Published anew when anything but a
@@ -46,8 +46,12 @@ pub struct InstanceStatus {
     pub addresses: Vec<VirtualAddress>,
     /// What else comes and goes with them.
     pub holdings: Arc<Holdings>,
+    /// The sync group that it belongs to.
+    pub group: Option<String>,
     /// The state.
     pub state: State,
+    /// What it is about, within the state.
+    pub phase: Phase,
     /// When it entered the state, for deadlines.
     pub since: Instant,
     /// When it entered the state, for people.
@@ -228,7 +232,9 @@ impl InstanceStatus {
             interface: self.interface.clone(),
             vrid: self.settings.vrid.get(),
             version,
+            group: self.group.clone(),
             state: self.state.to_string(),
+            phase: self.phase.to_string(),
             since: self.since_wall,
             cause: self.cause.clone(),
             priority: self.priority.get(),

@@ -49,6 +49,8 @@ pub(crate) fn example() -> Director {
             vrid: 51,
             version: 2,
             state: "backup".to_owned(),
+            phase: "steady".to_owned(),
+            group: None,
             since,
             cause: "started".to_owned(),
             priority: 50,

@@ -28,6 +28,11 @@ pub struct VirtualRouter {
     pub version: u8,
     /// `initialize`, `backup`, `master` or `fault`.
     pub state: String,
+    /// What it is about, within the state: `steady`, `taking over`, `handing
+    /// over`, `yielded`, `waits for its group`.
+    pub phase: String,
+    /// The sync group that it belongs to.
+    pub group: Option<String>,
     /// When it entered the state.
     pub since: Timestamp,
     /// Why.
@@ -233,7 +238,7 @@ impl Director {
             };
             vec![
                 router.name.clone(),
-                router.state.clone(),
+                router.state_and_phase(),
                 elapsed(router.since, self.now),
                 router.priority.to_string(),
                 router.interface.clone(),
@@ -291,6 +296,14 @@ impl Director {
 const UNKNOWN_VRID: &str = "unknown_vrid";
 
 impl VirtualRouter {
+    /// `master, handing over`
+    pub(crate) fn state_and_phase(&self) -> String {
+        match self.phase.as_str() {
+            "steady" => self.state.clone(),
+            phase => format!("{}, {phase}", self.state),
+        }
+    }
+
     /// Who is master, as seen by one.
     fn masters(&self) -> String {
         match &self.rival {
