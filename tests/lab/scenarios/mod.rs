@@ -22,6 +22,7 @@ mod systemd;
 mod table;
 mod vrrp;
 mod vrrp_faults;
+mod vrrp_flood;
 mod vrrp_interop;
 mod vrrp_wire;
 
@@ -52,6 +53,7 @@ const ALL: &[&[Scenario]] = &[
     table::SCENARIOS,
     vrrp::SCENARIOS,
     vrrp_faults::SCENARIOS,
+    vrrp_flood::SCENARIOS,
     vrrp_interop::SCENARIOS,
     vrrp_wire::SCENARIOS,
 ];
