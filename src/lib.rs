@@ -5,6 +5,7 @@
 //! | layer | modules |
 //! |---|---|
 //! | the command | [`cli`] |
+//! | looking for faults of either role | [`doctor`] |
 //! | the two roles: tasks, threads, order of start and stop | [`director`], [`realserver`] |
 //! | input and output | [`config`], [`ipvs::client`], [`health::probe`], [`http`], [`sys`] |
 //! | decisions: values and the time in, values out | [`vrrp`], [`health`], [`pool`], [`ipvs::plan`] |
@@ -14,6 +15,7 @@
 pub mod cli;
 pub mod config;
 pub mod director;
+pub mod doctor;
 pub mod health;
 pub mod http;
 pub mod ipvs;

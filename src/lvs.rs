@@ -246,6 +246,20 @@ impl Prefixed {
             prefix_len: Family::of(address).host_prefix_len(),
         }
     }
+
+    /// Whether its network has this address in it.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let (ours, theirs) = match (self.address, address) {
+            (IpAddr::V4(a), IpAddr::V4(b)) => (a.to_bits().into(), b.to_bits().into()),
+            (IpAddr::V6(a), IpAddr::V6(b)) => (a.to_bits(), b.to_bits()),
+            _ => return false,
+        };
+        let network = |bits: u128| {
+            let host_bits = Family::of(address).host_prefix_len() - self.prefix_len;
+            bits.checked_shr(host_bits.into()).unwrap_or(0)
+        };
+        network(ours) == network(theirs)
+    }
 }
 
 impl fmt::Display for Prefixed {

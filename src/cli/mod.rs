@@ -1,6 +1,7 @@
 //! The command line: arguments, choice of role, exit code.
 
 mod config;
+mod doctor;
 mod failure;
 mod ipvs;
 mod log;
@@ -70,6 +71,11 @@ enum Command {
     /// Health is what the running director says; where none runs, every real
     /// server is taken to be up.
     Plan(PlanArgs),
+    /// Look for the classic LVS faults on this host, and tell how to mend each.
+    ///
+    /// Finds out by itself whether this is a director or a real server, changes
+    /// nothing, and takes a few seconds. Exits 1 if anything is broken.
+    Doctor(doctor::DoctorArgs),
 }
 
 #[derive(Debug, Args)]
@@ -159,6 +165,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
     } = cli;
     let done = match command {
         Command::Plan(args) => return plan::run(&runtime_dir, &args.config, args.exit_code),
+        Command::Doctor(args) => return doctor::run(&runtime_dir, args),
         Command::Server(args) => server::run(&runtime_dir, args.command),
         Command::Reload(args) => server::reload(&runtime_dir, args.quiet),
         Command::Director(args) => run::director(args.config, runtime_dir),

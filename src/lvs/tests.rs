@@ -66,3 +66,28 @@ fn an_address_without_a_prefix_length_is_a_host() {
         assert!(text.parse::<Prefixed>().is_err(), "{text}");
     }
 }
+
+#[test]
+fn a_network_has_the_addresses_that_share_its_prefix() {
+    let has = |network: &str, address: &str| {
+        let network: Prefixed = network.parse().unwrap();
+        network.contains(address.parse().unwrap())
+    };
+    for (network, address) in [
+        ("192.168.1.51/24", "192.168.1.200"),
+        ("192.168.1.51", "192.168.1.51"),
+        ("0.0.0.0/0", "255.255.255.255"),
+        ("2001:db8::1/64", "2001:db8::ffff"),
+        ("::/0", "ffff::"),
+    ] {
+        assert!(has(network, address), "{network} {address}");
+    }
+    for (network, address) in [
+        ("192.168.1.51/24", "192.168.2.51"),
+        ("192.168.1.51", "192.168.1.52"),
+        ("0.0.0.0/0", "::"),
+        ("2001:db8::1/64", "2001:db8:0:1::"),
+    ] {
+        assert!(!has(network, address), "{network} {address}");
+    }
+}

@@ -3,6 +3,7 @@
 pub mod address;
 pub mod clock;
 pub mod errno;
+pub mod hop;
 pub mod link;
 pub mod neighbour;
 pub mod route;
@@ -13,4 +14,5 @@ pub mod socket;
 pub mod state_file;
 pub mod sysctl;
 pub mod systemd;
+pub mod tap;
 pub mod wakeup;

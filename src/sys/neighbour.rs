@@ -161,7 +161,7 @@ impl Announcer {
 
 /// Where a whole frame goes, or what a socket listens to: the interface is all
 /// that the kernel looks at, and the protocol when it listens.
-fn link_address(interface: NonZeroU32, ethertype: u16) -> io::Result<SockAddr> {
+pub(super) fn link_address(interface: NonZeroU32, ethertype: u16) -> io::Result<SockAddr> {
     let index = i32::try_from(interface.get()).map_err(io::Error::other)?;
     let family = u16::try_from(libc::AF_PACKET).map_err(io::Error::other)?;
     let len = u32::try_from(size_of::<libc::sockaddr_ll>()).map_err(io::Error::other)?;

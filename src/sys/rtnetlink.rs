@@ -50,6 +50,13 @@ impl Error {
             if cause.raw_os_error().is_some_and(|errno| ABSENT.contains(&errno)))
     }
 
+    /// Tells that no route leads to an address: `ENETUNREACH`, `EHOSTUNREACH`.
+    pub(super) fn is_unreachable(&self) -> bool {
+        use io::ErrorKind::{HostUnreachable, NetworkUnreachable};
+        matches!(self, Self::Refused { cause, .. }
+            if matches!(cause.kind(), HostUnreachable | NetworkUnreachable))
+    }
+
     pub(super) fn refused(what: String, error: rtnetlink::Error) -> Self {
         let cause = match error {
             rtnetlink::Error::NetlinkError(message) => message.to_io(),

@@ -3,6 +3,7 @@
 mod checks;
 mod conflict;
 mod demo;
+mod doctor;
 mod faults;
 mod forwarding;
 mod ipvs_commands;
@@ -34,6 +35,10 @@ const ALL: &[&[Scenario]] = &[
     checks::SCENARIOS,
     conflict::SCENARIOS,
     demo::SCENARIOS,
+    doctor::BALANCING,
+    doctor::BOOT,
+    doctor::REAL_SERVERS,
+    doctor::VRRP,
     faults::SCENARIOS,
     forwarding::SCENARIOS,
     ipvs_commands::SCENARIOS,

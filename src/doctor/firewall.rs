@@ -1,0 +1,343 @@
+//! What the packet filter does with a packet, told from its rules.
+//!
+//! Rules of iptables and nftables become one [`Ruleset`]. [`Ruleset::fate`] walks
+//! it for a [`Packet`] as the kernel would. A match that this file has no word for
+//! is neither true nor false, and makes what follows uncertain; only what is
+//! certain becomes a finding.
+
+pub mod iptables;
+pub mod nftables;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::ops::RangeInclusive;
+
+use crate::lvs::Prefixed;
+
+/// Where a base chain is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hook {
+    /// For packets to this host, routed or not.
+    Input,
+    /// For packets from this host.
+    Output,
+    /// Elsewhere.
+    Other,
+}
+
+/// Every chain, those of all tables and tools together.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ruleset {
+    /// By table and name.
+    pub chains: BTreeMap<ChainId, Chain>,
+}
+
+/// The names of a chain's table and its own; iptables' tables are `iptables
+/// filter` and so on.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ChainId {
+    /// The table.
+    pub table: String,
+    /// The chain.
+    pub name: String,
+}
+
+/// A chain.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Chain {
+    /// Where it is asked; none: by other chains.
+    pub hook: Option<Hook>,
+    /// Whether its policy is to drop.
+    pub drops: bool,
+    /// Its rules in their order.
+    pub rules: Vec<Rule>,
+}
+
+/// A rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// All of them must be true.
+    pub matches: Vec<Match>,
+    /// What it does then.
+    pub verdict: Verdict,
+    /// How many packets it met, if it counts.
+    pub packets: Option<u64>,
+    /// As its tool writes it.
+    pub text: String,
+}
+
+/// What a rule does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// The packet passes this base chain.
+    Accept,
+    /// It is gone.
+    Drop,
+    /// Another chain of the table goes on; with `goto` this one does not.
+    Chain {
+        /// Which.
+        name: String,
+        /// Whether this chain is over.
+        goto: bool,
+    },
+    /// The chain that called this one goes on.
+    Return,
+    /// Nothing: it counts, logs or marks.
+    Continue,
+}
+
+/// A condition, which `is` turns round.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Match {
+    /// Whether it must be true, or false.
+    pub is: bool,
+    /// What is looked at.
+    pub of: Field,
+}
+
+/// What a match looks at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Field {
+    /// IP protocol, one of.
+    Protocol(Vec<u8>),
+    /// The interface it came in by, or goes out by; `+` or `*` ends a prefix.
+    Interface(Hook, String),
+    /// Destination, any of these networks.
+    Destination(Vec<Prefixed>),
+    /// Destination port of TCP or UDP, in any of these ranges.
+    Port(Vec<RangeInclusive<u16>>),
+    /// The state of its connection is `NEW`.
+    New(bool),
+    /// Anything else.
+    Unknown,
+}
+
+/// The packet that is asked about. It begins a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Packet {
+    /// Towards this host or from it.
+    pub hook: Hook,
+    /// The interface.
+    pub interface: String,
+    /// IP protocol.
+    pub protocol: u8,
+    /// Where to.
+    pub destination: IpAddr,
+    /// The port there, if the protocol has ports.
+    pub port: Option<u16>,
+}
+
+impl Packet {
+    /// An advert.
+    pub fn advert(hook: Hook, interface: &str, destination: IpAddr) -> Self {
+        Self {
+            hook,
+            interface: interface.to_owned(),
+            protocol: crate::vrrp::IP_PROTOCOL,
+            destination,
+            port: None,
+        }
+    }
+
+    /// The first packet of a TCP connection from the network.
+    pub fn tcp(interface: &str, destination: IpAddr, port: u16) -> Self {
+        Self {
+            hook: Hook::Input,
+            interface: interface.to_owned(),
+            protocol: 6,
+            destination,
+            port: Some(port),
+        }
+    }
+}
+
+/// What becomes of a packet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// It passes, or may.
+    Passes,
+    /// It is dropped for certain: the rule, or the policy of a chain, and how many
+    /// packets met it.
+    Dropped {
+        /// The rule as its tool writes it.
+        by: String,
+        /// Its counter.
+        packets: Option<u64>,
+    },
+}
+
+/// Chains that call chains: more than any tool allows.
+const DEEPEST: usize = 16;
+
+/// What a walk through a chain came to.
+enum Walk {
+    /// The base chain lets it pass, or might.
+    Pass,
+    Drop(Fate),
+    /// The end of the chain was reached.
+    End,
+    /// The end was reached, but a rule on the way might have accepted it.
+    Unsure,
+}
+
+impl Ruleset {
+    /// Adds what another tool says.
+    pub fn extend(&mut self, other: Self) {
+        self.chains.extend(other.chains);
+    }
+
+    /// What becomes of a packet: every base chain of its hook must let it pass.
+    pub fn fate(&self, packet: &Packet) -> Fate {
+        let base = self
+            .chains
+            .iter()
+            .filter(|(_, chain)| chain.hook == Some(packet.hook));
+        for (id, chain) in base {
+            let end = match self.walk(id, packet, 0) {
+                Walk::Drop(fate) => return fate,
+                Walk::Pass | Walk::Unsure => continue,
+                Walk::End => chain.drops,
+            };
+            if end {
+                let by = format!("the policy of chain {} in table {}", id.name, id.table);
+                return Fate::Dropped { by, packets: None };
+            }
+        }
+        Fate::Passes
+    }
+
+    fn walk(&self, id: &ChainId, packet: &Packet, depth: usize) -> Walk {
+        let Some(chain) = self.chains.get(id).filter(|_| depth < DEEPEST) else {
+            return Walk::Unsure;
+        };
+        let mut unsure = false;
+        for rule in &chain.rules {
+            let met = rule.meets(packet);
+            if met == Some(false) {
+                continue;
+            }
+            let certain = met == Some(true) && !unsure;
+            match &rule.verdict {
+                Verdict::Continue => {}
+                Verdict::Drop if certain || rule.dropped_such(packet) => {
+                    return Walk::Drop(rule.drop());
+                }
+                // A drop that may be: what passes it is decided further on.
+                Verdict::Drop => {}
+                Verdict::Accept if certain => return Walk::Pass,
+                Verdict::Return if certain => return Walk::End,
+                Verdict::Accept | Verdict::Return => unsure = true,
+                Verdict::Chain { name, goto } => {
+                    let called = ChainId {
+                        table: id.table.clone(),
+                        name: name.clone(),
+                    };
+                    match self.walk(&called, packet, depth + 1) {
+                        Walk::Drop(fate) if certain => return Walk::Drop(fate),
+                        Walk::Pass if certain => return Walk::Pass,
+                        Walk::End if *goto && certain => return Walk::End,
+                        Walk::Pass | Walk::Unsure => unsure = true,
+                        Walk::Drop(_) | Walk::End => {}
+                    }
+                }
+            }
+        }
+        match unsure {
+            true => Walk::Unsure,
+            false => Walk::End,
+        }
+    }
+}
+
+impl Rule {
+    /// None: it cannot be told.
+    fn meets(&self, packet: &Packet) -> Option<bool> {
+        let matches = self.matches.iter().map(|it| it.meets(packet));
+        let met: Vec<_> = matches.collect();
+        match () {
+            () if met.contains(&Some(false)) => Some(false),
+            () if met.contains(&None) => None,
+            () => Some(true),
+        }
+    }
+
+    /// Whether a rule that is about this protocol and little else has counted: its
+    /// packets can only be such.
+    fn dropped_such(&self, packet: &Packet) -> bool {
+        let only = Field::Protocol(vec![packet.protocol]);
+        let names_it = self.matches.iter().any(|it| it.is && it.of == only);
+        packet.port.is_none() && names_it && self.packets.is_some_and(|packets| packets > 0)
+    }
+
+    fn drop(&self) -> Fate {
+        Fate::Dropped {
+            by: self.text.clone(),
+            packets: self.packets,
+        }
+    }
+}
+
+impl Match {
+    fn meets(&self, packet: &Packet) -> Option<bool> {
+        let met = match &self.of {
+            Field::Protocol(protocols) => protocols.contains(&packet.protocol),
+            Field::Interface(hook, name) => {
+                *hook == packet.hook && matches_name(name, &packet.interface)
+            }
+            Field::Destination(networks) => {
+                let mut networks = networks.iter();
+                networks.any(|network| network.contains(packet.destination))
+            }
+            Field::Port(ranges) => {
+                let port = packet.port?;
+                ranges.iter().any(|range| range.contains(&port))
+            }
+            Field::New(new) => *new,
+            Field::Unknown => return None,
+        };
+        Some(met == self.is)
+    }
+}
+
+fn matches_name(pattern: &str, name: &str) -> bool {
+    match pattern.strip_suffix(['+', '*']) {
+        Some(prefix) => name.starts_with(prefix),
+        None => pattern == name,
+    }
+}
+
+/// Reads `224.0.0.18`, `224.0.0.0/24`, `10.0.0.0/255.0.0.0`.
+fn network(text: &str) -> Option<Prefixed> {
+    let mask = text.split_once('/').and_then(|(address, mask)| {
+        let mask: Ipv4Addr = mask.parse().ok()?;
+        Some((address, mask.to_bits().leading_ones()))
+    });
+    match mask {
+        Some((address, len)) => format!("{address}/{len}").parse().ok(),
+        None => text.parse().ok(),
+    }
+}
+
+/// An IP protocol by number or by its name in `/etc/protocols`.
+fn protocol(text: &str) -> Option<u8> {
+    match text {
+        "tcp" => Some(6),
+        "udp" => Some(17),
+        "icmp" => Some(1),
+        "ipv6-icmp" | "icmpv6" => Some(58),
+        "esp" => Some(50),
+        "ah" => Some(51),
+        "sctp" => Some(132),
+        "vrrp" => Some(112),
+        "igmp" => Some(2),
+        "gre" => Some(47),
+        "ipip" | "ipencap" => Some(4),
+        "udplite" => Some(136),
+        "dccp" => Some(33),
+        "comp" => Some(108),
+        number => number.parse().ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,229 @@
+//! Reading what `nft -j list ruleset` prints: libnftables-json(5).
+
+use std::ops::RangeInclusive;
+
+use serde_json::Value;
+
+use crate::lvs::Prefixed;
+
+use super::{
+    Chain, ChainId, Field, Hook, Match, Rule, Ruleset, Verdict, network, protocol as protocol_of,
+};
+
+/// Reads the whole output.
+///
+/// # Errors
+/// Those of JSON.
+pub fn parse(text: &str) -> serde_json::Result<Ruleset> {
+    let document: Value = serde_json::from_str(text)?;
+    let mut ruleset = Ruleset::default();
+    for object in list(&document["nftables"]) {
+        if let chain @ Value::Object(_) = &object["chain"] {
+            ruleset.chains.insert(id(chain, "name"), read_chain(chain));
+        } else if let rule @ Value::Object(_) = &object["rule"] {
+            let chain = ruleset.chains.entry(id(rule, "chain")).or_default();
+            chain.rules.push(read_rule(rule));
+        }
+    }
+    Ok(ruleset)
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+fn id(object: &Value, name: &str) -> ChainId {
+    ChainId {
+        table: format!("{} {}", text(&object["family"]), text(&object["table"])),
+        name: text(&object[name]).to_owned(),
+    }
+}
+
+fn read_chain(chain: &Value) -> Chain {
+    // Chains of bridges and of ARP see other packets.
+    let of_ip = matches!(text(&chain["family"]), "ip" | "inet");
+    let hook = chain["hook"].as_str().map(|hook| match hook {
+        "input" | "prerouting" if of_ip => Hook::Input,
+        "output" | "postrouting" if of_ip => Hook::Output,
+        _ => Hook::Other,
+    });
+    Chain {
+        hook,
+        drops: text(&chain["policy"]) == "drop",
+        rules: Vec::new(),
+    }
+}
+
+fn read_rule(rule: &Value) -> Rule {
+    let mut read = Rule {
+        matches: Vec::new(),
+        verdict: Verdict::Continue,
+        packets: None,
+        text: String::new(),
+    };
+    let mut words = Vec::new();
+    for expression in list(&rule["expr"]) {
+        let Some((kind, value)) = expression.as_object().and_then(|it| it.iter().next()) else {
+            continue;
+        };
+        let word = match kind.as_str() {
+            "match" => {
+                read.matches.extend(matches(value));
+                words_of(value)
+            }
+            "counter" => {
+                read.packets = value["packets"].as_u64();
+                continue;
+            }
+            "log" | "mangle" | "notrack" | "meter" | "set" | "flow" => continue,
+            "xt" => {
+                read.matches.push(unknown(true));
+                text(&value["name"]).to_owned()
+            }
+            _ => match verdict(kind, value) {
+                Some(verdict) => {
+                    read.verdict = verdict;
+                    kind.clone()
+                }
+                None => {
+                    read.matches.push(unknown(true));
+                    kind.clone()
+                }
+            },
+        };
+        words.push(word);
+    }
+    let ChainId { table, name } = id(rule, "chain");
+    read.text = format!("nft {table} {name}: {}", words.join(" "));
+    read
+}
+
+fn verdict(kind: &str, value: &Value) -> Option<Verdict> {
+    let chain = |goto| Verdict::Chain {
+        name: text(&value["target"]).to_owned(),
+        goto,
+    };
+    match kind {
+        "accept" => Some(Verdict::Accept),
+        "drop" | "reject" => Some(Verdict::Drop),
+        "return" => Some(Verdict::Return),
+        "jump" => Some(chain(false)),
+        "goto" => Some(chain(true)),
+        "continue" => Some(Verdict::Continue),
+        _ => None,
+    }
+}
+
+fn unknown(is: bool) -> Match {
+    Match {
+        is,
+        of: Field::Unknown,
+    }
+}
+
+/// The conditions of one match: a port of TCP speaks of the protocol too.
+fn matches(value: &Value) -> Vec<Match> {
+    let is = text(&value["op"]) != "!=";
+    if !matches!(text(&value["op"]), "==" | "!=" | "in") {
+        return vec![unknown(is)];
+    }
+    let (left, right) = (&value["left"], &value["right"]);
+    let payload = &left["payload"];
+    let field = (text(&payload["protocol"]), text(&payload["field"]));
+    let of = match (text(&left["meta"]["key"]), text(&left["ct"]["key"]), field) {
+        ("l4proto", _, _) | (_, _, ("ip", "protocol") | ("ip6", "nexthdr")) => {
+            all(right, protocol).map(Field::Protocol)
+        }
+        ("iifname", _, _) => interface(Hook::Input, right),
+        ("oifname", _, _) => interface(Hook::Output, right),
+        (_, "state", _) => Some(Field::New(each(right).any(|it| text(it) == "new"))),
+        (_, _, ("ip" | "ip6", "daddr")) => all(right, address).map(Field::Destination),
+        (_, _, ("tcp" | "udp" | "th", "dport")) => all(right, ports).map(Field::Port),
+        _ => None,
+    };
+    let spoken = match field {
+        (name @ ("tcp" | "udp"), _) => protocol_of(name),
+        _ => None,
+    };
+    let protocol = spoken.map(|protocol| Match {
+        is: true,
+        of: Field::Protocol(vec![protocol]),
+    });
+    let matched = Match {
+        is,
+        of: of.unwrap_or(Field::Unknown),
+    };
+    protocol.into_iter().chain([matched]).collect()
+}
+
+/// The elements of a set, of a list, or the value alone.
+fn each(value: &Value) -> impl Iterator<Item = &Value> {
+    let elements = match value {
+        Value::Array(elements) => elements.as_slice(),
+        other => match &other["set"] {
+            Value::Array(elements) => elements.as_slice(),
+            _ => std::slice::from_ref(other),
+        },
+    };
+    elements.iter()
+}
+
+/// None unless all can be read: a named set is not printed here.
+fn all<T>(value: &Value, read: impl Fn(&Value) -> Option<T>) -> Option<Vec<T>> {
+    each(value).map(read).collect()
+}
+
+fn protocol(value: &Value) -> Option<u8> {
+    match value.as_u64() {
+        Some(number) => u8::try_from(number).ok(),
+        None => protocol_of(text(value)),
+    }
+}
+
+fn interface(hook: Hook, value: &Value) -> Option<Field> {
+    let name = value.as_str().filter(|name| !name.starts_with('@'))?;
+    Some(Field::Interface(hook, name.to_owned()))
+}
+
+fn address(value: &Value) -> Option<Prefixed> {
+    let prefix = &value["prefix"];
+    match prefix {
+        Value::Object(_) => {
+            let len = prefix["len"].as_u64()?;
+            network(&format!("{}/{len}", text(&prefix["addr"])))
+        }
+        _ => network(text(value)),
+    }
+}
+
+fn ports(value: &Value) -> Option<RangeInclusive<u16>> {
+    let port = |value: &Value| u16::try_from(value.as_u64()?).ok();
+    match &value["range"] {
+        Value::Array(ends) => Some(port(ends.first()?)?..=port(ends.get(1)?)?),
+        _ => port(value).map(|port| port..=port),
+    }
+}
+
+/// A match in words, for people.
+fn words_of(value: &Value) -> String {
+    let left = &value["left"];
+    let left = match left.as_object().and_then(|it| it.iter().next()) {
+        Some((kind, of)) if kind == "payload" => {
+            format!("{} {}", text(&of["protocol"]), text(&of["field"]))
+        }
+        Some((kind, of)) => format!("{kind} {}", text(&of["key"])),
+        None => String::new(),
+    };
+    let right = match &value["right"] {
+        Value::String(word) => word.clone(),
+        other => other.to_string(),
+    };
+    match text(&value["op"]) {
+        "!=" => format!("{left} != {right}"),
+        _ => format!("{left} {right}"),
+    }
+}

@@ -1,0 +1,120 @@
+//! The rules, one file for each subject. A rule is pure: facts in, findings out.
+
+mod arp;
+mod boot;
+mod forwarding;
+mod host;
+mod pool;
+mod routing;
+mod service;
+mod table;
+mod timeouts;
+mod vip;
+mod vrrp;
+
+use std::collections::BTreeSet;
+use std::fmt::Display;
+
+use super::{Facts, Finding, Kind};
+
+/// A rule.
+pub type Rule = fn(&Facts) -> Vec<Finding>;
+
+/// Every rule, in the order in which findings of one severity are told: causes
+/// before what they lead to.
+pub const ALL: &[Rule] = &[
+    boot::refused_file,
+    table::ipvs_missing,
+    vrrp::blocked,
+    vrrp::two_masters,
+    vrrp::foreign_vrid,
+    vip::unheld,
+    vip::duplicate,
+    vip::missing,
+    vip::network,
+    arp::answers,
+    arp::announces,
+    service::blocked,
+    service::not_on_vip,
+    forwarding::ip_forward,
+    forwarding::nat_gateway,
+    forwarding::other_subnet,
+    forwarding::port_differs,
+    forwarding::rp_filter,
+    routing::director_in_pool,
+    routing::no_default_route,
+    pool::no_real_server,
+    pool::unanswered,
+    timeouts::disagree,
+    table::too_small,
+    host::conntrack_full,
+    host::neighbours_full,
+    host::stalled,
+    boot::keepalived_beside,
+    boot::script_beside,
+    boot::script_not_run,
+    boot::setting_undoes,
+];
+
+/// Every kind of finding, for the documentation and its test.
+pub const KINDS: &[&Kind] = &[
+    &boot::CONFIG_REFUSED,
+    &table::IPVS_MISSING,
+    &vrrp::VRRP_BLOCKED,
+    &vrrp::TWO_MASTERS,
+    &vrrp::VRID_FOREIGN,
+    &vip::VIP_UNHELD,
+    &vip::VIP_DUPLICATE,
+    &vip::VIP_MISSING,
+    &vip::VIP_NETWORK,
+    &arp::ARP_ANSWERS,
+    &arp::ARP_ANNOUNCES,
+    &service::SERVICE_BLOCKED,
+    &service::SERVICE_NOT_ON_VIP,
+    &forwarding::IP_FORWARD,
+    &forwarding::NAT_GATEWAY,
+    &forwarding::OTHER_SUBNET,
+    &forwarding::PORT_DIFFERS,
+    &forwarding::TUNNEL_RP_FILTER,
+    &routing::DIRECTOR_IN_POOL,
+    &routing::NO_DEFAULT_ROUTE,
+    &pool::NO_REAL_SERVER,
+    &pool::SYN_RECV,
+    &timeouts::TIMEOUTS_DISAGREE,
+    &table::CONNECTION_TABLE,
+    &host::CONNTRACK_FULL,
+    &host::NEIGHBOURS_FULL,
+    &host::STALLED,
+    &boot::KEEPALIVED_BESIDE,
+    &boot::SCRIPT_BESIDE,
+    &boot::SCRIPT_NOT_RUN,
+    &boot::SYSCTL_FILE,
+];
+
+/// `a`, `a and b`, `a, b and c`.
+fn listed(items: impl IntoIterator<Item = impl Display>) -> String {
+    let mut texts: Vec<_> = items.into_iter().map(|item| item.to_string()).collect();
+    match texts.pop() {
+        None => String::new(),
+        Some(last) if texts.is_empty() => last,
+        Some(last) => format!("{} and {last}", texts.join(", ")),
+    }
+}
+
+/// A hardware address with the name of its host, if that is known:
+/// `192.168.1.54 (02:00:c0:a8:01:36)`.
+fn station(facts: &Facts, mac: [u8; 6]) -> String {
+    let text = mac.map(|byte| format!("{byte:02x}")).join(":");
+    match facts.name_of(mac) {
+        Some(address) => format!("{address} ({text})"),
+        None => text,
+    }
+}
+
+/// The interfaces by name, each once.
+fn names<'a>(links: impl Iterator<Item = &'a crate::sys::link::Link>) -> BTreeSet<&'a str> {
+    links.map(|link| link.name.as_str()).collect()
+}
+
+#[cfg(test)]
+mod tests;

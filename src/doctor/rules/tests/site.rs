@@ -1,0 +1,198 @@
+//! VRRP and the VIP.
+
+use std::time::Duration;
+
+use super::*;
+use crate::config::director::DirectorConfig;
+use crate::doctor::Severity;
+use crate::doctor::facts::tests::{VIP, address, ip};
+use crate::doctor::firewall::iptables;
+
+/// An iptables that lets nothing in but what it names.
+fn closed(rules: &str) -> crate::doctor::firewall::Ruleset {
+    let text = format!("*filter\n:INPUT DROP [42:1680]\n:OUTPUT ACCEPT [0:0]\n{rules}COMMIT\n");
+    iptables::parse(&text)
+}
+
+const SERVICE: &str = "[0:0] -A INPUT -p tcp --dport 80 -j ACCEPT\n";
+
+#[test]
+fn adverts_that_a_packet_filter_drops_are_told_with_the_rule() {
+    let mut facts = master();
+    facts.firewall = closed(&format!("{SERVICE}[42:1680] -A INPUT -p vrrp -j DROP\n"));
+    let finding = only(&facts, "vrrp-blocked");
+    assert_eq!(
+        finding.seen,
+        "adverts that come in on ens192 are dropped by `iptables -A INPUT -p vrrp -j DROP`, \
+         42 packets so far"
+    );
+    assert!(
+        finding
+            .mend
+            .starts_with("iptables -I INPUT -i ens192 -p vrrp -j ACCEPT")
+    );
+    facts.firewall = closed(SERVICE);
+    assert!(
+        only(&facts, "vrrp-blocked")
+            .seen
+            .contains("the policy of chain INPUT")
+    );
+    let accept = format!("{SERVICE}[0:0] -A INPUT -p vrrp -j ACCEPT\n");
+    facts.firewall = closed(&format!(
+        "{accept}[0:0] -A OUTPUT -d 224.0.0.0/24 -j DROP\n"
+    ));
+    assert!(
+        only(&facts, "vrrp-blocked")
+            .mend
+            .contains("-I OUTPUT -o ens192")
+    );
+    facts.firewall = closed(&accept);
+    assert_eq!(ids(&facts), [""; 0]);
+}
+
+#[test]
+fn adverts_between_peers_are_asked_for_by_their_addresses() {
+    let text = "[[vrrp]]\nname = 'VI_1'\ninterface = 'ens192'\nvirtual_router_id = 51\n\
+                source_address = '192.168.1.51'\nunicast_peers = ['192.168.1.52']\n\
+                virtual_addresses = ['192.168.1.200']\n";
+    let mut facts = master();
+    facts.director_config = Some(DirectorConfig::parse("x".as_ref(), text).unwrap());
+    let rules = |rule: &str| iptables::parse(&format!("*filter\n:INPUT ACCEPT [0:0]\n{rule}\n"));
+    facts.firewall = rules("-A INPUT -d 224.0.0.0/4 -j DROP");
+    assert_eq!(ids(&facts), [""; 0]);
+    facts.firewall = rules("-A INPUT -p vrrp -d 192.168.1.51 -j DROP");
+    assert_eq!(ids(&facts), ["vrrp-blocked"]);
+    facts.firewall = rules(":OUTPUT ACCEPT [0:0]\n-A OUTPUT -p vrrp -d 192.168.1.52 -j DROP");
+    assert_eq!(ids(&facts), ["vrrp-blocked"]);
+}
+
+#[test]
+fn a_host_without_vrrp_may_drop_adverts() {
+    let mut facts = real_server();
+    facts.firewall = closed("");
+    assert_eq!(ids(&facts), [""; 0]);
+    facts.boot.running.insert("keepalived".to_owned());
+    assert_eq!(ids(&facts), ["vrrp-blocked"]);
+}
+
+#[test]
+fn two_masters_are_one_finding_and_no_vip_that_two_hosts_hold() {
+    let mut facts = master();
+    facts.hears(52, 51, &[VIP]);
+    facts.answers(VIP.into(), &[52]);
+    let finding = only(&facts, "two-masters");
+    assert_eq!(
+        finding.seen,
+        "virtual router 51 on ens192 has the masters 192.168.1.51 (priority 100, this host) and \
+         192.168.1.52 (priority 100)"
+    );
+    facts.firewall = closed(SERVICE);
+    assert_eq!(ids(&facts), ["vrrp-blocked"], "which explains both");
+}
+
+#[test]
+fn one_master_after_the_other_is_a_failover() {
+    let mut facts = backup();
+    facts.hears(52, 51, &[VIP]);
+    let heard = &mut facts.wire.as_mut().unwrap().heard;
+    heard[0].last = Duration::from_millis(1_300);
+    heard[1].first = Duration::from_millis(1_400);
+    assert_eq!(ids(&facts), [""; 0]);
+    let heard = &mut facts.wire.as_mut().unwrap().heard;
+    heard[1].first = Duration::from_millis(1_200);
+    assert_eq!(ids(&facts), ["two-masters"]);
+    facts.wire.as_mut().unwrap().heard[1].advert.priority = 0;
+    assert_eq!(ids(&facts), [""; 0], "it resigns");
+}
+
+#[test]
+fn other_peoples_virtual_routers_are_no_matter_unless_they_have_our_number() {
+    let mut facts = master();
+    facts.hears(7, 52, &[[192, 168, 1, 7]]);
+    facts.hears(8, 52, &[[192, 168, 1, 7]]);
+    assert_eq!(ids(&facts), [""; 0]);
+    facts.hears(9, 51, &[[192, 168, 1, 9]]);
+    let finding = only(&facts, "vrid-foreign");
+    assert_eq!(
+        finding.seen,
+        "192.168.1.9 uses virtual_router_id 51 on ens192 for 192.168.1.9, as this site does for \
+         its VIP"
+    );
+    assert!(finding.mend.starts_with("virtual_router_id = 1 "));
+}
+
+#[test]
+fn a_vip_that_nobody_has_is_told_on_either_side() {
+    let mut facts = backup();
+    facts.wire.as_mut().unwrap().heard.clear();
+    facts.answers(VIP.into(), &[]);
+    assert_eq!(
+        only(&facts, "vip-unheld").seen,
+        "nobody on ens192 has 192.168.1.200"
+    );
+    let mut facts = real_server();
+    facts.answers(VIP.into(), &[]);
+    assert!(
+        only(&facts, "vip-unheld")
+            .mend
+            .starts_with("ask the directors")
+    );
+    facts.wire = None;
+    assert_eq!(ids(&facts), [""; 0], "nobody was asked");
+}
+
+#[test]
+fn a_second_holder_is_named() {
+    let mut facts = master();
+    facts.answers(VIP.into(), &[54]);
+    let finding = only(&facts, "vip-duplicate");
+    assert_eq!(
+        finding.seen,
+        "192.168.1.200 is held by this host (ens192) and 192.168.1.54 (02:00:c0:a8:01:36)"
+    );
+    assert!(
+        finding
+            .mend
+            .starts_with("on 192.168.1.54 (02:00:c0:a8:01:36): ")
+    );
+    let mut facts = backup();
+    facts.answers(VIP.into(), &[51, 54]);
+    assert!(
+        only(&facts, "vip-duplicate")
+            .mend
+            .starts_with("on 192.168.1.54 ")
+    );
+    let stations = facts.wire.as_mut().unwrap().answers.values_mut();
+    stations.flatten().for_each(|(mac, count)| {
+        if mac[5] == 54 {
+            *count = 1;
+        }
+    });
+    assert_eq!(ids(&facts), [""; 0], "once is somebody who lets go");
+}
+
+#[test]
+fn a_director_in_its_own_pool_is_broken_while_it_is_backup() {
+    let pair = |mut facts: Facts, last: u8| {
+        let server = *facts.rs_mut(53);
+        let rip = std::net::SocketAddr::new(ip(last), 80);
+        facts.server_mut().real_servers.insert(rip, server);
+        facts.addresses.push(address(1, "192.168.1.200/32"));
+        facts.set("net.ipv4.conf.all.arp_ignore", 1);
+        facts.set("net.ipv4.conf.all.arp_announce", 2);
+        facts.listening = ["0.0.0.0:80".parse().unwrap()].into();
+        facts
+    };
+    let finding = only(&pair(backup(), 52), "director-in-pool");
+    assert_eq!(finding.severity, Severity::Broken);
+    assert!(
+        finding
+            .seen
+            .ends_with("so what the master sends it is balanced again")
+    );
+    let finding = only(&pair(master(), 51), "director-in-pool");
+    assert_eq!(finding.severity, Severity::Warning);
+    let mut alone = pair(master(), 51);
+    alone.wire.as_mut().unwrap().heard.clear();
+    assert_eq!(ids(&alone), [""; 0], "no pair, no loop");
+}

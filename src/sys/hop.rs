@@ -1,0 +1,94 @@
+//! Which way packets leave: the next hop to an address, whoever made its route.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use futures_util::TryStreamExt;
+use netlink_packet_route::AddressFamily;
+use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteType};
+
+use super::route::family;
+use super::rtnetlink::{Error, Rtnetlink};
+use crate::lvs::Family;
+
+/// The next hop to an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hop {
+    /// The router on the way; none: the address is on the link itself.
+    pub gateway: Option<IpAddr>,
+    /// The index of the interface; none where there is none to leave by.
+    pub link: Option<u32>,
+    /// Whether the address is this host's own.
+    pub local: bool,
+}
+
+impl Rtnetlink {
+    /// Asks the kernel for the next hop to an address, as `ip route get` does;
+    /// none: the kernel has no route.
+    pub async fn route_to(&self, address: IpAddr) -> Result<Option<Hop>, Error> {
+        let mut request = message(address);
+        request.header.destination_prefix_length = Family::of(address).host_prefix_len();
+        request
+            .attributes
+            .push(RouteAttribute::Destination(address.into()));
+        let found: Result<Vec<_>, _> = self
+            .handle
+            .route()
+            .get(request)
+            .execute()
+            .try_collect()
+            .await;
+        match found {
+            Ok(messages) => Ok(messages.first().map(hop)),
+            Err(error) => match Error::refused(format!("look up the route to {address}"), error) {
+                error if error.is_unreachable() => Ok(None),
+                error => Err(error),
+            },
+        }
+    }
+
+    /// The gateways of the default routes, both families.
+    pub async fn gateways(&self) -> Result<BTreeSet<IpAddr>, Error> {
+        let mut gateways = BTreeSet::new();
+        for family in [AddressFamily::Inet, AddressFamily::Inet6] {
+            let mut request = RouteMessage::default();
+            request.header.address_family = family;
+            let routes: Vec<_> = self
+                .handle
+                .route()
+                .get(request)
+                .execute()
+                .try_collect()
+                .await
+                .map_err(|error| Error::refused("list the routes".into(), error))?;
+            let default = routes
+                .iter()
+                .filter(|route| route.header.destination_prefix_length == 0);
+            gateways.extend(default.filter_map(|route| hop(route).gateway));
+        }
+        Ok(gateways)
+    }
+}
+
+fn message(address: IpAddr) -> RouteMessage {
+    let mut message = RouteMessage::default();
+    message.header.address_family = family(address);
+    message
+}
+
+fn hop(message: &RouteMessage) -> Hop {
+    let mut hop = Hop {
+        gateway: None,
+        link: None,
+        local: message.header.kind == RouteType::Local,
+    };
+    for attribute in &message.attributes {
+        match attribute {
+            RouteAttribute::Gateway(RouteAddress::Inet(v4)) => hop.gateway = Some((*v4).into()),
+            RouteAttribute::Gateway(RouteAddress::Inet6(v6)) => hop.gateway = Some((*v6).into()),
+            RouteAttribute::Oif(index) => hop.link = Some(*index),
+            _ => {}
+        }
+    }
+    hop
+}

@@ -1,0 +1,113 @@
+//! Hearing one IP protocol on an interface, whoever sends it: neighbours, before
+//! the packet filter has its say, and this host itself.
+
+use std::io::{self, Read};
+use std::net::Ipv4Addr;
+use std::num::NonZeroU32;
+
+use socket2::{Domain, InterfaceIndexOrAddress, SockFilter, Socket, Type};
+
+use super::neighbour::{Mac, link_address};
+
+/// `ETH_P_ALL` of `<linux/if_ether.h>`: only such a socket hears its own host.
+const EVERYTHING: u16 = 3;
+
+/// Length of the Ethernet header.
+const ETHERNET_LEN: usize = 14;
+
+/// A socket that copies the packets of one IPv4 protocol. Never blocks, sends
+/// nothing.
+#[derive(Debug)]
+pub struct Tap {
+    socket: Socket,
+    /// Makes the interface and the switch before it pass on the group.
+    _membership: Socket,
+}
+
+/// A packet, header included.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Frame<'a> {
+    /// The hardware address of the sender.
+    pub mac: Mac,
+    /// The packet.
+    pub packet: &'a [u8],
+}
+
+impl Tap {
+    /// Opens the socket in the network namespace of the calling thread. Needs
+    /// `CAP_NET_RAW`.
+    ///
+    /// It is bound last: no frame comes before the filter.
+    pub fn open(interface: NonZeroU32, protocol: u8, group: Ipv4Addr) -> io::Result<Self> {
+        let membership = Socket::new(Domain::IPV4, Type::DGRAM, None)?;
+        let index = InterfaceIndexOrAddress::Index(interface.get());
+        membership.join_multicast_v4_n(&group, &index)?;
+        let socket = Socket::new(Domain::PACKET, Type::RAW.nonblocking(), None)?;
+        socket.attach_filter(&filter(protocol))?;
+        socket.bind(&link_address(interface, EVERYTHING)?)?;
+        Ok(Self {
+            socket,
+            _membership: membership,
+        })
+    }
+
+    /// Receives a packet, cut to the buffer. None: there is none.
+    pub fn receive<'a>(&self, buffer: &'a mut [u8]) -> io::Result<Option<Frame<'a>>> {
+        let len = match (&self.socket).read(buffer) {
+            Ok(len) => len,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let frame = buffer.get(..len).and_then(split);
+        // The filter let nothing shorter through.
+        Ok(Some(frame.unwrap_or(Frame {
+            mac: [0; 6],
+            packet: &[],
+        })))
+    }
+}
+
+fn split(frame: &[u8]) -> Option<Frame<'_>> {
+    let (ethernet, packet) = frame.split_at_checked(ETHERNET_LEN)?;
+    let mac = Mac::try_from(&ethernet[6..12]).ok()?;
+    Some(Frame { mac, packet })
+}
+
+/// The program that lets IPv4 packets of one protocol through.
+fn filter(protocol: u8) -> [SockFilter; 6] {
+    /// `BPF_LD | BPF_H | BPF_ABS`.
+    const LOAD_HALF: u16 = 0x28;
+    /// `BPF_LD | BPF_B | BPF_ABS`.
+    const LOAD_BYTE: u16 = 0x30;
+    /// `BPF_JMP | BPF_JEQ | BPF_K`.
+    const JUMP_IF_EQUAL: u16 = 0x15;
+    /// `BPF_RET | BPF_K`.
+    const RETURN: u16 = 0x06;
+    const ETHERTYPE: u32 = 12;
+    const IPV4: u32 = 0x0800;
+    const PROTOCOL: u32 = 23;
+    [
+        SockFilter::new(LOAD_HALF, 0, 0, ETHERTYPE),
+        SockFilter::new(JUMP_IF_EQUAL, 0, 3, IPV4),
+        SockFilter::new(LOAD_BYTE, 0, 0, PROTOCOL),
+        SockFilter::new(JUMP_IF_EQUAL, 0, 1, u32::from(protocol)),
+        SockFilter::new(RETURN, 0, 0, u32::MAX),
+        SockFilter::new(RETURN, 0, 0, 0),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sender_and_the_packet_are_told_apart() {
+        let mut frame = [0; 20];
+        frame[6..12].copy_from_slice(&[2, 0, 192, 168, 1, 51]);
+        frame[14] = 0x45;
+        let split = split(&frame).unwrap();
+        assert_eq!(split.mac, [2, 0, 192, 168, 1, 51]);
+        assert_eq!(split.packet, [0x45, 0, 0, 0, 0, 0]);
+        assert_eq!(super::split(&[0; 13]), None);
+    }
+}

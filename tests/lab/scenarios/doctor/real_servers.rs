@@ -1,0 +1,132 @@
+//! Faults of real servers, and what directors see of them.
+
+use super::{Healthy, QUICK, each_finds, finds};
+use crate::lab::scenario::scenario;
+use crate::lab::site::VIP;
+use crate::lab::{Host, Lab, Scenario, Site, eventually, secs, within};
+
+pub(crate) const SCENARIOS: &[Scenario] =
+    &[
+        scenario!(a_healthy_site_has_no_findings_and_faults_of_its_real_servers_are_named)
+            .limited_to(secs(240)),
+    ];
+
+fn a_healthy_site_has_no_findings_and_faults_of_its_real_servers_are_named(lab: &Lab) {
+    let healthy = Healthy::start(lab);
+    let Site {
+        lvs51,
+        lvs52,
+        real_servers: [rs53, rs54, _],
+        ..
+    } = &healthy.site;
+    each_finds(
+        lab,
+        &[lvs51, lvs52, rs53, rs54].map(|host| (host, [].as_slice())),
+    );
+    lab.say(&rs54.run("lvsd doctor --quick").ok());
+    assert!(
+        healthy
+            .agents
+            .iter()
+            .chain(&healthy.directors)
+            .all(|it| it.is_running())
+    );
+
+    arp(lab, &healthy.site);
+    the_vip(lab, &healthy.site);
+    the_service(lab, &healthy.site);
+    what_the_host_is_like(lab, rs54);
+    files(lab, rs53, rs54);
+    for host in [rs53, rs54] {
+        finds(lab, host, QUICK, &[]);
+    }
+}
+
+fn arp(lab: &Lab, site: &Site) {
+    let (lvs51, rs54) = (&site.lvs51, &site.real_servers[1]);
+    rs54.set_sysctl("net.ipv4.conf.all.arp_ignore", 0);
+    let expected: [(&Host, &[&str]); 3] = [
+        (rs54, &["broken arp-answers"]),
+        (lvs51, &["broken vip-duplicate"]),
+        (&site.lvs52, &["broken vip-duplicate"]),
+    ];
+    each_finds(lab, &expected);
+    rs54.set_sysctl("net.ipv4.conf.all.arp_ignore", 1);
+    rs54.set_sysctl("net.ipv4.conf.all.arp_announce", 1);
+    finds(lab, rs54, QUICK, &["broken arp-announces"]);
+    rs54.set_sysctl("net.ipv4.conf.all.arp_announce", 2);
+    finds(lab, rs54, QUICK, &[]);
+}
+
+/// The VIP is gone from `lo`: the server's own doctor says so, and the director's which server
+/// leaves its clients without an answer.
+fn the_vip(lab: &Lab, site: &Site) {
+    let (lvs51, rs54) = (&site.lvs51, &site.real_servers[1]);
+    rs54.run(&format!("ip address del {VIP}/32 dev lo")).ok();
+    finds(lab, rs54, QUICK, &["broken vip-missing"]);
+    let requests = format!(
+        "for i in $(seq 15); do curl -s -m 2 -o /dev/null {} & done; wait",
+        Site::url()
+    );
+    site.client.run(&requests);
+    finds(lab, lvs51, QUICK, &["broken syn-recv"]);
+    rs54.run(&format!("ip address add {VIP}/24 dev lo")).ok();
+    finds(lab, rs54, QUICK, &["broken vip-network"]);
+    rs54.run(&format!(
+        "ip address del {VIP}/24 dev lo; ip address add {VIP}/32 dev lo"
+    ))
+    .ok();
+    finds(lab, rs54, QUICK, &[]);
+    site.client.ask(45, &Site::url());
+    finds(lab, lvs51, QUICK, &[]);
+}
+
+fn the_service(lab: &Lab, site: &Site) {
+    let (lvs51, rs54) = (&site.lvs51, &site.real_servers[1]);
+    rs54.stop_nginx();
+    let narrow = "sed 's/listen 80;/listen 192.168.1.54:80;/; /::/d' /etc/nginx/lab.conf \
+                  >/etc/nginx/narrow.conf";
+    rs54.run(narrow).ok();
+    let nginx = rs54.spawn("nginx -c /etc/nginx/narrow.conf");
+    finds(lab, rs54, QUICK, &["broken service-not-on-vip"]);
+    nginx.terminate();
+    rs54.start_nginx();
+    finds(lab, rs54, QUICK, &[]);
+
+    lvs51
+        .run("iptables -A INPUT -p tcp --dport 80 -j REJECT")
+        .ok();
+    finds(lab, lvs51, QUICK, &["broken service-blocked"]);
+    lvs51.run("iptables -F INPUT").ok();
+    finds(lab, lvs51, QUICK, &[]);
+}
+
+fn what_the_host_is_like(lab: &Lab, rs54: &Host) {
+    rs54.run("ip link set tunl0 up").ok();
+    rs54.set_sysctl("net.ipv4.conf.all.rp_filter", 1);
+    rs54.set_sysctl("net.ipv4.conf.tunl0.rp_filter", 0);
+    finds(lab, rs54, QUICK, &["broken tunnel-rp-filter"]);
+    rs54.set_sysctl("net.ipv4.conf.tunl0.rp_filter", 2);
+    finds(lab, rs54, QUICK, &[]);
+    rs54.run("ip route del default").ok();
+    finds(lab, rs54, QUICK, &["warning no-default-route"]);
+    rs54.run("ip route add default via 192.168.1.1").ok();
+}
+
+fn files(lab: &Lab, rs53: &Host, rs54: &Host) {
+    rs54.run("chmod -x /etc/rc.local").ok();
+    finds(lab, rs54, QUICK, &["warning script-not-run"]);
+    rs54.run("chmod +x /etc/rc.local").ok();
+    rs54.write("/etc/sysctl.conf", "net.ipv4.conf.all.arp_ignore = 0\n");
+    finds(lab, rs54, QUICK, &["warning sysctl-file"]);
+    rs54.write("/etc/sysctl.conf", "net.ipv4.conf.all.arp_ignore = 1\n");
+
+    eventually("the agent of 53 is ready", within(secs(5)), || {
+        rs53.agent_status()["ready"] == true
+    });
+    rs53.write("/etc/lvs_dr_rs.sh", &rs54.read("/etc/lvs_dr_rs.sh"));
+    rs53.write("/etc/rc.local", &rs54.read("/etc/rc.local"));
+    rs53.run("chmod +x /etc/rc.local").ok();
+    finds(lab, rs53, QUICK, &["warning script-beside"]);
+    rs53.run("rm /etc/rc.local").ok();
+}

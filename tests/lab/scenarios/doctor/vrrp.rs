@@ -1,0 +1,171 @@
+//! Faults between directors.
+
+use nix::sys::signal::Signal;
+
+use super::{QUICK, WHOLE, clean, each_finds, file, finds};
+use crate::lab::lvsd::{DirectorFile, Pair};
+use crate::lab::scenario::scenario;
+use crate::lab::site::VIP;
+use crate::lab::{Host, Lab, Scenario, eventually, millis, secs, within};
+
+pub(crate) const SCENARIOS: &[Scenario] = &[
+    scenario!(faults_between_directors_are_named_on_each_of_them)
+        .on_any_linux()
+        .limited_to(secs(240)),
+    scenario!(directors_in_their_own_pool_loop_unless_lvsd_runs_them).limited_to(secs(240)),
+];
+
+/// Adverts each second, and no virtual servers.
+fn vrrp(priority: u8) -> DirectorFile {
+    DirectorFile::vrrp_only(priority).vrrp_key("advert_interval", "'1s'")
+}
+
+fn faults_between_directors_are_named_on_each_of_them(lab: &Lab) {
+    let pair = Pair::build(lab);
+    let Pair { lvs51, lvs52, .. } = &pair;
+    [lvs51, lvs52].into_iter().for_each(clean);
+    let first = lvs51.director(&vrrp(100));
+    let second = lvs52.director(&vrrp(50));
+    pair.become_states("master", "backup");
+    each_finds(lab, &[lvs51, lvs52].map(|host| (host, [].as_slice())));
+
+    lvs52.run("iptables -A INPUT -p vrrp -j DROP").ok();
+    pair.become_states("master", "master");
+    let expected: [(&Host, &[&str]); 2] = [
+        (lvs52, &["broken vrrp-blocked"]),
+        (lvs51, &["broken two-masters"]),
+    ];
+    each_finds(lab, &expected);
+    lvs52.run("iptables -F INPUT").ok();
+    pair.become_states("master", "backup");
+    nftables(lab, lvs52);
+
+    // Another site begins to use the number, in vain: its priority is lower.
+    let stranger = pair.client.director(
+        &vrrp(10)
+            .vrrp_key("virtual_addresses", "['192.168.1.99']")
+            .vrrp_key("version", "2"),
+    );
+    eventually(
+        "the stranger is master of its own",
+        within(secs(10)),
+        || pair.client.vrrp_state() == "master",
+    );
+    let expected: &[&str] = &["broken vrid-foreign"];
+    each_finds(lab, &[lvs51, lvs52].map(|host| (host, expected)));
+    stranger.terminate();
+    finds(lab, lvs51, WHOLE, &[]);
+
+    keepalived(lab, lvs52);
+    stall(lab, lvs52);
+
+    first.kill9();
+    second.kill9();
+    lvs51
+        .run(&format!("ip address del {VIP}/32 dev ens192"))
+        .ok();
+    finds(lab, lvs51, WHOLE, &["broken vip-unheld"]);
+    lvs51.write(
+        "/etc/lvsd/director.toml",
+        &vrrp(100).vrrp_key("priority", "300").text(),
+    );
+    finds(lab, lvs51, QUICK, &["broken config-refused"]);
+    lvs51
+        .run("lvsd doctor --quick --config /etc/lvsd/director.toml")
+        .fails_with(78);
+    lvs51.run("lvsd doctor --quack").fails_with(2);
+}
+
+/// The same by nftables, where the kernel has them.
+fn nftables(lab: &Lab, host: &Host) {
+    let rules = "nft add table inet filter && \
+                 nft add chain inet filter input '{ type filter hook input priority 0; }'";
+    if !host.run(rules).status.success() {
+        lab.say("this kernel has no nftables");
+        return;
+    }
+    // Dropped after they were counted, and so soon undone that no election comes of it.
+    host.run("nft add rule inet filter input ip protocol vrrp counter drop")
+        .ok();
+    finds(lab, host, QUICK, &["broken vrrp-blocked"]);
+    host.run("nft delete table inet filter").ok();
+    finds(lab, host, QUICK, &[]);
+}
+
+/// A keepalived that does nothing yet: the next edit of its file would.
+fn keepalived(lab: &Lab, host: &Host) {
+    host.write(
+        "/etc/keepalived/keepalived.conf",
+        "global_defs {\n router_id LVS_DEVEL\n}\n",
+    );
+    let keepalived = host.spawn("keepalived --dont-fork --log-console --vrrp");
+    finds(lab, host, QUICK, &["broken keepalived-beside"]);
+    keepalived.terminate();
+    finds(lab, host, QUICK, &[]);
+}
+
+/// The doctor itself is not run for longer than an advert interval, as a director on this host
+/// would not be.
+fn stall(lab: &Lab, host: &Host) {
+    for _ in 0..super::LOOKS {
+        let doctor = host.spawn("lvsd doctor");
+        // It listens for more than three seconds.
+        eventually("the doctor listens", within(secs(5)), || {
+            host.run("grep -q . /proc/net/packet && test $(wc -l </proc/net/packet) -gt 2")
+                .status
+                .success()
+        });
+        doctor.signal(Signal::SIGSTOP);
+        std::thread::sleep(millis(1_500));
+        doctor.signal(Signal::SIGCONT);
+        doctor.wait();
+        if doctor
+            .log()
+            .contains("warning  stalled: this command was kept from running")
+        {
+            lab.say(&doctor.log());
+            return;
+        }
+    }
+    panic!("the doctor was stopped for more than a second and did not notice");
+}
+
+/// Two hosts are director and real server. As lvsd runs them all is well; with a table that
+/// somebody loads by hand the backup balances what the master sends it.
+fn directors_in_their_own_pool_loop_unless_lvsd_runs_them(lab: &Lab) {
+    let lan = lab.lan();
+    let hosts = [51, 52].map(|last| {
+        let host = lan.host_with_nic(
+            &format!("lvs{last}"),
+            "ens192",
+            &format!("192.168.1.{last}/24"),
+        );
+        host.nginx(&format!("I am {last}\n"));
+        clean(&host);
+        host
+    });
+    let [lvs51, lvs52] = &hosts;
+    let pool = "['192.168.1.51:80', '192.168.1.52:80']";
+    let _agents = hosts.each_ref().map(|host| host.agent());
+    let first = lvs51.director(&file(100).pool(pool));
+    let second = lvs52.director(&file(50).pool(pool));
+    eventually("51 balances and 52 does not", within(secs(20)), || {
+        lvs51.balances_onto("192.168.1.52:80")
+            && lvs52.vrrp_state() == "backup"
+            && lvs52.ipvsadm().is_empty()
+    });
+    each_finds(lab, &[lvs51, lvs52].map(|host| (host, [].as_slice())));
+
+    second.terminate();
+    lvs52.run("rm /etc/lvsd/director.toml").ok();
+    lvs52
+        .run(&format!(
+            "ipvsadm -A -t {VIP}:80 -s rr && ipvsadm -a -t {VIP}:80 -r 192.168.1.51 -g && \
+             ipvsadm -a -t {VIP}:80 -r 192.168.1.52 -g"
+        ))
+        .ok();
+    finds(lab, lvs52, WHOLE, &["broken director-in-pool"]);
+    lvs52.run("ipvsadm -C").ok();
+    finds(lab, lvs52, WHOLE, &[]);
+    assert!(first.is_running());
+}
