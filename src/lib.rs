@@ -8,7 +8,7 @@
 //! | looking for faults of either role | [`doctor`] |
 //! | the two roles: tasks, threads, order of start and stop | [`director`], [`realserver`] |
 //! | input and output | [`config`], [`ipvs::client`], [`health::probe`], [`http`], [`sys`] |
-//! | decisions: values and the time in, values out | [`vrrp`], [`health`], [`pool`], [`ipvs::plan`] |
+//! | decisions: values and the time in, values out | [`vrrp`], [`health`], [`pool`], [`ipvs::plan`], [`keepalived`] |
 //! | what they tell each other | [`status`] |
 //! | nouns | [`lvs`] |
 
@@ -19,6 +19,7 @@ pub mod doctor;
 pub mod health;
 pub mod http;
 pub mod ipvs;
+pub mod keepalived;
 pub mod lvs;
 pub mod pool;
 pub mod realserver;

@@ -35,6 +35,7 @@ mod quorum;
 mod view;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 pub use self::event::Event;
@@ -181,7 +182,7 @@ impl Pools {
     }
 
     /// Every check that is wanted, and whether its server serves already.
-    pub fn checks(&self, configured: &Configured) -> Vec<(Check, Origin)> {
+    pub fn checks(&self, configured: &Configured) -> Vec<(Arc<Check>, Origin)> {
         let pools = self.pools.iter();
         pools
             .flat_map(|(id, pool)| pool.checks(configured.get(id)))

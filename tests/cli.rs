@@ -85,6 +85,28 @@ fn what_show_prints_is_the_same_configuration() {
 }
 
 #[test]
+fn a_keepalived_conf_comes_out_as_a_good_file_and_the_rest_on_stderr() {
+    let (_dir, path) = written(include_str!("../src/keepalived/tests/mailing.conf"));
+    let output = lvsd(&["config", "import", path.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let said = stderr(&output);
+    assert!(said.contains(":2: notification_email: "), "{said}");
+    let (_dir, imported) = written(&stdout(&output));
+    let checked = lvsd(&["config", "check", imported.to_str().unwrap()]);
+    assert_eq!(checked.status.code(), Some(0), "{checked:?}");
+
+    let (_dir, path) = written("vrrp_instance VI_1 {\n virtual_router_id 300\n}\n");
+    let output = lvsd(&["config", "import", path.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(78), "{output:?}");
+    assert!(stdout(&output).contains("virtual_router_id = 300"));
+    assert!(stderr(&output).contains("(imported):"), "{output:?}");
+    let (_dir, path) = written("vrrp_instance VI_1 {\n");
+    let output = lvsd(&["config", "import", path.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(78), "{output:?}");
+    assert!(stderr(&output).contains(":1: { without }"), "{output:?}");
+}
+
+#[test]
 fn arguments_that_make_no_sense_are_exit_2() {
     for arguments in [
         &[][..],
@@ -205,7 +227,10 @@ fn as_nobody(arguments: &[&str]) -> Output {
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(dir.path(), open).unwrap();
     let program = dir.path().join("lvsd");
-    std::fs::copy(LVSD, &program).unwrap();
+    // By a process of its own: a file that this one writes is busy for as long as a
+    // neighbouring test forks.
+    let copied = Command::new("cp").arg(LVSD).arg(&program).status();
+    assert!(copied.unwrap().success());
     let arguments = arguments.iter().map(|argument| {
         let copy = dir.path().join("file.toml");
         if std::fs::copy(argument, &copy).is_ok() {

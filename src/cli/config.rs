@@ -1,10 +1,12 @@
-//! `lvsd config check` and `lvsd config show`.
+//! `lvsd config check`, `lvsd config show` and `lvsd config import`.
 
 use std::io::{self, Write};
 use std::path::Path;
 
 use super::Failure;
 use crate::config::File;
+use crate::config::director::DirectorConfig;
+use crate::keepalived;
 
 /// Says that the file is good, or everything that is wrong with it.
 pub(super) fn check(file: &Path) -> Result<(), Failure> {
@@ -40,6 +42,23 @@ pub(super) fn show(file: &Path) -> Result<(), Failure> {
     })
 }
 
+/// Prints what came of keepalived's file, and what did not.
+pub(super) fn import(file: &Path) -> Result<(), Failure> {
+    let place = file.display();
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| Failure::runtime(format!("cannot read {place}: {error}")))?;
+    let imported = keepalived::import(&text);
+    let imported = imported.map_err(|error| Failure::Refused(format!("{place}:{error}")))?;
+    print(&imported.toml)?;
+    let notes = imported.notes.iter();
+    let notes: String = notes
+        .map(|note| format!("{place}:{}: {}\n", note.line, note.text))
+        .collect();
+    write_to(io::stderr().lock(), &notes)?;
+    DirectorConfig::parse(Path::new("(imported)"), &imported.toml)?;
+    Ok(())
+}
+
 fn count(n: usize, noun: &str) -> String {
     if n == 1 {
         format!("1 {noun}")
@@ -50,10 +69,13 @@ fn count(n: usize, noun: &str) -> String {
 
 /// Prints to standard output; a reader that went away (`| head`) is no failure.
 pub(super) fn print(text: &str) -> Result<(), Failure> {
-    let mut stdout = io::stdout().lock();
-    match stdout
+    write_to(io::stdout().lock(), text)
+}
+
+fn write_to(mut stream: impl Write, text: &str) -> Result<(), Failure> {
+    match stream
         .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush())
+        .and_then(|()| stream.flush())
     {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::runtime(error)),
         _ => Ok(()),

@@ -1,9 +1,12 @@
 //! What a new configuration changes in the one that runs, a line for each key.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use toml::{Table, Value};
 
 use super::director::DirectorConfig;
 use super::show;
+use super::vrrp::groups;
 use super::vrrp::show::vrrp;
 
 /// The keys by which the tables of an array are told apart.
@@ -24,8 +27,21 @@ pub fn between(before: &DirectorConfig, after: &DirectorConfig) -> Vec<String> {
             instance.map(|instance| vrrp(name, instance))
         };
         if before.vrrp.get(name) != after.vrrp.get(name) {
-            entry(&format!("vrrp {name}"), of(before), of(after), &mut lines);
+            let (old, new) = (of(before), of(after));
+            entry(
+                &format!("vrrp {name}"),
+                old.as_ref(),
+                new.as_ref(),
+                &mut lines,
+            );
         }
+    }
+    let groups = (groups::tables(before), groups::tables(after));
+    let names: BTreeSet<_> = groups.0.keys().chain(groups.1.keys()).collect();
+    for name in names {
+        let (old, new) = (groups.0.get(name), groups.1.get(name));
+        let place = format!("vrrp_group {name}");
+        entry(&place, old, new, &mut lines);
     }
     let servers = (&before.virtual_servers, &after.virtual_servers);
     let mut ids: Vec<_> = servers.0.keys().chain(servers.1.keys()).collect();
@@ -36,10 +52,11 @@ pub fn between(before: &DirectorConfig, after: &DirectorConfig) -> Vec<String> {
         // Most are as before, and need not be written out to see that.
         if old != new {
             let of = |server: Option<&_>| server.map(|server| show::virtual_server(id, server));
+            let (old, new) = (of(old), of(new));
             entry(
                 &format!("virtual server {id}"),
-                of(old),
-                of(new),
+                old.as_ref(),
+                new.as_ref(),
                 &mut lines,
             );
         }
@@ -47,12 +64,12 @@ pub fn between(before: &DirectorConfig, after: &DirectorConfig) -> Vec<String> {
     lines
 }
 
-fn entry(place: &str, before: Option<Table>, after: Option<Table>, lines: &mut Vec<String>) {
+fn entry(place: &str, before: Option<&Table>, after: Option<&Table>, lines: &mut Vec<String>) {
     match (before, after) {
         (None, None) => {}
         (None, Some(_)) => lines.push(format!("{place}: added")),
         (Some(_), None) => lines.push(format!("{place}: removed")),
-        (Some(before), Some(after)) => differ(place, &before, &after, lines),
+        (Some(before), Some(after)) => differ(place, before, after, lines),
     }
 }
 
@@ -105,22 +122,41 @@ fn tables(value: Option<&Value>) -> Option<Vec<&Table>> {
 }
 
 fn differ_by_name(place: &str, before: &[&Table], after: &[&Table], lines: &mut Vec<String>) {
-    let name = |table: &&Table| {
-        let key = NAMES.iter().find_map(|key| table.get(*key))?;
-        Some(key.as_str().map_or_else(|| key.to_string(), str::to_owned))
-    };
-    let find = |tables: &[&Table], wanted: &Option<String>| {
-        let found = tables.iter().find(|table| name(table) == *wanted);
-        found.map(|table| (*table).clone())
-    };
-    let gone = before
-        .iter()
-        .filter(|table| find(after, &name(table)).is_none());
-    for table in after.iter().chain(gone) {
-        let wanted = name(table);
-        let place = format!("{place} {}", wanted.as_deref().unwrap_or("?"));
-        entry(&place, find(before, &wanted), find(after, &wanted), lines);
+    let (old, new) = (by_name(before), by_name(after));
+    let gone = before.iter().map(|table| name(table));
+    let gone = gone.filter(|name| !new.contains_key(name));
+    for name in after.iter().map(|table| name(table)).chain(gone) {
+        let place = format!("{place} {}", name.as_deref().unwrap_or("?"));
+        let (old, new) = (old.get(&name), new.get(&name));
+        entry(&place, old.copied(), new.copied(), lines);
     }
+}
+
+/// The tables of an array by what tells them apart.
+type Named<'a> = BTreeMap<Option<String>, &'a Table>;
+
+fn by_name<'a>(tables: &[&'a Table]) -> Named<'a> {
+    let named = tables.iter().map(|table| (name(table), *table));
+    named.collect()
+}
+
+fn name(table: &Table) -> Option<String> {
+    let text = |key: &Value| key.as_str().map_or_else(|| key.to_string(), str::to_owned);
+    // A route.
+    if let (Some(to), Some(metric), Some(number)) =
+        (table.get("to"), table.get("metric"), table.get("table"))
+    {
+        return Some(format!("{} metric {metric} table {number}", text(to)));
+    }
+    // A rule, of which several may have one priority.
+    if let Some(priority) = table.get("priority") {
+        let ends = ["family", "from", "to", "iif", "oif", "fwmark"];
+        let ends = ends.iter().filter_map(|key| table.get(*key).map(text));
+        let all: Vec<_> = [text(priority)].into_iter().chain(ends).collect();
+        return Some(all.join(" "));
+    }
+    let key = NAMES.iter().find_map(|key| table.get(*key))?;
+    Some(text(key))
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 mod balance;
 mod control;
+mod drain;
+mod handover;
 mod whole;
 
 use std::collections::BTreeSet;
@@ -34,11 +36,15 @@ use crate::status::director as status;
 use crate::status::text::chain;
 use crate::sys::signal::{Signal, Signals};
 use crate::sys::state_file::StateFile;
-use crate::sys::{clock, systemd};
+use crate::sys::{clock, memory, systemd};
 
 /// How long the first checks may take before the director calls itself ready
 /// without their answers.
 const FIRST_CHECKS: Duration = Duration::from_secs(2);
+
+/// How long a working master of lower priority is left alone at most, while the
+/// first checks have not answered.
+const SERVE_ANYWAY: Duration = Duration::from_secs(60);
 
 /// How often it looks whether they have answered.
 const READINESS_LOOK: Duration = Duration::from_millis(20);
@@ -56,6 +62,10 @@ pub(super) struct Core {
     started: Timestamp,
     config: DirectorConfig,
     loaded: Timestamp,
+    /// What waits for virtual routers to hand over.
+    pending: Option<handover::Pending>,
+    /// Virtual routers may take over from working masters.
+    may_preempt: bool,
     /// Why the newest file was refused.
     refused: Option<String>,
     sysctls: Sysctls,
@@ -111,6 +121,8 @@ impl Core {
             runtime_dir: runtime_dir.to_owned(),
             started: now,
             loaded: now,
+            pending: None,
+            may_preempt: false,
             refused: None,
             sysctls: Sysctls::new(runtime_dir.join("director-sysctl.json")),
             checks,
@@ -133,6 +145,7 @@ impl Core {
             told: String::new(),
             config,
         };
+        core.vrrp.commands.send(Command::Ready(false));
         match core.apply(&Configured::new()) {
             Ok(()) => Ok(core),
             Err(error) => {
@@ -153,7 +166,8 @@ impl Core {
         look_after.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut readiness = interval(READINESS_LOOK);
         let first_checks = sleep(FIRST_CHECKS);
-        tokio::pin!(first_checks);
+        let serve_anyway = sleep(SERVE_ANYWAY);
+        tokio::pin!(first_checks, serve_anyway);
         let outcome = loop {
             tokio::select! {
                 signal = signals.next() => match signal {
@@ -167,8 +181,9 @@ impl Core {
                 Ok(()) = self.vrrp.status.changed() => self.follow_vrrp(),
                 Some(occurrence) = self.vrrp.occurrences.recv() => self.note(&occurrence),
                 Some(ask) = asks.recv() => self.answer(ask),
-                _ = readiness.tick(), if !self.ready => self.call_ready_if_checked(),
+                _ = readiness.tick(), if !self.may_preempt => self.call_ready_if_checked(),
                 () = &mut first_checks, if !self.ready => self.call_ready(),
+                () = &mut serve_anyway, if !self.may_preempt => self.let_preempt(),
                 _ = look_after.tick() => match self.failed_thread() {
                     None => {
                         self.look_after();
@@ -180,6 +195,8 @@ impl Core {
             }
         };
         info!("stopping");
+        self.drain(&mut signals, &mut asks).await;
+        self.hand_over(&mut signals, &mut asks).await;
         systemd::stopping("giving back addresses and virtual servers", STOP_WITHIN);
         let on_stop = self.config.on_stop;
         self.stop(on_stop).await;
@@ -224,12 +241,22 @@ impl Core {
             .map(|balancer| balancer.report().borrow().clone());
         let programmed = report.is_none_or(|report| report.generation == self.generation);
         if programmed && self.checks.verdicts().are_complete() {
-            self.call_ready();
+            self.let_preempt();
+            if !self.ready {
+                self.call_ready();
+            }
         }
+    }
+
+    /// From here on this host serves as well as it ever will.
+    fn let_preempt(&mut self) {
+        self.may_preempt = true;
+        self.vrrp.commands.send(Command::Ready(true));
     }
 
     fn call_ready(&mut self) {
         self.ready = true;
+        memory::give_back();
         info!(router_id = self.config.router_id, file = %self.path.display(), "director is ready");
         self.told = self.summary();
         systemd::ready(&self.told);
@@ -304,7 +331,12 @@ impl Core {
             vrrp: routers
                 .map(|(name, router)| {
                     let conflicts = vips.describe_conflicts_of(router);
-                    router.describe(name, vips.problems_of(router), conflicts)
+                    router.describe(
+                        name,
+                        vips.problems_of(router),
+                        conflicts,
+                        vips.describe_holdings_of(router),
+                    )
                 })
                 .collect(),
             vrrp_interfaces: vrrp
@@ -324,8 +356,8 @@ impl Core {
         }
     }
 
-    /// Resigns, gives the addresses back, then the table, settings and sysctls: the
-    /// next master answers before this host stops forwarding what it has.
+    /// Gives the addresses back that were handed over, then the table, settings and
+    /// sysctls: the next master answers before this host stops forwarding.
     async fn stop(mut self, on_stop: OnStop) {
         self.vrrp.commands.send(Command::Shutdown);
         join("VRRP", self.vrrp.join).await;
@@ -334,8 +366,7 @@ impl Core {
         self.checks.stop().await;
         self.hooks.stop().await;
         if let Some(balancer) = self.balancer {
-            let table = self.wanted.unwrap_or_default();
-            balance::stop(balancer, on_stop, &table, &self.config).await;
+            balance::stop(balancer, on_stop).await;
         }
         if let Some(settings) = self.settings {
             settings.stop().await;

@@ -31,9 +31,11 @@ const MOST_LOGGED: usize = 20;
 
 /// The kernel's side: [`Client`], or a model of it in tests.
 pub(super) trait Kernel {
-    /// Reads the virtual servers, and the real servers of those that are picked.
-    fn dump(
+    /// Reads the virtual servers, and the real servers of those that are picked; the
+    /// others keep those from before.
+    fn dump_again(
         &mut self,
+        before: &KernelTable,
         picks: impl Fn(&VirtualServerId) -> bool,
     ) -> Result<KernelTable, crate::ipvs::client::Error>;
     /// Performs the ops, and tells those that the kernel refused.
@@ -41,11 +43,12 @@ pub(super) trait Kernel {
 }
 
 impl Kernel for Client {
-    fn dump(
+    fn dump_again(
         &mut self,
+        before: &KernelTable,
         picks: impl Fn(&VirtualServerId) -> bool,
     ) -> Result<KernelTable, crate::ipvs::client::Error> {
-        self.dump_with_pools(picks)
+        Client::dump_again(self, before, picks)
     }
 
     fn apply(&mut self, ops: &[Op]) -> Result<Vec<Refusal>, crate::ipvs::client::Error> {
@@ -135,14 +138,10 @@ impl Reconciler {
         reach: Reach,
     ) -> Result<(), Error> {
         let before = self.settled.take();
-        let repair = before.as_ref().is_some_and(|(of, _)| *of == generation);
-        let changed = match (reach, &before) {
-            (Reach::Changes, Some((_, before))) => Some(difference(before, wanted)),
-            (Reach::Whole, _) | (_, None) => None,
-        };
-        let outcome = self.attempt(kernel, wanted, changed.as_ref(), repair);
+        let changed = before.as_ref().map(|(_, table)| difference(table, wanted));
+        let outcome = self.attempt(kernel, wanted, changed.as_ref(), reach);
         if outcome.is_ok() {
-            if !repair {
+            if before.is_none_or(|(of, _)| of != generation) {
                 debug!(generation, "IPVS table is as wanted");
             }
             self.report.generation = generation;
@@ -161,26 +160,29 @@ impl Reconciler {
         outcome
     }
 
-    /// Brings those virtual servers to what is wanted; none named: all.
+    /// Brings the table to what is wanted. `changed`: what is wanted otherwise than in
+    /// the last pass; none: nobody knows.
     fn attempt(
         &mut self,
         kernel: &mut impl Kernel,
         wanted: &Table,
         changed: Option<&BTreeSet<VirtualServerId>>,
-        repair: bool,
+        reach: Reach,
     ) -> Result<(), Error> {
         self.own(wanted)?;
-        let reached = |id: &VirtualServerId| changed.is_none_or(|changed| changed.contains(id));
-        let part = changed.map(|changed| {
-            let wanted = |id: &VirtualServerId| Some((*id, wanted.get(id)?.clone()));
-            changed.iter().filter_map(wanted).collect()
-        });
+        let reached = |id: &VirtualServerId| match (reach, changed) {
+            (Reach::Whole, _) | (_, None) => true,
+            (Reach::Changes, Some(changed)) => changed.contains(id),
+        };
+        let is_repair =
+            |op: &Op| changed.is_some_and(|changed| !changed.contains(op.virtual_server()));
+        let part = wanted.iter().filter(|(id, _)| reached(id));
+        let part = part.map(|(id, server)| (*id, server.clone())).collect();
         for _ in 0..MOST_ATTEMPTS {
             let actual = self.read(kernel, wanted, reached)?;
-            let reachable = self.tunnels.within_reach(part.as_ref().unwrap_or(wanted));
-            let ops = plan(&reachable, &actual);
+            let ops = plan(&self.tunnels.within_reach(&part), &actual);
             let news = self.news(&ops);
-            log(&news, repair);
+            log(&news, is_repair);
             let refusals = match ops.as_slice() {
                 [] => Vec::new(),
                 ops => self.change(kernel, ops)?,
@@ -194,9 +196,9 @@ impl Reconciler {
             self.report.refused = self.refused.describe();
             self.report.refused.extend(self.tunnels.refused(wanted));
             let is_done = |op: &&Op| !self.refused.covers(op) && !stale.covers(op);
-            let done = news.iter().filter(is_done).count() as u64;
+            let repaired = news.iter().filter(is_done).filter(|op| is_repair(op));
             self.report.operations += news.len() as u64;
-            self.report.repaired += if repair { done } else { 0 };
+            self.report.repaired += repaired.count() as u64;
             if stale.is_empty() && !lost {
                 break;
             }
@@ -216,19 +218,12 @@ impl Reconciler {
         let owned = &self.owned;
         // What is to go goes with its pool, whatever is in it.
         let goes = |id: &VirtualServerId| owned.contains(id) && !wanted.contains_key(id);
-        let mut dump = kernel.dump(|id| reached(id) && !goes(id))?;
-        let before = &self.report.kernel.virtual_servers;
-        let mut actual = Table::new();
-        let mut whole = true;
-        for (id, server) in &mut dump.virtual_servers {
-            if !reached(id) {
-                whole = false;
-                let known = before.get(id).map(|known| known.real_servers.clone());
-                server.real_servers = known.unwrap_or_default();
-            } else if owned.contains(id) {
-                actual.insert(*id, server.virtual_server());
-            }
-        }
+        let dump = kernel.dump_again(&self.report.kernel, |id| reached(id) && !goes(id))?;
+        let whole = dump.virtual_servers.keys().all(&reached);
+        let ours = dump.virtual_servers.iter();
+        let ours = ours.filter(|(id, _)| reached(id) && owned.contains(id));
+        let actual = ours.map(|(id, server)| (*id, server.virtual_server()));
+        let actual = actual.collect();
         if whole {
             self.report.read_at = Some(began_at);
         }
@@ -294,9 +289,9 @@ fn difference(before: &Table, after: &Table) -> BTreeSet<VirtualServerId> {
     new.map(|(id, _)| *id).chain(gone.copied()).collect()
 }
 
-fn log(ops: &[Op], repair: bool) {
+fn log(ops: &[Op], is_repair: impl Fn(&Op) -> bool) {
     for op in ops.iter().take(MOST_LOGGED) {
-        if repair {
+        if is_repair(op) {
             warn!(%op, "somebody else changed the IPVS table: repairing");
         } else {
             info!(%op, "IPVS");

@@ -35,7 +35,7 @@ pub(super) fn virtual_servers(
         let kernel = report.and_then(|report| report.kernel.virtual_servers.get(&pool.id));
         let real_servers = pool.members.iter().map(|member| {
             let entry = kernel.and_then(|kernel| kernel.real_servers.get(&member.address));
-            let check = member.server.check.as_ref();
+            let check = member.server.check.as_deref();
             let check = check.and_then(|check| checks.get(check).copied());
             real_server(member, check, entry, loaded, now)
         });

@@ -126,42 +126,48 @@ impl Checks {
     /// Makes these the checks. Those that were there already go on undisturbed,
     /// with their verdict and timing; the others are forgotten. The same check
     /// may be named often; it is adopted if it is so once.
-    pub fn configure(&mut self, now: Moment, wanted: impl IntoIterator<Item = (Check, Origin)>) {
-        let wanted: Vec<_> = wanted.into_iter().collect();
-        let mut origins = HashMap::with_capacity_and_hasher(wanted.len(), RandomState::default());
-        for (check, origin) in &wanted {
-            let known = origins.entry(check).or_insert(*origin);
-            *known = *origin.max(known);
-        }
-        self.forget_all_but(|check| origins.contains_key(check));
-        let new = origins
-            .keys()
-            .filter(|check| !self.ids.contains_key(**check))
-            .count();
-        let new = u32::try_from(new).unwrap_or(u32::MAX);
-        let spread = FIRST_SPACING.saturating_mul(new).min(FIRST_SPREAD);
-        for (check, _) in &wanted {
-            if !self.ids.contains_key(check) {
-                self.add(now, check.clone(), origins[check], spread);
+    pub fn configure<C: Into<Arc<Check>>>(
+        &mut self,
+        now: Moment,
+        wanted: impl IntoIterator<Item = (C, Origin)>,
+    ) {
+        let mut before = std::mem::take(&mut self.ids);
+        let mut new: Vec<(Arc<Check>, Origin)> = Vec::new();
+        let mut places = HashMap::<_, _, RandomState>::default();
+        for (check, origin) in wanted {
+            let check = check.into();
+            if let Some(id) = before.remove(&check) {
+                // The same value, which is the configuration's from now on.
+                if let Some(entry) = self.entries.get_mut(&id) {
+                    entry.status.check = Arc::clone(&check);
+                }
+                self.ids.insert(check, id);
+            } else if let Some(place) = places.get(&check) {
+                let (_, known) = &mut new[*place];
+                *known = origin.max(*known);
+            } else if !self.ids.contains_key(&check) {
+                places.insert(Arc::clone(&check), new.len());
+                new.push((check, origin));
             }
+        }
+        before.into_values().for_each(|id| self.forget(id));
+        let count = u32::try_from(new.len()).unwrap_or(u32::MAX);
+        let spread = FIRST_SPACING.saturating_mul(count).min(FIRST_SPREAD);
+        for (check, origin) in new {
+            self.add(now, check, origin, spread);
         }
     }
 
-    fn forget_all_but(&mut self, is_wanted: impl Fn(&Check) -> bool) {
-        self.ids.retain(|check, id| {
-            let keep = is_wanted(check);
-            if !keep && let Some(entry) = self.entries.remove(id) {
-                self.waiting.remove(&(entry.due, *id));
-            }
-            keep
-        });
+    fn forget(&mut self, id: CheckId) {
+        if let Some(entry) = self.entries.remove(&id) {
+            self.waiting.remove(&(entry.due, id));
+        }
     }
 
-    fn add(&mut self, now: Moment, check: Check, origin: Origin, spread: Duration) {
+    fn add(&mut self, now: Moment, check: Arc<Check>, origin: Origin, spread: Duration) {
         let id = CheckId(self.next_id);
         self.next_id += 1;
         let due = now.at + self.jitter.below(spread.min(check.timing.interval));
-        let check = Arc::new(check);
         let verdict = match origin {
             Origin::New => Verdict::unchecked(now),
             Origin::Adopted => Verdict::adopted(now),

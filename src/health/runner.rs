@@ -67,7 +67,7 @@ impl Shared {
 impl Runner {
     /// Makes these the checks, at once; see [`Checks::configure`]. No attempt of a
     /// check that stays is disturbed, and no verdict changes by this.
-    pub fn configure(&self, wanted: impl IntoIterator<Item = (Check, Origin)>) {
+    pub fn configure<C: Into<Arc<Check>>>(&self, wanted: impl IntoIterator<Item = (C, Origin)>) {
         self.shared.checks().configure(self.timer.now(), wanted);
         self.shared.reconfigured.notify_one();
     }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -46,18 +47,18 @@ impl KernelTable {
             Op::AddRealServer(id, rip, real_server) => {
                 if let Some(server) = servers.get_mut(id) {
                     let reported = KernelRealServer::new(*real_server);
-                    server.real_servers.insert(*rip, reported);
+                    server.pool_mut().insert(*rip, reported);
                 }
             }
             Op::SetRealServer(id, rip, real_server) => {
-                let pool = servers.get_mut(id).map(|server| &mut server.real_servers);
+                let pool = servers.get_mut(id).map(KernelVirtualServer::pool_mut);
                 if let Some(reported) = pool.and_then(|pool| pool.get_mut(rip)) {
                     reported.real_server = *real_server;
                 }
             }
             Op::RemoveRealServer(id, rip) => {
                 if let Some(server) = servers.get_mut(id) {
-                    server.real_servers.remove(rip);
+                    server.pool_mut().remove(rip);
                 }
             }
             Op::RemoveVirtualServer(id) => {
@@ -76,9 +77,12 @@ pub struct KernelVirtualServer {
     pub counters: Counters,
     /// What goes through it now.
     pub rates: Rates,
-    /// Its real servers.
-    pub real_servers: BTreeMap<RealServerId, KernelRealServer>,
+    /// Its real servers; shared with another reading that found the same.
+    pub real_servers: Arc<KernelPool>,
 }
+
+/// The real servers of a virtual server as the kernel reports them.
+pub type KernelPool = BTreeMap<RealServerId, KernelRealServer>;
 
 impl KernelVirtualServer {
     /// One that was just added: without real servers, every counter 0.
@@ -87,8 +91,13 @@ impl KernelVirtualServer {
             settings,
             counters: Counters::default(),
             rates: Rates::default(),
-            real_servers: BTreeMap::new(),
+            real_servers: Arc::default(),
         }
+    }
+
+    /// Its real servers, to be changed: no longer shared.
+    pub fn pool_mut(&mut self) -> &mut KernelPool {
+        Arc::make_mut(&mut self.real_servers)
     }
 
     /// The virtual server without its counters.

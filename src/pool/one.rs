@@ -1,6 +1,7 @@
 //! The pool of one virtual server.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::assessed::Assessed;
 use super::member::{Member, Role, Turn};
@@ -74,7 +75,7 @@ impl Pool {
         }
     }
 
-    pub(super) fn checks(&self, configured: Option<&VirtualServer>) -> Vec<(Check, Origin)> {
+    pub(super) fn checks(&self, configured: Option<&VirtualServer>) -> Vec<(Arc<Check>, Origin)> {
         let members = self.members.iter().filter_map(|(rip, member)| {
             let server = member.left().or_else(|| find(configured?, rip))?;
             Some((server.check.clone()?, member.origin()))

@@ -49,7 +49,7 @@ fn real_server() -> impl Strategy<Value = RealServer> {
             upper_threshold: 0,
             lower_threshold: 0,
         },
-        check: Some(check()),
+        check: Some(check().into()),
         conduct: Conduct {
             on_failure: if quiesce {
                 OnFailure::Quiesce

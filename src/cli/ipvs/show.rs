@@ -110,7 +110,7 @@ fn rows(found: &KernelTable, columns: Columns) -> Vec<Vec<String>> {
     heading.extend(persistent.then_some("PERSISTENT"));
     let mut rows = vec![heading.into_iter().map(str::to_owned).collect::<Vec<_>>()];
     let pools = found.virtual_servers.values();
-    for (rip, found) in pools.flat_map(|virtual_server| &virtual_server.real_servers) {
+    for (rip, found) in pools.flat_map(|virtual_server| virtual_server.real_servers.iter()) {
         let real_server = &found.real_server;
         let mut row = vec![
             format!("  {rip}"),

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::ops::Range;
+use std::sync::Arc;
 
 use toml::Spanned;
 
@@ -114,7 +115,7 @@ fn member(
     };
     // Where the address is refused, any will do to find what else is wrong.
     let target = address.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0)));
-    let check = check_of(document, own, target, outer, table);
+    let check = check_of(document, own, target, outer, table).map(Arc::new);
     Some(Member {
         place,
         address: address?,

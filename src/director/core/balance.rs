@@ -1,23 +1,23 @@
 //! From health, connections and time to the wanted table.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::watch;
-use tokio::time::{sleep_until, timeout};
+use tokio::time::sleep_until;
 use tracing::{info, warn};
 
-use super::{Core, STOP_WITHIN};
-use crate::config::director::{DirectorConfig, OnStop, RealServer, VirtualServer};
+use super::Core;
+use crate::config::director::{OnStop, RealServer};
 use crate::director::balancer::Balancer;
 use crate::director::hooks;
 use crate::director::reconcile::Report;
 use crate::health::runner::Verdicts;
 use crate::health::verdict::State;
 use crate::ipvs::table::Table;
-use crate::lvs::{RealServerId, VirtualServerId, Weight};
+use crate::lvs::{RealServerId, VirtualServerId};
 use crate::pool::{Configured, Event, Inputs, Load, Standing};
-use crate::sys::{clock, systemd};
+use crate::sys::clock;
 
 /// How long verdicts wait after a decision, in times of what it took: where there
 /// are ten thousand real servers and all of them flap, the checks must go on.
@@ -105,7 +105,7 @@ pub(super) fn standing(verdicts: &Verdicts<'_>, server: &RealServer) -> Standing
     }
 }
 
-fn load(report: &Report, id: &VirtualServerId, rip: &RealServerId) -> Option<Load> {
+pub(super) fn load(report: &Report, id: &VirtualServerId, rip: &RealServerId) -> Option<Load> {
     let entry = report.kernel.virtual_servers.get(id)?;
     let entry = entry.real_servers.get(rip)?;
     Some(Load {
@@ -140,64 +140,12 @@ pub(super) async fn until(deadline: Option<Instant>) {
 }
 
 /// Leaves the table as configured, and ends the thread.
-pub(super) async fn stop(
-    balancer: Balancer,
-    on_stop: OnStop,
-    table: &Table,
-    config: &DirectorConfig,
-) {
+pub(super) async fn stop(balancer: Balancer, on_stop: OnStop) {
     match on_stop {
         OnStop::Keep => {}
-        OnStop::Drain => {
-            drain(&balancer, table, config).await;
-            balancer.want(Arc::default());
-        }
-        OnStop::Clear => {
+        OnStop::Drain | OnStop::Clear => {
             balancer.want(Arc::default());
         }
     }
     balancer.stop().await;
-}
-
-/// Takes new connections away from every real server, and waits until those
-/// there are have ended or the longest drain is over.
-async fn drain(balancer: &Balancer, table: &Table, config: &DirectorConfig) {
-    let mut at_rest = table.clone();
-    let servers = at_rest.values_mut();
-    for entry in servers.flat_map(|server| server.real_servers.values_mut()) {
-        entry.weight = Weight::ZERO;
-    }
-    let servers = config.virtual_servers.values();
-    let limits = servers.flat_map(VirtualServer::servers);
-    let limit = limits.map(|(_, server)| server.conduct.drain).max();
-    let limit = limit.unwrap_or_default();
-    info!(?limit, "waiting for connections to end");
-    systemd::stopping("waiting for connections to end", limit + STOP_WITHIN);
-    let mut reports = balancer.report();
-    reports.mark_unchanged();
-    let began = clock::now();
-    balancer.want(Arc::new(at_rest));
-    let empty = async {
-        while reports.changed().await.is_ok() {
-            let report = Arc::clone(&reports.borrow_and_update());
-            if is_empty(&report, table, began) {
-                return;
-            }
-        }
-    };
-    if timeout(limit.max(Duration::from_millis(1)), empty)
-        .await
-        .is_err()
-    {
-        warn!("connections are left, and are cut now");
-    }
-}
-
-/// Whether nobody had a connection any more, counted after that moment.
-fn is_empty(report: &Report, table: &Table, moment: Instant) -> bool {
-    let keys = table
-        .iter()
-        .flat_map(|(id, server)| server.real_servers.keys().map(move |rip| (id, rip)));
-    let mut loads = keys.filter_map(|(id, rip)| load(report, id, rip));
-    loads.all(|load| load.counted_at > moment && load.weight == Weight::ZERO && load.active == 0)
 }

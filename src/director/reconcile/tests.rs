@@ -29,8 +29,9 @@ struct Model {
 }
 
 impl Kernel for Model {
-    fn dump(
+    fn dump_again(
         &mut self,
+        before: &KernelTable,
         picks: impl Fn(&VirtualServerId) -> bool,
     ) -> Result<KernelTable, crate::ipvs::client::Error> {
         if self.fails {
@@ -43,7 +44,9 @@ impl Kernel for Model {
             if picks(id) {
                 self.pools_read += 1;
             } else {
-                server.real_servers.clear();
+                let before = before.virtual_servers.get(id);
+                let pool = before.map(|before| Arc::clone(&before.real_servers));
+                server.real_servers = pool.unwrap_or_default();
             }
         }
         if let Some(change) = self.meanwhile.take() {
@@ -83,9 +86,11 @@ fn kernel_table(table: &Table) -> KernelTable {
     let virtual_server = |server: &VirtualServer| {
         let real_servers = server.real_servers.iter();
         KernelVirtualServer {
-            real_servers: real_servers
-                .map(|(id, rs)| (*id, KernelRealServer::new(*rs)))
-                .collect(),
+            real_servers: Arc::new(
+                real_servers
+                    .map(|(id, rs)| (*id, KernelRealServer::new(*rs)))
+                    .collect(),
+            ),
             ..KernelVirtualServer::new(server.settings)
         }
     };
@@ -340,4 +345,13 @@ fn a_pass_that_fails_is_followed_by_one_over_the_whole() {
     site.kernel.table.clear();
     site.pass_over(Reach::Changes, &table(&[1]), 2);
     assert_eq!(site.kernel.table, table(&[1]));
+}
+
+#[test]
+fn a_repair_is_told_from_a_change_that_is_made_with_it() {
+    let mut site = Site::new(Table::new());
+    site.pass(&table(&[1, 2]), 1);
+    site.kernel.table.clear();
+    assert_eq!(site.pass(&table(&[2, 3]), 2), 6);
+    assert_eq!(site.reconciler.report.repaired, 3, "not the new one");
 }

@@ -12,6 +12,7 @@ use tracing::warn;
 
 use super::Kernel;
 use crate::ipvs::client::Error;
+use crate::ipvs::kernel::KernelTable;
 use crate::ipvs::plan::Op;
 use crate::ipvs::table::{RealServer, Table};
 use crate::lvs::{Forwarding, RealServerId, Tunnel, VirtualServerId};
@@ -61,7 +62,8 @@ impl Tunnels {
             return Ok(false);
         }
         let read: BTreeSet<_> = unproven.values().map(|(id, _)| *id).collect();
-        let found = kernel.dump(|id| read.contains(id))?.virtual_servers;
+        let found = kernel.dump_again(&KernelTable::default(), |id| read.contains(id))?;
+        let found = found.virtual_servers;
         let before = self.lost.len();
         for (tunnel, (id, rip)) in unproven {
             let entry = found

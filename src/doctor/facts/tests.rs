@@ -132,7 +132,7 @@ fn kernel() -> Kernel {
         };
         let rip = SocketAddr::new(ip(last), 80);
         server
-            .real_servers
+            .pool_mut()
             .insert(rip, KernelRealServer::new(settings));
     }
     Kernel {
@@ -178,7 +178,7 @@ impl Facts {
 
     /// Its real server 192.168.1.`last`, to be changed.
     pub(crate) fn rs_mut(&mut self, last: u8) -> &mut KernelRealServer {
-        let pool = &mut self.server_mut().real_servers;
+        let pool = self.server_mut().pool_mut();
         pool.get_mut(&SocketAddr::new(ip(last), 80)).unwrap()
     }
 
@@ -220,7 +220,7 @@ fn a_host_is_what_its_kernel_and_files_say() {
     assert_eq!(both.roles(), [Role::Director], "reached by routing");
     let server = *both.rs_mut(53);
     let own = SocketAddr::new(ip(51), 80);
-    both.server_mut().real_servers.insert(own, server);
+    both.server_mut().pool_mut().insert(own, server);
     assert_eq!(both.roles(), [Role::Director, Role::RealServer]);
 }
 

@@ -20,14 +20,14 @@
 //! It decides nothing: a [`Refusal`] is handed to the caller, who dumps and
 //! plans again when [`Refusal::is_stale`].
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use netlink_packet_core::DecodeError;
 
-use super::kernel::{Info, KernelRealServer, KernelTable, Timeouts};
+use super::kernel::{Info, KernelPool, KernelTable, Timeouts};
 use super::plan::Op;
 use super::wire::{Command, Message};
-use crate::lvs::{RealServerId, VirtualServerId};
+use crate::lvs::VirtualServerId;
 
 mod daemon;
 mod error;
@@ -97,14 +97,15 @@ impl Client {
     /// result or not. Virtual servers that lvsd has no words for (a protocol other
     /// than TCP, UDP and SCTP) are left out.
     pub fn dump(&mut self) -> Result<KernelTable, Error> {
-        self.dump_with_pools(|_| true)
+        self.dump_again(&KernelTable::default(), |_| true)
     }
 
     /// As [`Self::dump`], but reads the real servers only of the virtual servers
-    /// that `picks` names. The others come without: each would cost three system
-    /// calls.
-    pub fn dump_with_pools(
+    /// that `picks` names: each costs three system calls. The others keep those that
+    /// were there `before`. Pools that are as before are shared with it.
+    pub fn dump_again(
         &mut self,
+        before: &KernelTable,
         picks: impl Fn(&VirtualServerId) -> bool,
     ) -> Result<KernelTable, Error> {
         let mut table = KernelTable::default();
@@ -118,26 +119,31 @@ impl Client {
                 Ok(())
             },
         )?;
-        let picked = table.virtual_servers.iter_mut().filter(|(id, _)| picks(id));
-        for (id, virtual_server) in picked {
-            // One that was removed since it was listed will be missed the next time.
-            virtual_server.real_servers = self.real_servers(id)?;
+        for (id, virtual_server) in &mut table.virtual_servers {
+            let before = before.virtual_servers.get(id);
+            if let Some(before) = before {
+                virtual_server.real_servers = Arc::clone(&before.real_servers);
+            }
+            if picks(id) {
+                // One that was removed since it was listed will be missed the next time.
+                let pool = self.real_servers(id)?;
+                if pool != *virtual_server.real_servers {
+                    virtual_server.real_servers = Arc::new(pool);
+                }
+            }
         }
         Ok(table)
     }
 
     /// Reads the real servers of one virtual server. There are none if it is not
     /// there: the kernel does not tell the two apart.
-    pub fn real_servers(
-        &mut self,
-        id: &VirtualServerId,
-    ) -> Result<BTreeMap<RealServerId, KernelRealServer>, Error> {
-        let mut real_servers = BTreeMap::new();
+    pub fn real_servers(&mut self, id: &VirtualServerId) -> Result<KernelPool, Error> {
+        let mut real_servers = Vec::new();
         let dumped = self.dump_each(
             "read the real servers",
             &request::real_servers(id),
             |message| {
-                real_servers.extend([report::real_server(message, id.family())?]);
+                real_servers.push(report::real_server(message, id.family())?);
                 Ok(())
             },
         );
@@ -145,7 +151,7 @@ impl Client {
             Err(Error::Refused { source, .. }) if source.is_missing() => {}
             result => result?,
         }
-        Ok(real_servers)
+        Ok(real_servers.into_iter().collect())
     }
 
     /// Performs ops in their order and tells which of them the kernel refused.

@@ -81,7 +81,8 @@ impl Refusal {
 }
 
 /// `cannot add virtual server tcp 192.168.1.200:80: twos: scheduler "twos" is not
-/// available in this kernel`
+/// available in this kernel (no such file or directory)`: last come the kernel's own
+/// words.
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "cannot {}: ", self.op)?;
@@ -90,10 +91,10 @@ impl fmt::Display for Refusal {
             if let Some(engine) = settings.persistence.and_then(|found| found.engine) {
                 write!(f, " or persistence engine \"{engine}\"")?;
             }
-            return f.write_str(" is not available in this kernel");
+            return write!(f, " is not available in this kernel ({})", self.cause);
         }
         match self.explanation() {
-            Some(explanation) => f.write_str(explanation),
+            Some(explanation) => write!(f, "{explanation} ({})", self.cause),
             None => self.cause.fmt(f),
         }
     }

@@ -172,19 +172,19 @@ fn a_refusal_says_what_the_errno_does_not() {
             twos,
             Errno::ENOENT,
             "cannot add virtual server tcp 192.168.1.200:80: twos: \
-             scheduler \"twos\" is not available in this kernel",
+             scheduler \"twos\" is not available in this kernel (no such file or directory)",
         ),
         (
             other_family,
             Errno::EINVAL,
             "cannot add real server [2001:db8::1]:80 of tcp 192.168.1.200:80: dr weight 1: \
-             a real server of the other address family needs forwarding \"tun\"",
+             a real server of the other address family needs forwarding \"tun\" (invalid argument)",
         ),
         (
             multicast,
             Errno::EINVAL,
             "cannot add real server 224.0.0.1:80 of tcp 192.168.1.200:80: dr weight 1: \
-             the kernel does not take the RIP for the address of a host (is `lo` up?)",
+             the kernel does not take the RIP for the address of a host (is `lo` up?) (invalid argument)",
         ),
         (
             multicast,

@@ -1,6 +1,8 @@
 //! Single virtual servers, and the table as a whole: what commands ask for and
 //! the director never does.
 
+use std::sync::Arc;
+
 use netlink_packet_core::DecodeError;
 
 use crate::ipvs::kernel::KernelVirtualServer;
@@ -26,15 +28,7 @@ impl Client {
             let source = DecodeError::from("the answer is about another protocol");
             return Err(Error::Malformed { doing, source });
         };
-        self.dump_each(
-            "read the real servers",
-            &request::real_servers(id),
-            |message| {
-                let (rip, real_server) = report::real_server(message, id.family())?;
-                virtual_server.real_servers.insert(rip, real_server);
-                Ok(())
-            },
-        )?;
+        virtual_server.real_servers = Arc::new(self.real_servers(id)?);
         Ok(Some(virtual_server))
     }
 

@@ -86,6 +86,7 @@ fn two_directors_serve_themselves_and_each_other(lab: &Lab) {
     requests_are_spread_without_loops(lab, &pair);
     a_table_on_the_backup_would_loop(lab, &pair);
     failover_works_both_ways(lab, &mut pair);
+    each_names_itself_local(lab, &pair);
     the_backup_says_why_its_table_is_empty(&pair);
     let [first, second] = &pair.directors;
     assert!(first.terminate().success() && second.terminate().success());
@@ -165,6 +166,28 @@ fn failover_works_both_ways(lab: &Lab, pair: &mut Pair) {
     lab.say(&format!(
         "51 is back and master: {gap:.0?} without an answer"
     ));
+    requests_are_spread_without_loops(lab, pair);
+}
+
+/// The same with `forwarding = "local"` for oneself, which does not go by the address.
+fn each_names_itself_local(lab: &Lab, pair: &Pair) {
+    let hosts = pair.hosts.iter().zip([(100, "51", "52"), (50, "52", "51")]);
+    for ((host, (priority, own, other)), director) in hosts.zip(&pair.directors) {
+        let pool = format!(
+            "[{{ address = '192.168.1.{own}:80', forwarding = 'local' }}, \
+             {{ address = '192.168.1.{other}:80' }}]"
+        );
+        let file = file(priority).pool("[]").server_key("real_server", &pool);
+        host.reload(director, &file.text());
+    }
+    pair.settles();
+    let listed = pair.hosts[0].run("ipvsadm -Ln").ok();
+    lab.say(&format!("each names itself local:\n{listed}"));
+    let is = |server: &str, method: &str| {
+        let mut lines = listed.lines().map(str::split_whitespace);
+        lines.any(|mut words| words.nth(1) == Some(server) && words.next() == Some(method))
+    };
+    assert!(is("192.168.1.51:80", "Local") && is("192.168.1.52:80", "Route"));
     requests_are_spread_without_loops(lab, pair);
 }
 

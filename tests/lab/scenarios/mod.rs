@@ -14,16 +14,21 @@ mod nat;
 mod pools;
 mod readme;
 mod realserver;
+mod realserver_forwarding;
+mod realserver_networkd;
 mod reload;
 mod schedulers;
 mod servers;
 mod settings;
+mod storm;
 mod sync;
 mod systemd;
 mod table;
 mod vrrp;
 mod vrrp_faults;
 mod vrrp_flood;
+mod vrrp_handover;
+mod vrrp_holdings;
 mod vrrp_interop;
 mod vrrp_wire;
 
@@ -49,16 +54,21 @@ const ALL: &[&[Scenario]] = &[
     pools::SCENARIOS,
     readme::SCENARIOS,
     realserver::SCENARIOS,
+    realserver_forwarding::SCENARIOS,
+    realserver_networkd::SCENARIOS,
     reload::SCENARIOS,
     schedulers::SCENARIOS,
     servers::SCENARIOS,
     settings::SCENARIOS,
+    storm::SCENARIOS,
     sync::SCENARIOS,
     systemd::SCENARIOS,
     table::SCENARIOS,
     vrrp::SCENARIOS,
     vrrp_faults::SCENARIOS,
     vrrp_flood::SCENARIOS,
+    vrrp_handover::SCENARIOS,
+    vrrp_holdings::SCENARIOS,
     vrrp_interop::SCENARIOS,
     vrrp_wire::SCENARIOS,
 ];

@@ -18,7 +18,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario!(a_failed_server_stays_at_weight_0_and_recovers_slowly),
     scenario!(what_the_operator_changed_outlives_a_crash_until_the_file_changes_it),
     scenario!(a_plan_says_what_a_reload_would_do_and_a_bad_file_does_nothing),
-    scenario!(a_stop_that_drains_lets_a_download_end),
+    scenario!(a_stop_that_drains_holds_the_vip_until_a_download_has_ended),
 ];
 
 /// Asks all the time. The limit is for a machine that is busy with other things: a refusal or a
@@ -35,8 +35,8 @@ const BIG: usize = 200_000;
 /// Long enough for what happens meanwhile.
 const DOWNLOAD: Duration = secs(10);
 
-/// A site with one director without VRRP, the VIP on it, and real servers that serve `/up` while
-/// a file is there, and `/big` in the time of a [`DOWNLOAD`].
+/// A site with one director, the VIP on it by VRRP or by hand, and real servers that serve `/up`
+/// while a file is there, and `/big` in the time of a [`DOWNLOAD`].
 fn site(lab: &Lab, file: &DirectorFile) -> (Site, Program) {
     let site = Site::build(lab);
     site.configure_real_servers_by_hand();
@@ -51,9 +51,11 @@ fn site(lab: &Lab, file: &DirectorFile) -> (Site, Program) {
              location / {{ return 200 \"I am {last}\\n\"; }}"
         ));
     }
-    site.lvs51
-        .run(&format!("ip addr add {VIP}/32 dev ens192"))
-        .ok();
+    if file.vrrp.is_empty() {
+        site.lvs51
+            .run(&format!("ip addr add {VIP}/32 dev ens192"))
+            .ok();
+    }
     let director = site.lvs51.director(file);
     eventually("the site answers", within(secs(10)), || {
         site.client.get(&Site::url()).is_ok()
@@ -370,19 +372,33 @@ fn a_plan_says_what_a_reload_would_do_and_a_bad_file_does_nothing(lab: &Lab) {
     eventually_weights(lvs51, &[("54", 1), ("55", 1)]);
 }
 
-fn a_stop_that_drains_lets_a_download_end(lab: &Lab) {
-    let file = file("['192.168.1.53', '192.168.1.54']").server_key("drain", "'5m'");
+fn a_stop_that_drains_holds_the_vip_until_a_download_has_ended(lab: &Lab) {
+    let vrrp = DirectorFile::quick(100).vrrp;
+    let file = DirectorFile {
+        vrrp,
+        ..file("['192.168.1.53', '192.168.1.54']").server_key("drain", "'5m'")
+    };
     let (site, director) = site(lab, &file);
-    let text = format!("ipvs.on_stop = 'drain'\n{}", file.text());
-    site.lvs51.write(DIRECTOR_FILE, &text);
+    let draining = file.ipvs("[ipvs]\non_stop = 'drain'");
+    site.lvs51.write(DIRECTOR_FILE, &draining.text());
     let said = site.lvs51.run("lvsd reload").ok();
     assert!(
         said.contains("on_stop = \"clear\" becomes \"drain\""),
         "{said}"
     );
     let curl = downloading_from_53(&site);
-    let status = director.terminate();
-    assert!(status.success(), "{status}");
+    director.signal(nix::sys::signal::Signal::SIGTERM);
+    eventually_weights(&site.lvs51, &[("53", 0), ("54", 0)]);
+    assert!(site.lvs51.holds(VIP) && curl.is_running());
+    let status = site.lvs51.status();
+    assert_eq!(text(&status["vrrp"][0]["state"]), "master", "{status}");
+    let told = site
+        .lvs51
+        .run("lvsd server enable 192.168.1.53")
+        .fails_with(1);
+    assert!(told.contains("lvsd stops"), "{told}");
     assert_downloaded(&curl);
+    director.expect_exit(0);
     assert_eq!(site.lvs51.ipvsadm(), "", "nothing is left in the table");
+    assert!(!site.lvs51.holds(VIP), "nor is the VIP");
 }

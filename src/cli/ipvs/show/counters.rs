@@ -101,7 +101,7 @@ pub(super) fn counted(
     for (id, virtual_server) in &found.virtual_servers {
         let sum = numbers(&virtual_server.counters, &virtual_server.rates);
         rows.push(row(id.to_string(), sum));
-        for (rip, real_server) in &virtual_server.real_servers {
+        for (rip, real_server) in virtual_server.real_servers.iter() {
             let numbers = numbers(&real_server.counters, &real_server.rates);
             rows.push(row(format!("  {rip}"), numbers));
         }

@@ -2,6 +2,7 @@ use super::counters::{counted, exact, human};
 use super::*;
 use crate::ipvs::kernel::{Counters, KernelRealServer, KernelVirtualServer, Rates, Version};
 use crate::ipvs::save;
+use std::sync::Arc;
 
 const INFO: Info = Info {
     version: Version(0x01_02_01),
@@ -28,7 +29,7 @@ fn found(saved: &str) -> KernelTable {
                 };
                 (rip, reported)
             });
-        let real_servers = real_servers.collect();
+        let real_servers = Arc::new(real_servers.collect());
         let reported = KernelVirtualServer {
             settings: virtual_server.settings,
             counters: counters(1000),

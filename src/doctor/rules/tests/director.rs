@@ -10,6 +10,7 @@ use crate::doctor::facts::tests::{address, ip, virtual_server};
 use crate::doctor::facts::{Count, Flow, Ipvs};
 use crate::ipvs::table::Persistence;
 use crate::lvs::{Family, Forwarding, Protocol, Weight};
+use crate::status::director::tests::example;
 use crate::sys::hop::Hop;
 
 fn file(text: &str) -> Option<DirectorConfig> {
@@ -102,12 +103,12 @@ fn ports_differ_under_nat_only() {
     let mut facts = master();
     let server = *facts.rs_mut(53);
     let rip = SocketAddr::new(ip(53), 8080);
-    facts.server_mut().real_servers.insert(rip, server);
+    facts.server_mut().pool_mut().insert(rip, server);
     assert_eq!(
         only(&facts, "port-differs").seen,
         "192.168.1.53:8080 of tcp 192.168.1.200:80 is forwarded by dr"
     );
-    let server = facts.server_mut().real_servers.get_mut(&rip).unwrap();
+    let server = facts.server_mut().pool_mut().get_mut(&rip).unwrap();
     server.real_server.forwarding = Forwarding::Nat;
     facts.set("net.ipv4.ip_forward", 1);
     assert_eq!(ids(&facts), [""; 0]);
@@ -131,7 +132,7 @@ fn a_virtual_server_without_weight_serves_nobody() {
             .seen
             .starts_with("each of the 2 real servers")
     );
-    facts.server_mut().real_servers.clear();
+    facts.server_mut().pool_mut().clear();
     assert_eq!(
         only(&facts, "no-real-server").seen,
         "tcp 192.168.1.200:80 has no real server"
@@ -313,4 +314,16 @@ fn a_virtual_server_of_the_file_is_known_by_its_vip() {
     assert_eq!(ids(&facts), ["vip-unheld"]);
     facts.addresses.push(address(2, "192.168.1.200/32"));
     assert_eq!(ids(&facts), [""; 0]);
+}
+
+#[test]
+fn a_director_that_was_late_by_three_adverts_is_told() {
+    let mut facts = backup();
+    facts.director = Some(Box::new(example()));
+    assert_eq!(ids(&facts), [""; 0]);
+    facts.director.as_mut().unwrap().vrrp[0].worst_lateness_us = 3_000_000;
+    assert_eq!(
+        only(&facts, "stalled").seen,
+        "lvsd was 3.0s late for an advert of VI_1, once since its start"
+    );
 }

@@ -1,0 +1,143 @@
+use std::path::Path;
+
+use super::*;
+use crate::config::director::DirectorConfig;
+
+fn imported(text: &str) -> Imported {
+    import(text).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// What is imported, and accepted as it is.
+fn accepted(text: &str) -> (DirectorConfig, Vec<String>) {
+    let Imported { toml, notes } = imported(text);
+    let config = DirectorConfig::parse(Path::new("imported.toml"), &toml);
+    let config = config.unwrap_or_else(|error| panic!("{toml}\n{error}"));
+    let notes = notes
+        .iter()
+        .map(|note| format!("{}: {}", note.line, note.text));
+    (config, notes.collect())
+}
+
+/// The configurations of four sites as their guides print them.
+const GUIDES: [&str; 4] = [
+    include_str!("tests/three_servers.conf"),
+    include_str!("tests/persistent.conf"),
+    include_str!("tests/backup.conf"),
+    include_str!("tests/mailing.conf"),
+];
+
+#[test]
+fn what_the_guides_print_is_accepted_as_it_comes_out() {
+    for (text, told) in GUIDES.into_iter().zip([1, 0, 0, 6]) {
+        let (config, notes) = accepted(text);
+        assert_eq!((config.vrrp.len(), config.virtual_servers.len()), (1, 1));
+        assert_eq!(notes.len(), told, "{notes:#?}");
+    }
+}
+
+#[test]
+fn a_site_comes_out_with_keepaliveds_defaults_written_out() {
+    insta::assert_snapshot!(imported(GUIDES[0]).toml);
+}
+
+#[test]
+fn what_has_no_equivalent_is_told_with_its_line() {
+    let (_, notes) = accepted(GUIDES[3]);
+    assert_eq!(
+        notes[0],
+        "2: notification_email: lvsd sends no mail; watch /metrics, or use hooks"
+    );
+    assert!(
+        notes
+            .iter()
+            .any(|note| note.contains("nat_mask: means nothing any more"))
+    );
+}
+
+#[test]
+fn an_instance_keeps_what_keepalived_would_have_made_of_it() {
+    let (config, notes) = accepted(
+        "global_defs {\n vrrp_version 3\n lvs_timeouts tcp 900 udp 60\n}\n\
+         vrrp_instance A {\n state MASTER\n interface eth0\n virtual_router_id 7\n nopreempt\n\
+         advert_int 0.5\n virtual_ipaddress\n {\n 10.0.0.9/24 dev eth0 label eth0:1\n }\n\
+         notify /bin/x\n}\n",
+    );
+    let router = &config.vrrp["A"];
+    assert_eq!(
+        router.settings.priority.get(),
+        255,
+        "state MASTER without a priority"
+    );
+    assert!(
+        router.settings.preempt,
+        "nopreempt counts only with state BACKUP"
+    );
+    assert_eq!(
+        notes,
+        [
+            "9: nopreempt: counts only with `state BACKUP`, and is left out",
+            "13: 10.0.0.9/24: only the address itself is taken",
+            "15: notify: has no equivalent, and is left out",
+        ]
+    );
+}
+
+#[test]
+fn every_kind_of_virtual_server_comes_out() {
+    let (config, notes) = accepted(
+        "$RS=10.0.0.1\n\
+         virtual_server_group web {\n 10.0.0.8-9 80\n 10.0.0.7 443\n}\n\
+         virtual_server group web {\n lvs_sched sh\n sh-port\n lvs_method TUN type gue port 6080 csum\n\
+         protocol TCP\n quorum 2\n quorum_up \"/bin/up now\"\n sorry_server 10.0.0.6 80\n\
+         inhibit_on_failure\n weight 2\n\
+         real_server $RS 80 {\n HTTP_GET {\n url {\n path /up\n status_code 204\n }\n connect_timeout 2\n}\n}\n\
+         real_server 10.0.0.2 80 { lvs_method DR\n TCP_CHECK { connect_port 81\n } }\n}\n\
+         virtual_server fwmark 7 {\n lb_kind NAT\n persistence_timeout\n persistence_granularity 255.255.255.0\n\
+         real_server 10.0.0.1 80 {\n weight 0\n uthreshold 10\n}\n}\n\
+         virtual_server 10.0.0.5 5060 {\n protocol UDP\n ops\n lb_kind DR\n real_server 10.0.0.1 5060 {\n\
+         MISC_CHECK {\n misc_path /bin/x\n}\n}\n}\n",
+    );
+    let shown = config.to_toml();
+    for line in [
+        "type = \"gue\"",
+        "checksum = \"plain\"",
+        "on_quorum_up = [\"/bin/up\", \"now\"]",
+        "sorry_server = \"10.0.0.6:443\"",
+        "path = \"/up\"",
+        "status = \"204-204\"",
+        "interval = \"1m\"",
+        "persistence = \"6m\"",
+        "upper_threshold = 10",
+        "one_packet = true",
+        "weight = 2",
+    ] {
+        assert!(shown.contains(line), "{line}:\n{shown}");
+    }
+    assert_eq!(config.virtual_servers.len(), 5);
+    assert!(
+        notes.iter().any(|note| note.contains("MISC_CHECK")),
+        "{notes:?}"
+    );
+    assert!(
+        notes.iter().any(|note| note.contains("misc_path")),
+        "{notes:?}"
+    );
+}
+
+#[test]
+fn what_cannot_be_read_is_told_by_line_and_nothing_panics() {
+    let line = |text| import(text).unwrap_err().to_string();
+    assert_eq!(line("a {\n b\n"), "1: { without }");
+    assert_eq!(line("a\n}\n"), "2: } without {");
+    assert_eq!(line("{\n}\n"), "2: a block of nothing");
+    assert_eq!(line("a \"b\n"), "1: a quotation that does not end");
+    for text in GUIDES {
+        for end in (0..text.len())
+            .step_by(5)
+            .filter(|end| text.is_char_boundary(*end))
+        {
+            let _ = import(&text[..end]);
+            let _ = import(&text[end..]);
+        }
+    }
+}
