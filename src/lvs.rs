@@ -247,6 +247,22 @@ impl Prefixed {
         }
     }
 
+    /// The whole network: host bits are zero.
+    pub fn network(self) -> Self {
+        let host_bits = u32::from(Family::of(self.address).host_prefix_len() - self.prefix_len);
+        let address = match self.address {
+            IpAddr::V4(ip) => {
+                let mask = u32::MAX.checked_shl(host_bits).unwrap_or(0);
+                IpAddr::V4((ip.to_bits() & mask).into())
+            }
+            IpAddr::V6(ip) => {
+                let mask = u128::MAX.checked_shl(host_bits).unwrap_or(0);
+                IpAddr::V6((ip.to_bits() & mask).into())
+            }
+        };
+        Self { address, ..self }
+    }
+
     /// Whether its network has this address in it.
     pub fn contains(&self, address: IpAddr) -> bool {
         let (ours, theirs) = match (self.address, address) {

@@ -1,5 +1,6 @@
 //! The command line: arguments, choice of role, exit code.
 
+mod agent;
 mod config;
 mod doctor;
 mod failure;
@@ -9,8 +10,8 @@ mod plan;
 mod run;
 mod server;
 mod status;
+mod vrrp;
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -52,7 +53,7 @@ enum Command {
     /// Run the director: VRRP, IPVS and health checks.
     Director(DirectorArgs),
     /// Run the real-server agent: VIP on lo, ARP sysctls, readiness.
-    Realserver(RealserverArgs),
+    Realserver(agent::RealserverArgs),
     /// Work with configuration files.
     Config(ConfigArgs),
     /// Ask the running director or agent what it is doing.
@@ -61,6 +62,8 @@ enum Command {
     Ipvs(ipvs::IpvsArgs),
     /// Change a real server of the running director: drain, enable, weight.
     Server(ServerArgs),
+    /// Move the mastership of a virtual router: yield, reclaim.
+    Vrrp(VrrpArgs),
     /// Have the running director read its file again, and tell what changed.
     ///
     /// Exits 78 with every error if the file is refused; the running
@@ -82,6 +85,12 @@ enum Command {
 struct ServerArgs {
     #[command(subcommand)]
     command: server::ServerCommand,
+}
+
+#[derive(Debug, Args)]
+struct VrrpArgs {
+    #[command(subcommand)]
+    command: vrrp::VrrpCommand,
 }
 
 #[derive(Debug, Args)]
@@ -107,17 +116,6 @@ struct DirectorArgs {
     /// The configuration file.
     #[arg(long, default_value = DIRECTOR_FILE, value_name = "FILE")]
     config: PathBuf,
-}
-
-#[derive(Debug, Args)]
-struct RealserverArgs {
-    /// A VIP to serve; may be given several times.
-    #[arg(long, value_name = "IP", required_unless_present = "config")]
-    vip: Vec<IpAddr>,
-
-    /// A configuration file; not needed where --vip says it all.
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -177,9 +175,10 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Plan(args) => return plan::run(&runtime_dir, &args.config, args.exit_code),
         Command::Doctor(args) => return doctor::run(&runtime_dir, args),
         Command::Server(args) => server::run(&runtime_dir, args.command),
+        Command::Vrrp(args) => vrrp::run(&runtime_dir, args.command),
         Command::Reload(args) => server::reload(&runtime_dir, args.quiet),
         Command::Director(args) => run::director(args.config, runtime_dir),
-        Command::Realserver(args) => run::realserver(args.vip, args.config, runtime_dir),
+        Command::Realserver(args) => agent::run(args, runtime_dir),
         Command::Config(ConfigArgs {
             command: ConfigCommand::Check { file },
         }) => config::check(&file),

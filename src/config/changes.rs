@@ -1,11 +1,12 @@
 //! What a new configuration changes in the one that runs, a line for each key.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use toml::{Table, Value};
 
 use super::director::DirectorConfig;
 use super::show;
+use super::vrrp::groups;
 use super::vrrp::show::vrrp;
 
 /// The keys by which the tables of an array are told apart.
@@ -34,6 +35,13 @@ pub fn between(before: &DirectorConfig, after: &DirectorConfig) -> Vec<String> {
                 &mut lines,
             );
         }
+    }
+    let groups = (groups::tables(before), groups::tables(after));
+    let names: BTreeSet<_> = groups.0.keys().chain(groups.1.keys()).collect();
+    for name in names {
+        let (old, new) = (groups.0.get(name), groups.1.get(name));
+        let place = format!("vrrp_group {name}");
+        entry(&place, old, new, &mut lines);
     }
     let servers = (&before.virtual_servers, &after.virtual_servers);
     let mut ids: Vec<_> = servers.0.keys().chain(servers.1.keys()).collect();
@@ -133,8 +141,22 @@ fn by_name<'a>(tables: &[&'a Table]) -> Named<'a> {
 }
 
 fn name(table: &Table) -> Option<String> {
+    let text = |key: &Value| key.as_str().map_or_else(|| key.to_string(), str::to_owned);
+    // A route.
+    if let (Some(to), Some(metric), Some(number)) =
+        (table.get("to"), table.get("metric"), table.get("table"))
+    {
+        return Some(format!("{} metric {metric} table {number}", text(to)));
+    }
+    // A rule, of which several may have one priority.
+    if let Some(priority) = table.get("priority") {
+        let ends = ["family", "from", "to", "iif", "oif", "fwmark"];
+        let ends = ends.iter().filter_map(|key| table.get(*key).map(text));
+        let all: Vec<_> = [text(priority)].into_iter().chain(ends).collect();
+        return Some(all.join(" "));
+    }
     let key = NAMES.iter().find_map(|key| table.get(*key))?;
-    Some(key.as_str().map_or_else(|| key.to_string(), str::to_owned))
+    Some(text(key))
 }
 
 #[cfg(test)]

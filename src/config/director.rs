@@ -54,6 +54,8 @@ pub enum OnStop {
 /// A virtual router and where it runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VrrpInstance {
+    /// The sync group that it belongs to, if any.
+    pub group: Option<String>,
     /// The interface that adverts use and that the addresses are put on.
     pub interface: String,
     /// The protocol's part.
@@ -135,7 +137,9 @@ impl DirectorConfig {
         let http_listen = parsed(&mut document, &raw.http.listen, HTTP_LISTEN, mend);
         let mend = "use one of: clear keep drain";
         let on_stop = parsed(&mut document, &raw.ipvs.on_stop, OnStop::Clear, mend);
-        let vrrp = vrrp_tables::read(&mut document, &raw.vrrp);
+        let mut vrrp = vrrp_tables::read(&mut document, &raw.vrrp);
+        let groups = &raw.vrrp_group;
+        vrrp_tables::groups::read(&mut document, groups, &raw.vrrp, &mut vrrp);
         let ipvs = ipvs::read(&mut document, &raw.ipvs, &raw.vrrp, &vrrp);
         let virtual_servers =
             pool::read(&mut document, &raw.virtual_server, raw.ipvs.sync.is_some());

@@ -44,7 +44,7 @@ impl File {
     pub fn read(path: &Path) -> Result<Self, Error> {
         let text = read(path)?;
         if document::has_any_key(&text, &realserver::KEYS) {
-            realserver::RealServerConfig::parse(path, &text, false).map(Self::RealServer)
+            realserver::RealServerConfig::parse(path, &text, &[]).map(Self::RealServer)
         } else {
             director::DirectorConfig::parse(path, &text).map(Self::Director)
         }

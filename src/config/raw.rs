@@ -20,6 +20,7 @@ pub(super) struct Director {
     pub(super) http: Http,
     pub(super) ipvs: Ipvs,
     pub(super) vrrp: Vec<Spanned<Vrrp>>,
+    pub(super) vrrp_group: Vec<Spanned<super::vrrp::raw::Group>>,
     pub(super) virtual_server: Vec<Spanned<VirtualServer>>,
 }
 
@@ -131,30 +132,6 @@ pub(super) struct Check {
     pub(super) retries: Field<i64>,
     pub(super) retry_delay: Field<Text>,
     pub(super) rise: Field<i64>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct RealServerAgent {
-    pub(super) vips: Vec<Spanned<String>>,
-    pub(super) forwarding: Field<String>,
-    pub(super) drain: Field<Text>,
-    pub(super) readiness: Readiness,
-    pub(super) service: Vec<Spanned<Service>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct Readiness {
-    pub(super) listen: Field<String>,
-    pub(super) allow: Option<Vec<Spanned<String>>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct Service {
-    pub(super) name: Field<String>,
-    pub(super) check: Option<Spanned<Check>>,
 }
 
 /// A length of time as written: a string with a unit.

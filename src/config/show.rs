@@ -6,9 +6,9 @@ use toml::{Table, Value};
 
 use super::director::{DirectorConfig, OnStop, RealServer, VirtualServer};
 use super::ipvs::{Ipvs, KEEP, Sync, SyncRole, Timeouts, to_toml};
-use super::realserver::RealServerConfig;
 use super::rules::Rules;
 use super::values::show_duration;
+use super::vrrp::groups;
 use super::vrrp::show::vrrp;
 use crate::health::{Check, Probe};
 use crate::ipvs::sysctl::PARAMETERS;
@@ -56,6 +56,10 @@ pub(super) fn director(config: &DirectorConfig) -> String {
     if !vrrp.is_empty() {
         keys = keys.set("vrrp", vrrp);
     }
+    let groups: Vec<_> = groups::tables(config).into_values().collect();
+    if !groups.is_empty() {
+        keys = keys.set("vrrp_group", groups);
+    }
     let servers: Vec<_> = config
         .virtual_servers
         .iter()
@@ -63,29 +67,6 @@ pub(super) fn director(config: &DirectorConfig) -> String {
         .collect();
     if !servers.is_empty() {
         keys = keys.set("virtual_server", servers);
-    }
-    print(&keys.0)
-}
-
-pub(super) fn realserver(config: &RealServerConfig) -> String {
-    let mut readiness = Keys::default().set_text("listen", config.readiness.listen);
-    if let Some(allow) = &config.readiness.allow {
-        readiness = readiness.set("allow", texts(allow));
-    }
-    let services = config.services.iter().map(|service| {
-        Keys::default()
-            .set_text("name", &service.name)
-            .set("check", check(Some(&service.check), None))
-            .0
-    });
-    let services: Vec<_> = services.collect();
-    let mut keys = Keys::default()
-        .set("vips", texts(&config.vips))
-        .set_text("forwarding", config.forwarding)
-        .set_text("drain", show_duration(config.drain))
-        .set("readiness", readiness.0);
-    if !services.is_empty() {
-        keys = keys.set("service", services);
     }
     print(&keys.0)
 }
@@ -272,7 +253,7 @@ fn bare(id: &RealServerId) -> String {
 }
 
 /// `server`: the real server whose own address need not be written.
-fn check(check: Option<&Check>, server: Option<RealServerId>) -> Table {
+pub(super) fn check(check: Option<&Check>, server: Option<RealServerId>) -> Table {
     let Some(check) = check else {
         return Keys::default().set("type", "none").0;
     };
@@ -311,6 +292,6 @@ pub(super) fn texts(values: &[impl Display]) -> Vec<String> {
 }
 
 /// A table of plain values always has a TOML form.
-fn print(table: &Table) -> String {
+pub(super) fn print(table: &Table) -> String {
     toml::to_string(table).expect("texts, numbers, booleans and tables of them serialize")
 }

@@ -111,10 +111,10 @@ fn what_is_shown_is_read_as_the_same_configuration() {
     );
     let text = "vips = ['10.0.0.9', '10.0.0.10']\n[readiness]\nallow = ['10.0.0.1']\n\
                 [[service]]\nname = 'nginx'\ncheck = { type = 'http', address = '127.0.0.1:80' }";
-    let agent = RealServerConfig::parse(Path::new("rs.toml"), text, false).unwrap();
+    let agent = RealServerConfig::parse(Path::new("rs.toml"), text, &[]).unwrap();
     let shown = agent.to_toml();
     assert_eq!(
-        RealServerConfig::parse(Path::new("rs.toml"), &shown, false).unwrap(),
+        RealServerConfig::parse(Path::new("rs.toml"), &shown, &[]).unwrap(),
         agent,
         "{shown}"
     );
@@ -270,9 +270,9 @@ fn an_agent_needs_no_file() {
 
 #[test]
 fn the_agents_file_is_checked_whole() {
-    let text = "vips = ['192.168.1.200/24', '10.0.0.1', '10.0.0.1']\nforwarding = 'nat'\n\
+    let text = "vips = ['192.168.1.200/24', '10.0.0.1', '10.0.0.1']\nforwarding = 'local'\n\
                 drain = 10\n[readiness]\nallow = ['me']\n[[service]]\nname = 'nginx'";
-    let told = RealServerConfig::parse(Path::new("rs.toml"), text, false).unwrap_err();
+    let told = RealServerConfig::parse(Path::new("rs.toml"), text, &[]).unwrap_err();
     insta::assert_snapshot!(told.to_string());
 }
 
@@ -322,7 +322,7 @@ fn the_shipped_files_are_good_with_and_without_what_is_commented_out() {
             .replace("type = \"tcp\" ", "type = \"http\" ");
         let result = match name {
             "director.toml" => DirectorConfig::parse(&path, &text).map(|_| ()),
-            _ => RealServerConfig::parse(&path, &text, false).map(|_| ()),
+            _ => RealServerConfig::parse(&path, &text, &[]).map(|_| ()),
         };
         assert!(result.is_ok(), "{}\n{text}", result.unwrap_err());
     }

@@ -4,12 +4,16 @@
 //! writes them back, `seen` finds what only shows across tables.
 
 mod addresses;
+pub(super) mod groups;
 pub(super) mod holdings;
 mod identity;
+mod mac;
 mod protocol;
 pub(super) mod raw;
+mod routing;
 mod seen;
 pub(super) mod show;
+mod takeover;
 mod transport;
 
 use std::collections::BTreeMap;
@@ -20,8 +24,9 @@ use toml::Spanned;
 
 use super::director::VrrpInstance;
 use super::document::Document;
-use crate::vrrp::{Settings, Takeover};
-use holdings::VirtualAddress;
+use crate::lvs::Family;
+use crate::vrrp::{Settings, Vrid};
+use holdings::Holdings;
 pub(super) use identity::interface_name;
 use seen::Seen;
 
@@ -36,6 +41,7 @@ pub(super) fn read(
         let instance = instance(document, table.get_ref(), &table.span());
         seen.check(document, table);
         if let Some((name, instance)) = instance {
+            seen.check_holdings(document, &table.span(), &instance);
             instances.insert(name, instance);
         }
     }
@@ -57,10 +63,14 @@ fn instance(
     let version = protocol::version(document, raw, family);
     let advert_interval = protocol::interval(document, raw, version);
     let addresses = addresses::addresses(document, raw, table);
+    let holdings = holdings(document, raw, (interface.as_deref(), vrid, family));
     let transport = transport::transport(document, raw, family);
     let preempt = raw.preempt.as_ref().is_none_or(|it| *it.get_ref());
+    let takeover = takeover::takeover(document, raw, advert_interval);
+    let extra_addresses = addresses::extra_addresses(document, raw);
     let addresses = addresses?;
     let instance = VrrpInstance {
+        group: None,
         interface: interface?,
         settings: Settings {
             vrid: vrid?,
@@ -68,14 +78,32 @@ fn instance(
             version: version?,
             advert_interval: advert_interval?,
             preempt,
-            addresses: addresses.iter().map(|it| it.address).collect(),
-            takeover: Takeover::default(),
+            addresses: addresses.iter().map(|it| it.address.address).collect(),
+            takeover: takeover?,
         },
         transport: transport?,
-        addresses: addresses.into_iter().map(VirtualAddress::from).collect(),
-        holdings: Arc::default(),
+        addresses: addresses.into_iter().chain(extra_addresses?).collect(),
+        holdings: Arc::new(holdings?),
     };
     Some((name?.to_owned(), instance))
+}
+
+/// What else comes and goes with the addresses.
+fn holdings(
+    document: &mut Document<'_>,
+    raw: &raw::Vrrp,
+    (interface, vrid, family): (Option<&str>, Option<Vrid>, Option<Family>),
+) -> Option<Holdings> {
+    let virtual_mac = mac::virtual_mac(document, raw, interface, vrid, family);
+    let announce = mac::announce(document, raw);
+    let routes = routing::routes(document, raw);
+    let rules = routing::rules(document, raw, family);
+    Some(Holdings {
+        virtual_mac: virtual_mac?,
+        routes: routes?,
+        rules: rules?,
+        announce: announce?,
+    })
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use hyper::{Method, StatusCode};
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
-use super::control::{self, Changed, Fault, Refused, Reloaded, ServerWish};
+use super::control::{self, Changed, Fault, Refused, Reloaded, ServerWish, VrrpChanged, VrrpWish};
 use crate::http::{Request, Response};
 use crate::status::director::Director;
 use crate::status::metrics;
@@ -22,6 +22,8 @@ pub(super) enum Ask {
     Reload(oneshot::Sender<Answer<Reloaded>>),
     /// To change a real server.
     Server(ServerWish, oneshot::Sender<Answer<Vec<Changed>>>),
+    /// To move mastership.
+    Vrrp(VrrpWish, oneshot::Sender<Answer<VrrpChanged>>),
 }
 
 /// What those who ask may do.
@@ -36,7 +38,9 @@ pub(super) enum Access {
 /// Answers one request; `asks` reaches the task that knows everything.
 pub(super) async fn handle(request: Request, access: Access, asks: mpsc::Sender<Ask>) -> Response {
     match (request.path.as_str(), access) {
-        (control::RELOAD | control::SERVER, Access::Control) => command(&request, &asks).await,
+        (control::RELOAD | control::SERVER | control::VRRP, Access::Control) => {
+            command(&request, &asks).await
+        }
         ("/v1/status" | "/metrics" | "/healthz" | "/readyz", _) => report(&request, &asks).await,
         _ => Response::not_found(),
     }
@@ -63,6 +67,12 @@ async fn command(request: &Request, asks: &mpsc::Sender<Ask>) -> Response {
     }
     if request.path == control::RELOAD {
         return answer(ask(asks, Ask::Reload).await);
+    }
+    if request.path == control::VRRP {
+        return match serde_json::from_slice::<VrrpWish>(&request.body) {
+            Ok(wish) => answer(ask(asks, |reply| Ask::Vrrp(wish, reply)).await),
+            Err(error) => Response::text(StatusCode::BAD_REQUEST, &error.to_string()),
+        };
     }
     match serde_json::from_slice::<ServerWish>(&request.body) {
         Ok(wish) => answer(ask(asks, |reply| Ask::Server(wish, reply)).await),

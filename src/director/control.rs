@@ -11,6 +11,9 @@ use crate::lvs::{RealServerId, VirtualServerId, Weight};
 /// `POST` here: a [`ServerWish`], answered by a list of [`Changed`].
 pub const SERVER: &str = "/v1/server";
 
+/// `POST` here: a [`VrrpWish`], answered by [`VrrpChanged`].
+pub const VRRP: &str = "/v1/vrrp";
+
 /// `POST` here, with an empty body: answered by [`Reloaded`].
 pub const RELOAD: &str = "/v1/reload";
 
@@ -97,6 +100,33 @@ impl fmt::Display for Changed {
             .into_iter()
             .try_for_each(|weight| write!(f, ", weight {weight}"))
     }
+}
+
+/// A wish for a virtual router, and all of its group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VrrpWish {
+    /// Its name.
+    pub name: String,
+    /// What.
+    pub kind: VrrpWishKind,
+}
+
+/// What is to become of mastership.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VrrpWishKind {
+    /// Others shall have it.
+    Yield,
+    /// It is as configured again, and taken back.
+    Reclaim,
+}
+
+/// The virtual routers that a wish was for. What comes of it is in the status.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VrrpChanged {
+    /// Their names.
+    pub names: Vec<String>,
 }
 
 /// A reload that was done.

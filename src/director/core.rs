@@ -3,6 +3,7 @@
 mod balance;
 mod control;
 mod drain;
+mod handover;
 mod whole;
 
 use std::collections::BTreeSet;
@@ -41,6 +42,10 @@ use crate::sys::{clock, memory, systemd};
 /// without their answers.
 const FIRST_CHECKS: Duration = Duration::from_secs(2);
 
+/// How long a working master of lower priority is left alone at most, while the
+/// first checks have not answered.
+const SERVE_ANYWAY: Duration = Duration::from_secs(60);
+
 /// How often it looks whether they have answered.
 const READINESS_LOOK: Duration = Duration::from_millis(20);
 
@@ -57,6 +62,10 @@ pub(super) struct Core {
     started: Timestamp,
     config: DirectorConfig,
     loaded: Timestamp,
+    /// What waits for virtual routers to hand over.
+    pending: Option<handover::Pending>,
+    /// Virtual routers may take over from working masters.
+    may_preempt: bool,
     /// Why the newest file was refused.
     refused: Option<String>,
     sysctls: Sysctls,
@@ -112,6 +121,8 @@ impl Core {
             runtime_dir: runtime_dir.to_owned(),
             started: now,
             loaded: now,
+            pending: None,
+            may_preempt: false,
             refused: None,
             sysctls: Sysctls::new(runtime_dir.join("director-sysctl.json")),
             checks,
@@ -134,6 +145,7 @@ impl Core {
             told: String::new(),
             config,
         };
+        core.vrrp.commands.send(Command::Ready(false));
         match core.apply(&Configured::new()) {
             Ok(()) => Ok(core),
             Err(error) => {
@@ -154,7 +166,8 @@ impl Core {
         look_after.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut readiness = interval(READINESS_LOOK);
         let first_checks = sleep(FIRST_CHECKS);
-        tokio::pin!(first_checks);
+        let serve_anyway = sleep(SERVE_ANYWAY);
+        tokio::pin!(first_checks, serve_anyway);
         let outcome = loop {
             tokio::select! {
                 signal = signals.next() => match signal {
@@ -168,8 +181,9 @@ impl Core {
                 Ok(()) = self.vrrp.status.changed() => self.follow_vrrp(),
                 Some(occurrence) = self.vrrp.occurrences.recv() => self.note(&occurrence),
                 Some(ask) = asks.recv() => self.answer(ask),
-                _ = readiness.tick(), if !self.ready => self.call_ready_if_checked(),
+                _ = readiness.tick(), if !self.may_preempt => self.call_ready_if_checked(),
                 () = &mut first_checks, if !self.ready => self.call_ready(),
+                () = &mut serve_anyway, if !self.may_preempt => self.let_preempt(),
                 _ = look_after.tick() => match self.failed_thread() {
                     None => {
                         self.look_after();
@@ -182,6 +196,7 @@ impl Core {
         };
         info!("stopping");
         self.drain(&mut signals, &mut asks).await;
+        self.hand_over(&mut signals, &mut asks).await;
         systemd::stopping("giving back addresses and virtual servers", STOP_WITHIN);
         let on_stop = self.config.on_stop;
         self.stop(on_stop).await;
@@ -226,8 +241,17 @@ impl Core {
             .map(|balancer| balancer.report().borrow().clone());
         let programmed = report.is_none_or(|report| report.generation == self.generation);
         if programmed && self.checks.verdicts().are_complete() {
-            self.call_ready();
+            self.let_preempt();
+            if !self.ready {
+                self.call_ready();
+            }
         }
+    }
+
+    /// From here on this host serves as well as it ever will.
+    fn let_preempt(&mut self) {
+        self.may_preempt = true;
+        self.vrrp.commands.send(Command::Ready(true));
     }
 
     fn call_ready(&mut self) {
@@ -307,7 +331,12 @@ impl Core {
             vrrp: routers
                 .map(|(name, router)| {
                     let conflicts = vips.describe_conflicts_of(router);
-                    router.describe(name, vips.problems_of(router), conflicts)
+                    router.describe(
+                        name,
+                        vips.problems_of(router),
+                        conflicts,
+                        vips.describe_holdings_of(router),
+                    )
                 })
                 .collect(),
             vrrp_interfaces: vrrp
@@ -327,8 +356,8 @@ impl Core {
         }
     }
 
-    /// Resigns, gives the addresses back, then the table, settings and sysctls: the
-    /// next master answers before this host stops forwarding what it has.
+    /// Gives the addresses back that were handed over, then the table, settings and
+    /// sysctls: the next master answers before this host stops forwarding.
     async fn stop(mut self, on_stop: OnStop) {
         self.vrrp.commands.send(Command::Shutdown);
         join("VRRP", self.vrrp.join).await;

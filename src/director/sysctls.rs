@@ -56,6 +56,8 @@ type Values = BTreeMap<Key, String>;
 /// | `net.ipv4.ip_forward` | 1 | answers of `forwarding = "nat"` are packets of others |
 /// | `net.ipv6.conf.all.forwarding` | 1 | the same of IPv6 |
 /// | `net.ipv4.conf.*.send_redirects` | 0 | with NAT on one network, a redirect would lead the real server's answers past the director. The kernel sends them if either `all` or the interface says so |
+/// | `net.ipv4.conf.*.arp_ignore` | 1 | below a virtual MAC, whose addresses the interface must not answer for with its own |
+/// | `net.ipv4.conf.*.arp_announce` | 2 | nor name as the sender of what it asks: neighbours would learn its own for them |
 /// | `net.ipv4.vs.*` | as configured | [`crate::ipvs::sysctl`] says why, one by one |
 pub(super) fn wanted(config: &DirectorConfig) -> Wanted {
     let need = |value: &str, vital| Need {
@@ -73,6 +75,13 @@ pub(super) fn wanted(config: &DirectorConfig) -> Wanted {
     }
     if config.forwards(Family::Ipv6) {
         wanted.insert(Key::ipv6_conf("all", "forwarding"), need("1", true));
+    }
+    let with_virtual_mac = config.vrrp.values();
+    for vrrp in with_virtual_mac.filter(|it| it.holdings.virtual_mac.is_some()) {
+        for (name, value) in [("arp_ignore", "1"), ("arp_announce", "2")] {
+            let key = Key::ipv4_conf(&vrrp.interface, name);
+            wanted.insert(key, need(value, false));
+        }
     }
     if !config.virtual_servers.is_empty() {
         let sysctls = config.ipvs.sysctls.iter();

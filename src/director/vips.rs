@@ -50,10 +50,11 @@ use tokio::sync::{Notify, watch};
 
 use super::vrrp::{InstanceStatus, VrrpHandle};
 use crate::config::director::VrrpInstance;
-use crate::status::director::VipConflict;
+use crate::status::director::{self as status, VipConflict};
 use crate::sys::neighbour::Mac;
 use crate::sys::rtnetlink::{self, Rtnetlink};
 use crate::sys::state_file::{self, StateFile};
+use crate::vrrp::router::Claim;
 pub use holding::{Holding, Place};
 
 /// What the keeper did.
@@ -103,6 +104,22 @@ impl VipsStatus {
         let described = conflicts.map(|(place, mac)| VipConflict {
             address: place.address.address,
             mac: conflict::text(mac),
+        });
+        described.collect()
+    }
+
+    /// What comes and goes with the mastership of a virtual router.
+    pub fn describe_holdings_of(&self, instance: &InstanceStatus) -> Vec<status::Holding> {
+        let wanted = instance.claim == Claim::Hold;
+        let described = instance.things().map(|holding| status::Holding {
+            kind: holding.kind().to_owned(),
+            name: holding.to_string(),
+            state: match self.held.contains(&holding) {
+                true => "held",
+                false if wanted => "missing",
+                false => "released",
+            }
+            .to_owned(),
         });
         described.collect()
     }

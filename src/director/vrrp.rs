@@ -53,7 +53,8 @@ pub use status::{
 pub enum Command {
     /// From now on run these virtual routers, by name. One whose interface,
     /// VRID or version changed is another: the old one resigns first. Any other
-    /// change is made without leaving the state.
+    /// change is made without leaving the state. One that is gone hands over, and
+    /// is listed with [`REMOVED`] behind its name until it has.
     Configure(BTreeMap<String, VrrpInstance>),
     /// What an interface can do now. A virtual router on an interface that
     /// nobody has told of stays in state initialize.
@@ -82,9 +83,29 @@ pub enum Command {
         /// The value that it was seen with: an older one means nothing.
         announcements: u64,
     },
-    /// Resign everywhere, and end the thread.
+    /// Whether this host has what it takes to serve. While it has not, no virtual
+    /// router takes over from a working master. Nothing told: it has.
+    Ready(bool),
+    /// Hand mastership of a virtual router, and of its group, to others, and leave
+    /// it to them until it is taken back or nobody else is master.
+    Yield {
+        /// The virtual router's name.
+        instance: String,
+    },
+    /// Take part as configured again, and take mastership back from a lesser
+    /// router now.
+    Reclaim {
+        /// The virtual router's name.
+        instance: String,
+    },
+    /// Hand over everywhere, and end the thread when that is done. Asked once
+    /// more: end it now.
     Shutdown,
 }
+
+/// What stands behind the name of a virtual router that is no longer configured,
+/// while it hands over. No configured name has a space in it.
+pub const REMOVED: &str = " (removed)";
 
 /// Sends commands to the VRRP thread. Never blocks.
 #[derive(Debug, Clone)]
@@ -112,7 +133,8 @@ pub struct VrrpHandle {
     pub status: watch::Receiver<Arc<VrrpStatus>>,
     /// Everything that happens, in order. It ends with the thread.
     pub occurrences: Occurrences,
-    /// Ends after [`Command::Shutdown`], when every master has resigned.
+    /// Ends after [`Command::Shutdown`], when every master has handed over or
+    /// waited for its `handover_timeout`.
     pub join: JoinHandle<()>,
 }
 

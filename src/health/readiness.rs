@@ -21,6 +21,9 @@ pub struct Readiness {
     /// What is missing; empty when ready.
     #[serde(default)]
     pub reasons: Vec<String>,
+    /// How much of its share of clients the server wants, 0..=100; none: all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<u8>,
 }
 
 /// What the agent is doing.
@@ -44,7 +47,13 @@ impl Readiness {
             ready: state == ReadinessState::Ready,
             state,
             reasons,
+            weight: None,
         }
+    }
+
+    /// The same with a weight.
+    pub fn with_weight(self, weight: Option<u8>) -> Self {
+        Self { weight, ..self }
     }
 
     /// The HTTP status that goes with it.

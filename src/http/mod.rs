@@ -8,6 +8,7 @@ mod bind;
 mod client;
 mod drive;
 mod server;
+mod tls;
 
 use std::net::IpAddr;
 
@@ -18,6 +19,7 @@ pub use hyper::body::Bytes;
 pub use hyper::{HeaderMap, Method, StatusCode};
 use serde::Serialize;
 pub use server::{Limits, Listener, serve};
+pub use tls::{Identity, TlsError};
 
 /// A whole request, body included.
 #[derive(Debug, Clone)]

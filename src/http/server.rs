@@ -32,6 +32,7 @@ use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
 use self::peers::Peers;
+use super::tls::Identity;
 use super::{Request, Response, StatusCode, UnixSocket};
 
 /// How long to leave a listener alone that cannot accept.
@@ -78,6 +79,8 @@ impl Default for Limits {
 pub enum Listener {
     /// A TCP port.
     Tcp(TcpListener),
+    /// A TCP port at which clients speak TLS.
+    Tls(TcpListener, Identity),
     /// A Unix socket, removed when serving ends.
     Unix(UnixSocket),
 }
@@ -96,6 +99,7 @@ impl From<UnixSocket> for Listener {
 
 enum Stream {
     Tcp(TcpStream),
+    Tls(TcpStream, Identity),
     Unix(UnixStream),
 }
 
@@ -105,6 +109,11 @@ impl Listener {
             Self::Tcp(listener) => {
                 let (stream, peer) = listener.accept().await?;
                 Ok((Stream::Tcp(stream), Some(peer.ip().to_canonical())))
+            }
+            Self::Tls(listener, identity) => {
+                let (stream, peer) = listener.accept().await?;
+                let stream = Stream::Tls(stream, identity.clone());
+                Ok((stream, Some(peer.ip().to_canonical())))
             }
             Self::Unix(socket) => {
                 let (stream, _) = socket.listener.accept().await?;
@@ -172,6 +181,13 @@ async fn accept_all<H, F>(
             match stream {
                 Stream::Tcp(stream) => exchange(stream, peer, &limits, handler).await,
                 Stream::Unix(stream) => exchange(stream, peer, &limits, handler).await,
+                Stream::Tls(stream, identity) => {
+                    match timeout(limits.head, identity.greet(stream)).await {
+                        Ok(Ok(stream)) => exchange(stream, peer, &limits, handler).await,
+                        Ok(Err(error)) => debug!(?peer, %error, "TLS handshake failed"),
+                        Err(_) => debug!(?peer, "TLS handshake took too long"),
+                    }
+                }
             }
         });
     }

@@ -5,23 +5,26 @@
 //! loose only when the VIPs are gone. Where that takes several rounds the driver
 //! looks again and asks again, until there is nothing to do.
 
+mod life;
 mod report;
+mod steps;
 mod track;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use life::Phase;
 pub use report::Answer;
 use track::Track;
 
-use super::journal::{Journal, Origin};
-use super::sysctl::{self, Original, Wanted, Write};
+use super::journal::Journal;
+use super::sysctl::{self, Wanted, Write};
 use super::vip::{self, Place};
-use crate::config::realserver::RealServerConfig;
-use crate::lvs::Forwarding;
-use crate::status::realserver::Service;
+use super::{mss, tunnel};
+use crate::config::realserver::{Method, RealServerConfig};
+use crate::status::realserver::{Arp, Service};
 use crate::sys::address::{Address, NewAddress};
 use crate::sys::link::Link;
 use crate::sys::sysctl::Key;
@@ -35,11 +38,15 @@ pub struct Observed {
     pub addresses: Vec<Address>,
     /// The parameters of [`Agent::keys`] that there are.
     pub sysctls: BTreeMap<Key, i32>,
+    /// The UDP ports at which GUE is unpacked, if [`Agent::needs_gue_ports`].
+    pub gue_ports: Vec<u16>,
+    /// Routes and rules, if [`Agent::needs_routing`].
+    pub routing: mss::Routing,
 }
 
 impl Observed {
-    fn lo(&self) -> Option<&Link> {
-        self.links.iter().find(|link| link.name == "lo")
+    fn link(&self, name: &str) -> Option<&Link> {
+        self.links.iter().find(|link| link.name == name)
     }
 }
 
@@ -55,22 +62,26 @@ pub enum Action {
         /// Why now.
         cause: Cause,
     },
-    /// Add a VIP to `lo`.
+    /// Add a VIP.
     AddVip {
-        /// The index of `lo`.
-        lo: u32,
+        /// The index of its interface.
+        link: u32,
         /// The address, with its label.
         address: NewAddress,
         /// Why now.
         cause: Cause,
     },
-    /// Remove a VIP from `lo`.
+    /// Remove a VIP.
     RemoveVip {
-        /// The index of `lo`.
-        lo: u32,
+        /// The index of its interface.
+        link: u32,
         /// The VIP.
         vip: IpAddr,
     },
+    /// Change something about the tunnels.
+    Tunnel(tunnel::Step),
+    /// Change something about the routes of answers.
+    Route(mss::Step),
 }
 
 /// Why something is done now.
@@ -87,88 +98,112 @@ pub enum Cause {
     Restore,
 }
 
-/// How far the agent's life has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    Serving,
-    Draining { until: Instant, at: Timestamp },
-    Stopping,
-}
-
 /// The agent of one host.
 #[derive(Debug)]
 pub struct Agent {
-    wanted_vips: Vec<IpAddr>,
-    forwarding: Forwarding,
+    configured_vips: Vec<IpAddr>,
+    interface: String,
+    method: Method,
     listen: SocketAddr,
+    secure: bool,
     drain: Duration,
     phase: Phase,
     journal: Journal,
+    /// The devices that stay when they are deleted: their module's own.
+    kept_devices: Vec<String>,
     seen: Observed,
+    now: Timestamp,
     vips: BTreeMap<IpAddr, Track>,
     sysctls: BTreeMap<Key, Track>,
     services: Vec<Service>,
+    leaks: Vec<String>,
+    arp: Vec<Arp>,
+    weight: Option<u8>,
+    weight_fault: Option<String>,
+    connections: Option<usize>,
     started: Timestamp,
 }
 
 impl Agent {
-    /// An agent that starts now; `journal` is what an earlier run left on disk.
-    pub fn new(config: &RealServerConfig, journal: Journal, now: Timestamp) -> Self {
+    /// An agent that starts now; `journal` is what an earlier run left on disk. One
+    /// that an operator had drained goes on with that.
+    pub fn new(config: &RealServerConfig, journal: Journal, now: Instant, wall: Timestamp) -> Self {
         let mut agent = Self {
-            wanted_vips: Vec::new(),
-            forwarding: config.forwarding,
+            configured_vips: Vec::new(),
+            interface: config.interface.clone(),
+            method: config.method.clone(),
             listen: config.readiness.listen,
+            secure: config.readiness.tls.is_some(),
             drain: config.drain,
             phase: Phase::Serving,
             journal,
+            kept_devices: Vec::new(),
             seen: Observed::default(),
+            now: wall,
             vips: BTreeMap::new(),
             sysctls: BTreeMap::new(),
             services: Vec::new(),
-            started: now,
+            leaks: Vec::new(),
+            arp: Vec::new(),
+            weight: None,
+            weight_fault: None,
+            connections: None,
+            started: wall,
         };
         agent.configure(config);
+        if agent.journal.drained {
+            agent.resume_drain(now, wall);
+        }
         agent
     }
 
     /// Takes another configuration. The next [`Agent::reconcile`] acts on it.
     pub fn configure(&mut self, config: &RealServerConfig) {
-        self.wanted_vips.clone_from(&config.vips);
-        self.forwarding = config.forwarding;
+        self.configured_vips.clone_from(&config.vips);
+        self.interface.clone_from(&config.interface);
+        self.method.clone_from(&config.method);
         self.listen = config.readiness.listen;
+        self.secure = config.readiness.tls.is_some();
         self.drain = config.drain;
         self.vips.retain(|vip, _| config.vips.contains(vip));
     }
 
     /// The parameters to read for [`Observed::sysctls`] on a host with these
     /// interfaces.
-    pub fn keys(&self, links: &[Link]) -> Vec<Key> {
-        let wanted = self.wanted_sysctls();
-        let mut keys: Vec<Key> = wanted
-            .keys()
-            .chain(self.journal.sysctls.keys())
-            .cloned()
-            .collect();
-        if !wanted.is_empty() {
-            keys.extend(arp_speakers(links).flat_map(|link| {
-                sysctl::PER_INTERFACE.map(|name| Key::ipv4_conf(&link.name, name))
-            }));
-        }
-        keys
+    pub fn keys(&self, links: &[Link]) -> BTreeSet<Key> {
+        let wanted = self.sysctls_wanted_on(links);
+        let journaled = self.journal.sysctls.keys();
+        wanted.keys().chain(journaled).cloned().collect()
+    }
+
+    /// Whether [`Observed::gue_ports`] plays a part.
+    pub fn needs_gue_ports(&self) -> bool {
+        self.tunnels_wanted().gue_port.is_some() || self.journal.gue_port.is_some()
+    }
+
+    /// Whether [`Observed::routing`] plays a part.
+    pub fn needs_routing(&self) -> bool {
+        self.journal.routing
+            || mss::is_needed(&self.method)
+            || matches!(self.method, Method::Nat { .. })
     }
 
     /// Compares what the kernel holds with what is wanted.
     pub fn reconcile(&mut self, now: Timestamp, observed: Observed) -> Vec<Action> {
-        self.seen = observed;
+        (self.seen, self.now) = (observed, now);
         self.track(now);
         let mut journal = self.journal.clone();
         self.note_first_sight(&mut journal);
         let mut actions = self.removals(&journal);
         if actions.is_empty() {
-            actions = self.sysctl_writes(&mut journal);
+            actions = self.passage_steps(&journal);
+            let writes = self.sysctl_writes(&mut journal);
             // ARP first: until it is quiet no VIP is added.
-            if actions.is_empty() {
-                actions = self.additions(&mut journal);
+            let quiet = writes.is_empty();
+            actions.extend(writes);
+            if quiet {
+                actions.extend(self.additions(&mut journal));
+                actions.extend(self.route_steps());
             }
             self.forget(&mut journal);
         }
@@ -189,7 +224,11 @@ impl Agent {
                     track.observe(true, now);
                 }
             }
-            Action::RemoveVip { .. } => {}
+            Action::Tunnel(tunnel::Step::Delete { name, .. }) => self.kept_devices.push(name),
+            Action::Tunnel(tunnel::Step::Make(made)) => {
+                self.kept_devices.retain(|name| *name != made.name);
+            }
+            Action::RemoveVip { .. } | Action::Tunnel(_) | Action::Route(_) => {}
         }
     }
 
@@ -204,67 +243,72 @@ impl Agent {
         news
     }
 
+    /// Notes who has, or may have, undone what an action repaired. Returns whether
+    /// it has happened so often that somebody must look.
+    pub fn blame(&mut self, action: &Action, who: &str) -> bool {
+        let now = self.now;
+        self.track_of(action).is_some_and(|track| {
+            track.by = Some(who.to_owned());
+            track.is_contested(now)
+        })
+    }
+
     /// Hears what the checks of the services say.
     pub fn hear(&mut self, services: Vec<Service>) {
         self.services = services;
     }
 
-    /// Somebody wants the agent to stop: it drains first, and a second wish ends
-    /// the drain. Returns when the drain ends, unless that is now.
-    pub fn terminate(&mut self, now: Instant, wall: Timestamp) -> Option<Instant> {
-        self.phase = match self.phase {
-            Phase::Serving if !self.drain.is_zero() => Phase::Draining {
-                until: now + self.drain,
-                at: wall.saturating_add(self.drain).unwrap_or(wall),
-            },
-            _ => Phase::Stopping,
-        };
-        self.deadline()
+    /// Hears what this host told the LAN: what is wrong with it, and counts.
+    pub fn hear_arp(&mut self, leaks: Vec<String>, arp: Vec<Arp>) {
+        (self.leaks, self.arp) = (leaks, arp);
     }
 
-    /// When [`Agent::expire`] is to be called.
-    pub fn deadline(&self) -> Option<Instant> {
-        match self.phase {
-            Phase::Draining { until, .. } => Some(until),
-            Phase::Serving | Phase::Stopping => None,
-        }
+    /// Hears the weight, or why there is none.
+    pub fn hear_weight(&mut self, weight: Option<u8>, fault: Option<String>) {
+        (self.weight, self.weight_fault) = (weight, fault);
     }
 
-    /// Ends a drain whose time is over.
-    pub fn expire(&mut self, now: Instant) {
-        if self.deadline().is_some_and(|until| now >= until) {
-            self.phase = Phase::Stopping;
-        }
+    /// The name of an interface, as of the last [`Agent::reconcile`].
+    pub fn link_name(&self, index: u32) -> Option<String> {
+        let link = self.seen.links.iter().find(|link| link.index == index);
+        link.map(|link| link.name.clone())
     }
 
-    /// Nothing is wanted any more: the next [`Agent::reconcile`] gives everything back.
-    pub fn stop(&mut self) {
-        self.phase = Phase::Stopping;
+    /// The VIPs of the configuration.
+    pub fn configured_vips(&self) -> &[IpAddr] {
+        &self.configured_vips
     }
 
-    /// Tells whether it is giving everything back.
-    pub fn is_stopping(&self) -> bool {
-        self.phase == Phase::Stopping
-    }
-
-    /// The VIPs that are wanted: none while stopping.
+    /// The VIPs that are wanted: none once this host has let go of them.
     fn wanted_vips(&self) -> &[IpAddr] {
-        match self.phase {
-            Phase::Serving | Phase::Draining { .. } => &self.wanted_vips,
-            Phase::Stopping => &[],
+        if self.phase.holds_vips() {
+            &self.configured_vips
+        } else {
+            &[]
         }
+    }
+
+    fn tunnels_wanted(&self) -> tunnel::Wanted {
+        tunnel::wanted(&self.method, self.wanted_vips())
     }
 
     fn wanted_sysctls(&self) -> Wanted {
-        if self.wanted_vips().iter().any(IpAddr::is_ipv4) {
-            sysctl::wanted(self.forwarding)
-        } else {
-            Wanted::new()
+        self.sysctls_wanted_on(&self.seen.links)
+    }
+
+    fn sysctls_wanted_on(&self, links: &[Link]) -> Wanted {
+        if !self.wanted_vips().iter().any(IpAddr::is_ipv4) {
+            return Wanted::new();
         }
+        let speakers = links.iter().filter(|link| !link.loopback && !link.noarp);
+        let speakers: Vec<_> = speakers.map(|link| link.name.as_str()).collect();
+        let tunnels = self.tunnels_wanted().devices;
+        let tunnels: Vec<_> = tunnels.iter().map(|tunnel| tunnel.name.as_str()).collect();
+        sysctl::wanted(&speakers, &tunnels)
     }
 
     fn place(&self, vip: IpAddr) -> Place {
-        vip::locate(vip, &self.seen.links, &self.seen.addresses)
+        vip::locate(vip, &self.interface, &self.seen.links, &self.seen.addresses)
     }
 
     /// How the wanted thing fares that an action is about.
@@ -272,125 +316,38 @@ impl Agent {
         match action {
             Action::AddVip { address, .. } => self.vips.get_mut(&address.address.address),
             Action::WriteSysctl { write, .. } => self.sysctls.get_mut(&write.key),
-            Action::RemoveVip { .. } | Action::Record(_) => None,
+            Action::RemoveVip { .. } | Action::Record(_) | Action::Tunnel(_) | Action::Route(_) => {
+                None
+            }
         }
     }
 
     fn track(&mut self, now: Timestamp) {
         for vip in self.wanted_vips().to_vec() {
-            let right = self.place(vip).on_lo;
+            let right = self.place(vip).bound;
             let track = self.vips.entry(vip);
             track
                 .or_insert_with(|| Track::new(right, now))
                 .observe(right, now);
         }
+        if !self.phase.holds_vips() {
+            // What is taken away now is nobody's fault, and what comes back is new.
+            self.vips.clear();
+        }
         let wanted = self.wanted_sysctls();
         self.sysctls.retain(|key, _| wanted.contains_key(key));
         for (key, rule) in wanted {
-            let right = self
-                .seen
-                .sysctls
-                .get(&key)
-                .is_some_and(|v| rule.accepts(*v));
+            // An interface that is just going has no parameters any more.
+            let Some(value) = self.seen.sysctls.get(&key) else {
+                continue;
+            };
+            let right = rule.accepts(*value);
             let track = self.sysctls.entry(key);
             track
                 .or_insert_with(|| Track::new(right, now))
                 .observe(right, now);
         }
     }
-
-    /// Enters what is wanted and was never seen before.
-    fn note_first_sight(&self, journal: &mut Journal) {
-        for key in self.wanted_sysctls().into_keys() {
-            if let Some(value) = self.seen.sysctls.get(&key).copied() {
-                let changed = false;
-                journal
-                    .sysctls
-                    .entry(key)
-                    .or_insert(Original { value, changed });
-            }
-        }
-        for vip in self.wanted_vips() {
-            let origin = match self.place(*vip).on_lo {
-                true => Origin::Found,
-                false => Origin::Created,
-            };
-            journal.vips.entry(*vip).or_insert(origin);
-        }
-    }
-
-    fn removals(&self, journal: &Journal) -> Vec<Action> {
-        let Some(lo) = self.seen.lo().map(|lo| lo.index) else {
-            return Vec::new();
-        };
-        let unwanted = journal.vips.iter().filter(|(vip, origin)| {
-            **origin == Origin::Created
-                && !self.wanted_vips().contains(vip)
-                && self.place(**vip).on_lo
-        });
-        unwanted
-            .map(|(vip, _)| Action::RemoveVip { lo, vip: *vip })
-            .collect()
-    }
-
-    fn sysctl_writes(&self, journal: &mut Journal) -> Vec<Action> {
-        let wanted = self.wanted_sysctls();
-        let writes = sysctl::plan(&self.seen.sysctls, &wanted, &journal.sysctls);
-        let action = |write: Write| {
-            let mut cause = Cause::Restore;
-            if wanted.contains_key(&write.key) {
-                if let Some(original) = journal.sysctls.get_mut(&write.key) {
-                    original.changed = true;
-                }
-                cause = self
-                    .sysctls
-                    .get(&write.key)
-                    .map_or(Cause::Start, Track::cause);
-            }
-            Action::WriteSysctl { write, cause }
-        };
-        writes.into_iter().map(action).collect()
-    }
-
-    fn additions(&self, journal: &mut Journal) -> Vec<Action> {
-        let Some(lo) = self.seen.lo().map(|lo| lo.index) else {
-            return Vec::new();
-        };
-        let mut present = self.seen.addresses.clone();
-        let mut actions = Vec::new();
-        for (nth, vip) in self.wanted_vips().iter().enumerate() {
-            if self.place(*vip).on_lo {
-                continue;
-            }
-            // Even one that was there before the first start: whoever put it there
-            // has taken it away, so what lvsd adds now is lvsd's to remove.
-            journal.vips.insert(*vip, Origin::Created);
-            let address = vip::new_address(*vip, nth, &present);
-            present.push(vip::as_listed(lo, &address));
-            let cause = self.vips.get(vip).map_or(Cause::Start, Track::cause);
-            actions.push(Action::AddVip { lo, address, cause });
-        }
-        actions
-    }
-
-    /// Drops what is neither wanted nor left to be undone.
-    fn forget(&self, journal: &mut Journal) {
-        let wanted = self.wanted_sysctls();
-        journal.sysctls.retain(|key, original| {
-            let found = self.seen.sysctls.get(key);
-            let differs = found.is_some_and(|value| *value != original.value);
-            wanted.contains_key(key) || (original.changed && differs)
-        });
-        journal.vips.retain(|vip, origin| {
-            let ours = *origin == Origin::Created && self.place(*vip).on_lo;
-            self.wanted_vips().contains(vip) || ours
-        });
-    }
-}
-
-/// The interfaces that speak ARP, and so could tell about a VIP.
-fn arp_speakers(links: &[Link]) -> impl Iterator<Item = &Link> {
-    links.iter().filter(|link| !link.loopback && !link.noarp)
 }
 
 #[cfg(test)]

@@ -1,36 +1,44 @@
 //! The loop: waits for whatever may change the answer, lets the agent decide,
 //! has it done, and publishes the result.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
+mod ears;
+mod listeners;
+
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures_util::{FutureExt, StreamExt};
-use tokio::net::TcpListener;
-use tokio::sync::{oneshot, watch};
-use tokio::task::JoinHandle;
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{self, MissedTickBehavior};
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
+use self::ears::Ears;
+use self::listeners::Listeners;
+pub(super) use self::listeners::load_identity;
 use super::Error;
 use super::agent::Agent;
-use super::endpoint::{Answers, handler};
+use super::askers::Askers;
+use super::endpoint::{Answers, Asked, Desk, Wish};
 use super::journal::Journal;
 use super::kernel::{self, Kernel};
 use super::services::Services;
 use super::vip;
+use super::weight::Scale;
 use crate::config::realserver::RealServerConfig;
-use crate::http::{Limits, Listener, UnixSocket, bind_tcp, serve};
+use crate::http::{Identity, UnixSocket};
 use crate::status::realserver::{State, Status};
 use crate::status::text::chain;
 use crate::sys::rtnetlink::Changes;
 use crate::sys::signal::{Signal, Signals};
-use crate::sys::{clock, systemd};
+use crate::sys::{clock, systemd, tcp};
 
 /// How often the parameters are read: the kernel does not report writes to them.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
+/// How often connections are counted while they are waited for.
+const COUNT_INTERVAL: Duration = Duration::from_millis(200);
 /// What stopping may take after the drain, as systemd is told.
 const STOP_TIME: Duration = Duration::from_secs(10);
+/// Wishes that may wait; each asker waits for its own.
+const WISHES: usize = 16;
 
 /// Everything that runs.
 #[derive(Debug)]
@@ -39,44 +47,22 @@ pub(super) struct Driver {
     agent: Agent,
     kernel: Kernel,
     services: Services,
+    scale: Option<Scale>,
+    ears: Ears,
+    askers: Arc<Mutex<Askers>>,
     published: watch::Sender<Arc<Answers>>,
+    wishes: mpsc::Receiver<Asked>,
+    desk: Desk,
     state: Option<State>,
-    control: Option<Server>,
-    public: Option<Server>,
-}
-
-/// A listener's task, and how to end it.
-#[derive(Debug)]
-struct Server {
-    task: JoinHandle<()>,
-    end: oneshot::Sender<()>,
-}
-
-impl Server {
-    fn spawn(listener: impl Into<Listener>, answers: watch::Receiver<Arc<Answers>>) -> Self {
-        let (end, ended) = oneshot::channel::<()>();
-        let listener = listener.into();
-        let task = tokio::spawn(async move {
-            // Dropping the other end ends it, too.
-            let shutdown = ended.map(|_| ());
-            serve(listener, Limits::default(), handler(answers), shutdown).await;
-        });
-        Self { task, end }
-    }
-
-    async fn stop(self) {
-        drop(self.end);
-        if let Err(error) = self.task.await {
-            error!(%error, "an HTTP listener ended badly");
-        }
-    }
+    listeners: Listeners,
 }
 
 enum Event {
     /// Something may be different now.
     Look,
     Signal(Signal),
-    DrainOver,
+    Wish(Wish, oneshot::Sender<()>),
+    Count,
     Alive,
 }
 
@@ -87,43 +73,50 @@ impl Driver {
     pub(super) async fn start(
         config: RealServerConfig,
         journal: Journal,
-        kernel: Kernel,
+        mut kernel: Kernel,
+        changes: Changes,
     ) -> Result<Self, Error> {
-        let first_start = journal.is_empty();
-        let mut agent = Agent::new(&config, journal, clock::wall());
-        let refusals = refusals(&config, &kernel, &agent).await?;
-        if !refusals.is_empty() {
-            return Err(Error::Refused(refusals));
-        }
-        let failures = kernel.settle(&mut agent).await;
-        if first_start && !failures.is_empty() {
-            agent.stop();
-            let undone = kernel.settle(&mut agent).await;
-            return Err(Error::Start(texts(failures.iter().chain(&undone))));
-        }
-        let services = Services::start(&config.services);
+        let agent = first_settle(&config, journal, &mut kernel).await?;
         let status = agent.status();
         for vip in status.vips.iter().filter(|vip| vip.stays) {
-            info!(vip = %vip.address, "VIP was on lo before lvsd: used, and left there at the stop");
+            info!(vip = %vip.address, "VIP was there before lvsd: used, and left there at the stop");
         }
-        let (published, _) = watch::channel(Arc::new(Answers::new(status, None)));
+        let answers = Arc::new(Answers::new(status, &config.readiness));
+        let (published, answers) = watch::channel(answers);
+        let (wish, wishes) = mpsc::channel(WISHES);
+        let askers = Arc::default();
+        let desk = Desk {
+            answers,
+            askers: Arc::clone(&askers),
+            wishes: wish,
+        };
         Ok(Self {
+            services: Services::start(&config.services),
+            scale: config.readiness.weight.clone().map(Scale::start),
+            ears: Ears::open(changes, config.watch_arp),
             config,
             agent,
             kernel,
-            services,
+            askers,
             published,
+            wishes,
+            desk,
             state: None,
-            control: None,
-            public: None,
+            listeners: Listeners::default(),
         })
     }
 
     /// Begins to answer, and tells systemd so.
-    pub(super) fn serve(&mut self, control: UnixSocket, public: TcpListener) {
+    pub(super) fn serve(
+        &mut self,
+        control: UnixSocket,
+        public: tokio::net::TcpListener,
+        identity: Option<Identity>,
+    ) {
         let status = self.publish();
-        self.control = Some(Server::spawn(control, self.published.subscribe()));
-        self.public = Some(Server::spawn(public, self.published.subscribe()));
+        self.listeners.control(control, &self.desk);
+        self.listeners
+            .public(public, identity, &self.config.readiness, &self.desk);
         systemd::ready(&line(&status));
     }
 
@@ -131,29 +124,34 @@ impl Driver {
     pub(super) async fn run(
         mut self,
         mut signals: Signals,
-        changes: Changes,
         reload: impl Fn() -> Result<RealServerConfig, String>,
     ) -> Result<(), Error> {
-        let mut changes = Some(changes);
         let mut look = ticks(WATCH_INTERVAL);
+        let mut count = ticks(COUNT_INTERVAL);
         let mut alive = systemd::watchdog_interval().map(ticks);
         while !self.agent.is_stopping() {
+            let leaving = self.agent.is_leaving();
             let event = tokio::select! {
                 signal = signals.next() => Event::Signal(signal),
-                () = changed(&mut changes) => Event::Look,
-                _ = look.tick() => {
-                    changes = changes.or_else(|| Changes::subscribe().ok());
-                    Event::Look
-                }
+                () = self.ears.changed() => Event::Look,
+                _ = look.tick() => Event::Look,
                 () = self.services.changed() => Event::Look,
-                () = until(self.agent.deadline()) => Event::DrainOver,
+                () = weighed(&mut self.scale) => Event::Look,
+                Some((wish, heard)) = self.wishes.recv() => Event::Wish(wish, heard),
+                () = until(self.agent.deadline()) => Event::Count,
+                _ = count.tick(), if leaving => Event::Count,
                 () = tick(&mut alive) => Event::Alive,
             };
             match event {
                 Event::Look => self.look().await,
                 Event::Signal(Signal::Terminate) => self.terminate(),
                 Event::Signal(Signal::Reload) => self.reload(&reload).await,
-                Event::DrainOver => self.agent.expire(clock::now()),
+                Event::Wish(wish, heard) => {
+                    self.obey(wish).await;
+                    // Whoever asked may have gone.
+                    let _ = heard.send(());
+                }
+                Event::Count => self.count().await,
                 Event::Alive => systemd::alive(),
             }
         }
@@ -162,6 +160,14 @@ impl Driver {
 
     /// Looks, puts right what is not, and publishes what it has come to.
     async fn look(&mut self) {
+        self.ears.tend(self.config.watch_arp);
+        for (address, who) in self.ears.take_culprits() {
+            self.kernel.suspect(address, who);
+        }
+        let vips = self.agent.configured_vips();
+        let placed = self.kernel.placed();
+        self.ears
+            .listen(vips, &placed, |index| self.agent.link_name(index));
         // What failed has been told, and is a reason not to be ready.
         let _ = self.kernel.settle(&mut self.agent).await;
         self.publish();
@@ -169,6 +175,13 @@ impl Driver {
 
     fn publish(&mut self) -> Status {
         self.agent.hear(self.services.reports());
+        let (leaks, arp) = self.ears.report(clock::now());
+        self.agent.hear_arp(leaks, arp);
+        match self.scale.as_ref().and_then(Scale::found) {
+            None => self.agent.hear_weight(None, None),
+            Some(Ok(weight)) => self.agent.hear_weight(Some(weight), None),
+            Some(Err(why)) => self.agent.hear_weight(None, Some(why)),
+        }
         let status = self.agent.status();
         if self.state != Some(status.state) {
             let from = self.state.map_or("starting".to_owned(), |s| s.to_string());
@@ -181,8 +194,7 @@ impl Driver {
             self.state = Some(status.state);
             systemd::status(&line(&status));
         }
-        let allow = self.config.readiness.allow.clone();
-        let answers = Answers::new(status.clone(), allow);
+        let answers = Answers::new(status.clone(), &self.config.readiness);
         self.published.send_replace(Arc::new(answers));
         status
     }
@@ -191,16 +203,52 @@ impl Driver {
         let until = self.agent.terminate(clock::now(), clock::wall());
         let status = self.publish();
         match until {
-            Some(_) => {
-                info!(drain = ?self.config.drain, "stopping after the drain; a second signal ends it");
-                systemd::stopping(&line(&status), self.config.drain + STOP_TIME);
+            Some(until) => {
+                let left = until.saturating_duration_since(clock::now());
+                info!(
+                    at_most = ?left,
+                    "stopping when the connections have ended; a second signal stops at once"
+                );
+                systemd::stopping(&line(&status), left + STOP_TIME);
             }
             None => systemd::stopping(&line(&status), STOP_TIME),
         }
     }
 
+    /// Does what an operator asks for; it is on disk when this returns.
+    async fn obey(&mut self, wish: Wish) {
+        let news = match wish {
+            Wish::Drain => self.agent.drain(clock::now(), clock::wall()),
+            Wish::Undrain => self.agent.undrain(),
+        };
+        if news {
+            info!(?wish, "by an operator");
+        }
+        self.look().await;
+    }
+
+    /// Counts the connections that are waited for.
+    async fn count(&mut self) {
+        let connections = match tcp::connections(self.agent.configured_vips()) {
+            Ok(counts) => Some(counts.values().sum()),
+            Err(error) => {
+                warn!(%error, "cannot count connections: waiting for the whole drain");
+                None
+            }
+        };
+        {
+            let askers = self.askers.lock().unwrap_or_else(PoisonError::into_inner);
+            self.agent.expire(clock::now(), &askers, connections);
+        }
+        if self.agent.is_leaving() {
+            self.publish();
+        } else if !self.agent.is_stopping() {
+            self.look().await;
+        }
+    }
+
     async fn reload(&mut self, read: &impl Fn() -> Result<RealServerConfig, String>) {
-        if self.agent.deadline().is_some() {
+        if self.agent.is_leaving() {
             info!("not reloading: draining");
             return;
         }
@@ -216,28 +264,26 @@ impl Driver {
     /// Takes the whole configuration or nothing of it.
     async fn reconfigure(&mut self, read: Result<RealServerConfig, String>) -> Result<(), String> {
         let new = read?;
+        if new.interface != self.config.interface {
+            return Err("another interface takes a restart: the VIPs would leave the host".into());
+        }
         let refusals = refusals(&new, &self.kernel, &self.agent)
             .await
             .map_err(|error| chain(&error))?;
         if !refusals.is_empty() {
             return Err(refusals.join("; "));
         }
-        if new.readiness.listen != self.config.readiness.listen {
-            self.move_to(new.readiness.listen).await?;
+        let identity = load_identity(&new.readiness).map_err(|error| chain(&error))?;
+        self.listeners
+            .renew(&self.config.readiness, &new.readiness, identity, &self.desk)
+            .await
+            .map_err(|error| chain(&error))?;
+        if new.readiness.weight != self.config.readiness.weight {
+            self.scale = new.readiness.weight.clone().map(Scale::start);
         }
         self.services.configure(&new.services);
         self.agent.configure(&new);
         self.config = new;
-        Ok(())
-    }
-
-    /// Answers at another address from now on; the old one ends when the new one is there.
-    async fn move_to(&mut self, listen: SocketAddr) -> Result<(), String> {
-        let listener = bind_tcp(listen).map_err(|error| chain(&error))?;
-        let new = Server::spawn(listener, self.published.subscribe());
-        if let Some(old) = self.public.replace(new) {
-            old.stop().await;
-        }
         Ok(())
     }
 
@@ -246,12 +292,7 @@ impl Driver {
         self.publish();
         let failures = self.kernel.settle(&mut self.agent).await;
         // The socket's lock goes last: until then no other agent may start.
-        for server in [self.public.take(), self.control.take()]
-            .into_iter()
-            .flatten()
-        {
-            server.stop().await;
-        }
+        self.listeners.stop().await;
         if failures.is_empty() {
             info!("stopped: VIPs and sysctls are as they were before the first start");
             Ok(())
@@ -261,6 +302,27 @@ impl Driver {
     }
 }
 
+/// Puts the host right for the first time, or leaves it as it was.
+pub(super) async fn first_settle(
+    config: &RealServerConfig,
+    journal: Journal,
+    kernel: &mut Kernel,
+) -> Result<Agent, Error> {
+    let first_start = journal.is_empty();
+    let mut agent = Agent::new(config, journal, clock::now(), clock::wall());
+    let refusals = refusals(config, kernel, &agent).await?;
+    if !refusals.is_empty() {
+        return Err(Error::Refused(refusals));
+    }
+    let failures = kernel.settle(&mut agent).await;
+    if first_start && !failures.is_empty() {
+        agent.stop();
+        let undone = kernel.settle(&mut agent).await;
+        return Err(Error::Start(texts(failures.iter().chain(&undone))));
+    }
+    Ok(agent)
+}
+
 /// Why the VIPs of a configuration must not be taken as this host is.
 async fn refusals(
     config: &RealServerConfig,
@@ -268,14 +330,19 @@ async fn refusals(
     agent: &Agent,
 ) -> Result<Vec<String>, kernel::Error> {
     let observed = kernel.observe(agent).await?;
+    let interface = &config.interface;
     let refused = |vip: &std::net::IpAddr| {
-        let place = vip::locate(*vip, &observed.links, &observed.addresses);
-        vip::refusals(*vip, &place)
+        let place = vip::locate(*vip, interface, &observed.links, &observed.addresses);
+        vip::refusals(*vip, interface, &place)
     };
-    Ok(config.vips.iter().flat_map(refused).collect())
+    let unfit = (!config.vips.is_empty())
+        .then(|| vip::interface_refusal(interface, &observed.links))
+        .flatten();
+    let vips = config.vips.iter().flat_map(refused);
+    Ok(unfit.into_iter().chain(vips).collect())
 }
 
-fn texts<'a>(errors: impl IntoIterator<Item = &'a kernel::Error>) -> Vec<String> {
+pub(super) fn texts<'a>(errors: impl IntoIterator<Item = &'a kernel::Error>) -> Vec<String> {
     errors.into_iter().map(|error| chain(error)).collect()
 }
 
@@ -288,22 +355,8 @@ fn line(status: &Status) -> String {
         }
         State::Ready | State::NotReady => status.state.to_string(),
         // Their first reason is the state.
-        State::Draining | State::Stopping => reasons,
+        State::Draining | State::Drained | State::Stopping => reasons,
     }
-}
-
-/// Waits for the kernel to report anything, and takes all that it has reported.
-/// A broken socket becomes none; drift is then found by looking once a second.
-async fn changed(changes: &mut Option<Changes>) {
-    let Some(stream) = changes else {
-        return std::future::pending().await;
-    };
-    if stream.next().await.is_none() {
-        warn!("the kernel's reports of changes have ended; subscribing again");
-        *changes = None;
-        return;
-    }
-    while stream.next().now_or_never().flatten().is_some() {}
 }
 
 fn ticks(interval: Duration) -> time::Interval {
@@ -317,6 +370,13 @@ async fn tick(ticks: &mut Option<time::Interval>) {
         Some(ticks) => {
             ticks.tick().await;
         }
+        None => std::future::pending().await,
+    }
+}
+
+async fn weighed(scale: &mut Option<Scale>) {
+    match scale {
+        Some(scale) => scale.changed().await,
         None => std::future::pending().await,
     }
 }

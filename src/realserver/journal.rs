@@ -7,10 +7,11 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use super::sysctl::Original;
+use super::tunnel::Before;
 use crate::sys::state_file::StateFile;
 use crate::sys::sysctl::Key;
 
-/// Who put a VIP on `lo`.
+/// Who put a VIP where it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Origin {
@@ -27,12 +28,24 @@ pub struct Journal {
     pub sysctls: BTreeMap<Key, Original>,
     /// The VIPs.
     pub vips: BTreeMap<IpAddr, Origin>,
+    /// The tunnel devices.
+    #[serde(default)]
+    pub tunnels: BTreeMap<String, Before>,
+    /// A UDP port at which the kernel unpacks GUE since lvsd asked for it.
+    #[serde(default)]
+    pub gue_port: Option<u16>,
+    /// Whether routes and rules of [`super::mss`] may be there.
+    #[serde(default)]
+    pub routing: bool,
+    /// Whether an operator has drained this host.
+    #[serde(default)]
+    pub drained: bool,
 }
 
 impl Journal {
     /// Tells that there is nothing to put back.
     pub fn is_empty(&self) -> bool {
-        self.sysctls.is_empty() && self.vips.is_empty()
+        *self == Self::default()
     }
 }
 

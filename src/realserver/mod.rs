@@ -13,28 +13,37 @@
 //! first start is used and left there at the stop: what lvsd did not create it
 //! does not remove.
 
+pub mod adopt;
 pub mod agent;
+pub mod askers;
 mod driver;
 pub mod endpoint;
+pub mod gateway;
 pub mod journal;
 pub mod kernel;
+pub mod leaks;
+pub mod mss;
+mod once;
 pub mod preflight;
 mod services;
 pub mod sysctl;
+pub mod tunnel;
 pub mod vip;
+mod weight;
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::config::realserver::RealServerConfig;
-use crate::http::{BindError, bind_tcp, bind_unix};
+use crate::http::{BindError, TlsError, bind_tcp, bind_unix};
 use crate::sys::rtnetlink::{Changes, Rtnetlink};
 use crate::sys::signal::Signals;
 use crate::sys::state_file;
 
 use driver::Driver;
-use journal::Store;
+use journal::{Journal, Store};
 use kernel::Kernel;
+pub use once::{one_shot, undo};
 
 /// Why the agent did not start or did not stop cleanly.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +54,9 @@ pub enum Error {
     /// The readiness endpoint or the control socket.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// The certificate of the readiness endpoint.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// Something about this host forbids to start; nothing was changed.
     #[error("{}", .0.join("\n"))]
     Refused(Vec<String>),
@@ -65,30 +77,56 @@ pub enum Error {
 /// Name of the agent's socket in the runtime directory.
 pub const SOCKET: &str = "realserver.sock";
 
+/// Name of the file with what was there before the first start.
+const JOURNAL: &str = "realserver.json";
+
 /// Runs the agent until a signal stops it. Nothing is changed unless everything
-/// it needs is there; `reload` reads the configuration again on SIGHUP.
+/// it needs is there; `reload` reads the configuration again on SIGHUP. `adopt` is
+/// what others left that becomes lvsd's, see [`adopt`](mod@adopt).
 ///
 /// Needs a tokio runtime with one thread. What must survive a crash is kept in
 /// `runtime_dir`, as are the control socket and the lock against a second agent.
 pub async fn run(
     config: RealServerConfig,
     runtime_dir: PathBuf,
+    adopt: bool,
     reload: impl Fn() -> Result<RealServerConfig, String>,
 ) -> Result<(), Error> {
     let signals = Signals::listen().map_err(Error::Signals)?;
-    let lacking = preflight::check(Path::new("/proc"));
-    if !lacking.is_empty() {
-        return Err(Error::Refused(lacking));
-    }
+    check_privilege()?;
+    let identity = driver::load_identity(&config.readiness)?;
     let control = bind_unix(&runtime_dir.join(SOCKET))?;
     let public = bind_tcp(config.readiness.listen)?;
-    let store = Store::new(runtime_dir.join("realserver.json"));
-    let journal = store.load()?;
     // Before the first look, so that no change falls between the two.
     let changes = Changes::subscribe().map_err(kernel::Error::from)?;
+    let (kernel, journal) = open(&config, runtime_dir, adopt).await?;
+    let mut driver = Driver::start(config, journal, kernel, changes).await?;
+    driver.serve(control, public, identity);
+    driver.run(signals, reload).await
+}
+
+fn check_privilege() -> Result<(), Error> {
+    let lacking = preflight::check(Path::new("/proc"));
+    match lacking.is_empty() {
+        true => Ok(()),
+        false => Err(Error::Refused(lacking)),
+    }
+}
+
+/// The kernel, and what an earlier run or, if it is to be adopted, somebody else left.
+async fn open(
+    config: &RealServerConfig,
+    runtime_dir: PathBuf,
+    adopt: bool,
+) -> Result<(Kernel, Journal), Error> {
+    let store = Store::new(runtime_dir.join(JOURNAL));
+    let mut journal = store.load()?;
     let netlink = Rtnetlink::open().map_err(kernel::Error::from)?;
-    let kernel = Kernel::new(netlink, store, runtime_dir);
-    let mut driver = Driver::start(config, journal, kernel).await?;
-    driver.serve(control, public);
-    driver.run(signals, changes, reload).await
+    if adopt {
+        let links = netlink.links().await.map_err(kernel::Error::from)?;
+        let addresses = netlink.addresses().await.map_err(kernel::Error::from)?;
+        adopt::claim(&mut journal, config, &links, &addresses);
+        store.save(&journal)?;
+    }
+    Ok((Kernel::new(netlink, store, runtime_dir), journal))
 }

@@ -3,7 +3,7 @@
 use crate::config::realserver::Service;
 use crate::health::checks::Origin;
 use crate::health::runner::{self, Changes, Runner};
-use crate::health::verdict::State;
+use crate::health::verdict::{State, Verdict};
 use crate::status::realserver::{Health, Service as Report};
 
 /// The checks and their task, which ends with this.
@@ -32,7 +32,8 @@ impl Services {
     /// Checks these instead; a check that stays keeps its verdict.
     pub(super) fn configure(&mut self, wanted: &[Service]) {
         self.wanted = wanted.to_vec();
-        let checks = wanted.iter().map(|s| (s.check.clone(), Origin::New));
+        let checks = wanted.iter().flat_map(|service| &service.checks);
+        let checks = checks.map(|check| (check.clone(), Origin::New));
         self.runner.configure(checks);
     }
 
@@ -46,19 +47,41 @@ impl Services {
     /// What the checks say now, in configuration order.
     pub(super) fn reports(&self) -> Vec<Report> {
         let report = |service: &Service| {
-            let verdict = self.runner.verdict(&service.check)?;
-            let (health, reason) = match verdict.state {
-                State::Unchecked => (Health::Unknown, None),
-                State::Up => (Health::Up, None),
-                State::Draining | State::Down => (Health::Down, Some(verdict.reason.to_string())),
+            // Of several addresses, the worst speaks for the service.
+            let worst = service
+                .checks
+                .iter()
+                .filter_map(|check| Some((check, self.runner.verdict(check)?)))
+                .max_by_key(|(_, verdict)| badness(verdict))?;
+            let (check, verdict) = worst;
+            let reason = match service.on_vips {
+                true => format!("{} on {}", verdict.reason, check.probe.address()),
+                false => verdict.reason.to_string(),
             };
+            let health = health(&verdict);
             Some(Report {
                 name: service.name.clone(),
                 health,
                 since: verdict.since.wall,
-                reason,
+                reason: (health == Health::Down).then_some(reason),
             })
         };
         self.wanted.iter().filter_map(report).collect()
+    }
+}
+
+fn health(verdict: &Verdict) -> Health {
+    match verdict.state {
+        State::Unchecked => Health::Unknown,
+        State::Up => Health::Up,
+        State::Draining | State::Down => Health::Down,
+    }
+}
+
+fn badness(verdict: &Verdict) -> u8 {
+    match health(verdict) {
+        Health::Up => 0,
+        Health::Unknown => 1,
+        Health::Down => 2,
     }
 }

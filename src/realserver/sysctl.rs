@@ -3,99 +3,170 @@
 
 use std::collections::BTreeMap;
 
-use crate::lvs::Forwarding;
 use crate::sys::sysctl::Key;
+
+/// Where a rule holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// The row `all` or `lo`.
+    Row(&'static str),
+    /// Every interface that speaks ARP.
+    Speakers,
+    /// Every tunnel that packets come out of.
+    Tunnels,
+}
+
+/// How the kernel makes one value of that for `all` and that of the interface which
+/// a packet comes in or goes out by: `IN_DEV_MAXCONF`, `IN_DEV_ORCONF` and
+/// `IN_DEV_ANDCONF` of `<linux/inetdevice.h>`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Combine {
+    /// The larger of the two.
+    Max,
+    /// Whether either is set.
+    Or,
+    /// Whether both are set.
+    And,
+}
+
+impl Combine {
+    /// The value that the kernel goes by.
+    pub fn apply(self, all: i32, own: i32) -> i32 {
+        match self {
+            Self::Max => all.max(own),
+            Self::Or => i32::from(all != 0 || own != 0),
+            Self::And => i32::from(all != 0 && own != 0),
+        }
+    }
+}
 
 /// What a parameter must be.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Rule {
-    /// `all`, or an interface.
-    interface: &'static str,
+    place: Place,
     name: &'static str,
     /// What is written if it is not right.
     pub wanted: i32,
     /// Other values that do as well and are left alone.
     also: &'static [i32],
-    /// Whom the rule is for.
-    forwarding: Option<Forwarding>,
+    /// How it goes together with the value for `all`.
+    pub combine: Combine,
     /// Why it must be so.
     pub why: &'static str,
 }
 
 /// Every parameter the agent sets.
 ///
-/// The kernel uses the larger of the values for `all` and for the interface that
-/// a packet comes in or goes out by, so `all` covers every NIC.
-const RULES: [Rule; 5] = [
+/// | `arp_ignore` | meaning | with a VIP on `lo` |
+/// |---|---|---|
+/// | 0 | answers for every address of the host | leaks |
+/// | 1, 2 | answers for addresses of the interface asked | right |
+/// | 3 | hides addresses of scope host only | leaks |
+/// | 4 to 7 | as 0 | leaks |
+/// | 8 | answers for nothing | hides the RIP too: right on one interface, if wanted there |
+///
+/// `arp_announce`: 0 and 1 name the VIP in requests sent for an answer from the VIP
+/// (1 wherever the neighbour is in the VIP's network), 2 never does, above 2 is 0.
+///
+/// The larger value wins, so `all` covers every NIC that has less. Each NIC is set
+/// all the same: then no single write, by whoever, makes it leak until the next look,
+/// and a NIC that had more than is good is put right.
+///
+/// IPv6 needs none: the kernel answers neighbour solicitations for addresses of the
+/// interface asked, and for those that it is a proxy of.
+const RULES: [Rule; 7] = [
     Rule {
-        interface: "all",
+        place: Place::Row("all"),
         name: "arp_ignore",
         wanted: 1,
-        // 2 asks for more. 8 would answer for no address at all, the RIP
-        // included; 3 hides only addresses of scope host; 4 to 7 mean 0.
+        // 8 on all would hide the RIP everywhere.
         also: &[2],
-        forwarding: None,
+        combine: Combine::Max,
         why: "ARP for the VIP is answered by the director alone",
     },
     Rule {
-        interface: "all",
+        place: Place::Row("all"),
         name: "arp_announce",
         wanted: 2,
-        // 1 still announces a VIP of the neighbour's network; above 2 means 0.
         also: &[],
-        forwarding: None,
+        combine: Combine::Max,
         why: "ARP requests sent from here never name the VIP, which would lead the router here",
     },
     Rule {
-        interface: "lo",
+        place: Place::Row("lo"),
         name: "arp_ignore",
         wanted: 1,
         also: &[2],
-        forwarding: None,
+        combine: Combine::Max,
         why: "as on all; `lo` itself never gets ARP, yet every LVS guide sets it and tools look for it",
     },
     Rule {
-        interface: "lo",
+        place: Place::Row("lo"),
         name: "arp_announce",
         wanted: 2,
         also: &[],
-        forwarding: None,
+        combine: Combine::Max,
         why: "as on all, and as every LVS guide has it",
     },
     Rule {
-        interface: "tunl0",
+        place: Place::Speakers,
+        name: "arp_ignore",
+        wanted: 1,
+        also: &[2, 8],
+        combine: Combine::Max,
+        why: "this interface stays silent about the VIP even while somebody changes all",
+    },
+    Rule {
+        place: Place::Speakers,
+        name: "arp_announce",
+        wanted: 2,
+        also: &[],
+        combine: Combine::Max,
+        why: "requests out of this interface never name the VIP, even while somebody changes all",
+    },
+    Rule {
+        place: Place::Tunnels,
         name: "rp_filter",
         wanted: 2,
-        // Not 0: with 1 on `all` that would still be strict.
+        // Not 0: with 1 on `all` that would still be strict. 2 wants an address on the
+        // tunnel, see `tunnel::ADDRESS`.
         also: &[],
-        forwarding: Some(Forwarding::IPIP),
+        combine: Combine::Max,
         why: "packets come in by the tunnel and answers leave by another interface",
     },
 ];
 
 impl Rule {
-    /// The parameter it is about.
-    pub fn key(&self) -> Key {
-        Key::ipv4_conf(self.interface, self.name)
-    }
-
     /// Tells whether a value is right.
     pub fn accepts(&self, value: i32) -> bool {
         value == self.wanted || self.also.contains(&value)
+    }
+
+    /// The parameter of `all` that this one is combined with; none: it is that one.
+    pub fn of_all(&self) -> Option<Key> {
+        (self.place != Place::Row("all")).then(|| Key::ipv4_conf("all", self.name))
     }
 }
 
 /// The rules that hold, by parameter.
 pub type Wanted = BTreeMap<Key, &'static Rule>;
 
-/// The rules for a host with an IPv4 VIP. (An IPv6 VIP on `lo` needs none: the
-/// kernel answers neighbour solicitations for addresses of the interface only.)
-pub fn wanted(forwarding: Forwarding) -> Wanted {
-    RULES
-        .iter()
-        .filter(|rule| rule.forwarding.is_none_or(|only| only == forwarding))
-        .map(|rule| (rule.key(), rule))
-        .collect()
+/// The rules for a host with an IPv4 VIP, of which these interfaces speak ARP and
+/// these are tunnels.
+pub fn wanted(speakers: &[&str], tunnels: &[&str]) -> Wanted {
+    let mut wanted = Wanted::new();
+    for rule in &RULES {
+        let row = match &rule.place {
+            Place::Row(row) => std::slice::from_ref(row),
+            Place::Speakers => speakers,
+            Place::Tunnels => tunnels,
+        };
+        wanted.extend(
+            row.iter()
+                .map(|name| (Key::ipv4_conf(name, rule.name), rule)),
+        );
+    }
+    wanted
 }
 
 /// What a parameter was before the first start.
@@ -141,34 +212,6 @@ pub fn plan(
         (differs && !wanted.contains_key(key)).then(|| write(key, from, original.value))
     });
     set.chain(restore).collect()
-}
-
-/// The parameters whose value on each interface must be known to judge
-/// [`exposed`].
-pub const PER_INTERFACE: [&str; 2] = ["arp_ignore", "arp_announce"];
-
-/// What an interface's own value spoils although `all` is right: the kernel takes
-/// the larger of the two, and some larger values protect less. These are the
-/// administrator's and are not written; the agent is not ready until they are gone.
-///
-/// `arp_ignore = 8` is no fault here: it hides the VIP, and an interface that must
-/// not answer ARP at all is somebody's intention.
-pub fn exposed(found: &BTreeMap<Key, i32>, interface: &str) -> Vec<String> {
-    PER_INTERFACE
-        .iter()
-        .filter_map(|name| {
-            let key = Key::ipv4_conf(interface, name);
-            let own = *found.get(&key)?;
-            let all = *found.get(&Key::ipv4_conf("all", name))?;
-            let spoilt = match *name {
-                "arp_ignore" => own > all && !matches!(own, 1 | 2 | 8),
-                _ => own > all && own != 2,
-            };
-            spoilt.then(|| {
-                format!("{key} is {own}, which outdoes {all} on all and lets {interface} tell the LAN about the VIP: set it to 0")
-            })
-        })
-        .collect()
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! VIPs on `lo`: where each one is, what forbids it, and what it is called.
+//! VIPs on `lo`, or on an interface of their own: where each one is, what forbids it, and what it is called.
 //!
 //! A VIP is a host address (/32 or /128) of scope global, as `ip address add`
 //! and `ifconfig lo:0` make it. Scope host would keep the kernel from choosing it
@@ -8,35 +8,44 @@
 
 use std::net::IpAddr;
 
+use crate::lvs::Prefixed;
 use crate::sys::address::{Address, MAX_LABEL_LEN, NewAddress};
 use crate::sys::link::Link;
 
 /// Where an address is on this host.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Place {
-    /// On `lo` as a host address.
-    pub on_lo: bool,
+    /// On its interface as a host address.
+    pub bound: bool,
     /// Its label there, for IPv4.
     pub label: Option<String>,
-    /// On `lo` with a shorter prefix, which makes this host take the whole
+    /// There with a shorter prefix, which makes this host take the whole
     /// network for its own.
-    pub wider_on_lo: Option<u8>,
+    pub wider: Option<u8>,
     /// The other interfaces that have it: name and length of the prefix.
     pub elsewhere: Vec<(String, u8)>,
+    /// What it is in a network that this host is in, and no host has: the network's
+    /// own address, or its broadcast address.
+    pub reserved: Option<(&'static str, Prefixed)>,
 }
 
 /// Finds a VIP among the addresses of this host.
-pub fn locate(vip: IpAddr, links: &[Link], addresses: &[Address]) -> Place {
-    let mut place = Place::default();
+pub fn locate(vip: IpAddr, interface: &str, links: &[Link], addresses: &[Address]) -> Place {
+    let mut place = Place {
+        reserved: addresses
+            .iter()
+            .find_map(|a| Some((reserved(vip, a.address)?, a.address))),
+        ..Place::default()
+    };
     for found in addresses.iter().filter(|a| a.address.address == vip) {
         let link = links.iter().find(|link| link.index == found.link);
         match link {
-            Some(link) if link.loopback && link.name == "lo" => {
+            Some(link) if link.name == interface => {
                 if found.address == NewAddress::host(vip).address {
-                    place.on_lo = true;
+                    place.bound = true;
                     place.label.clone_from(&found.label);
                 } else {
-                    place.wider_on_lo = Some(found.address.prefix_len);
+                    place.wider = Some(found.address.prefix_len);
                 }
             }
             Some(link) => place
@@ -49,29 +58,68 @@ pub fn locate(vip: IpAddr, links: &[Link], addresses: &[Address]) -> Place {
     place
 }
 
+/// What an address is in a network where it is no host's.
+fn reserved(vip: IpAddr, network: Prefixed) -> Option<&'static str> {
+    let (IpAddr::V4(vip), IpAddr::V4(neighbour)) = (vip, network.address) else {
+        return None;
+    };
+    // Of 31 bits on, every address is a host's (RFC 3021).
+    let host_bits = 32_u32.checked_sub(network.prefix_len.into())?;
+    if host_bits < 2 {
+        return None;
+    }
+    let mask = u32::MAX.checked_shr(network.prefix_len.into()).unwrap_or(0);
+    let same = (vip.to_bits() ^ neighbour.to_bits()) & !mask == 0;
+    match vip.to_bits() & mask {
+        _ if !same => None,
+        0 => Some("the network's own address"),
+        host if host == mask => Some("the broadcast address"),
+        _ => None,
+    }
+}
+
 /// Why a VIP must not be taken as things are, each with the way out.
-pub fn refusals(vip: IpAddr, place: &Place) -> Vec<String> {
+pub fn refusals(vip: IpAddr, wanted_on: &str, place: &Place) -> Vec<String> {
+    let reserved = place.reserved.map(|(what, network)| {
+        format!("VIP {vip} is {what} in {network}, where no host may have it; name another one")
+    });
     let elsewhere = place.elsewhere.iter().map(|(interface, len)| {
         format!(
             "VIP {vip} is on {interface}: this host answers ARP for it there, so clients would \
-             bypass the directors; remove it first (ip address del {vip}/{len} dev {interface})"
+             bypass the directors; remove it first (ip address del {vip}/{len} dev {interface}), \
+             or name another VIP if it is this host's own address"
         )
     });
-    let wider = place.wider_on_lo.map(|len| {
+    let wider = place.wider.map(|len| {
         format!(
-            "VIP {vip} is on lo as {vip}/{len}: this host takes every address of that network \
-             for its own; remove it first (ip address del {vip}/{len} dev lo)"
+            "VIP {vip} is on {wanted_on} as {vip}/{len}: this host takes every address of that \
+             network for its own; remove it first (ip address del {vip}/{len} dev {wanted_on})"
         )
     });
-    elsewhere.chain(wider).collect()
+    reserved.into_iter().chain(elsewhere).chain(wider).collect()
+}
+
+/// Why an interface cannot have VIPs, with the way out.
+pub fn interface_refusal(name: &str, links: &[Link]) -> Option<String> {
+    match links.iter().find(|link| link.name == name) {
+        None => Some(format!(
+            "there is no interface {name} to put the VIPs on: use interface = \"lo\", or make it \
+             first (ip link add {name} type dummy)"
+        )),
+        Some(link) if link.loopback || link.noarp => None,
+        Some(_) => Some(format!(
+            "{name} speaks ARP, so that it would answer for the VIPs: use interface = \"lo\", or \
+             one of type dummy"
+        )),
+    }
 }
 
 /// The address to add for the `nth` VIP of the configuration.
-pub fn new_address(vip: IpAddr, nth: usize, addresses: &[Address]) -> NewAddress {
+pub fn new_address(vip: IpAddr, interface: &str, nth: usize, addresses: &[Address]) -> NewAddress {
     let host = NewAddress::host(vip);
     match vip {
         IpAddr::V4(_) => NewAddress {
-            label: free_label(nth, addresses),
+            label: free_label(interface, nth, addresses),
             ..host
         },
         // `lo` does no duplicate address detection; should that change, the VIP is
@@ -101,9 +149,9 @@ pub fn as_listed(link: u32, new: &NewAddress) -> Address {
 
 /// `lo:N` for the N-th VIP, or the next N that no other address has. The kernel
 /// would take a label twice, ifconfig shows only one of the two.
-fn free_label(nth: usize, addresses: &[Address]) -> Option<String> {
+fn free_label(interface: &str, nth: usize, addresses: &[Address]) -> Option<String> {
     (nth..nth + addresses.len() + 1)
-        .map(|n| format!("lo:{n}"))
+        .map(|n| format!("{interface}:{n}"))
         .filter(|label| label.len() <= MAX_LABEL_LEN)
         .find(|label| addresses.iter().all(|a| a.label.as_ref() != Some(label)))
 }

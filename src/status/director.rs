@@ -12,7 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use super::text::elapsed;
 use crate::lvs::VirtualServerId;
-pub use vrrp::{Mismatch, Peer, Rejected, Rival, VipConflict, VirtualRouter, VrrpInterface};
+pub use vrrp::{
+    Holding, Mismatch, Peer, Rejected, Rival, VipConflict, VirtualRouter, VrrpInterface,
+};
 
 /// Everything a director knows about itself and its site.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -313,4 +315,4 @@ impl fmt::Display for Ipvs {
 }
 
 #[cfg(test)]
-pub(in crate::status) mod tests;
+pub(crate) mod tests;

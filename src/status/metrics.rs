@@ -1,5 +1,6 @@
 //! A director's snapshot in the text format of Prometheus.
 
+use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
 
 use super::director::{Director, Ipvs, RealServer, Traffic, VirtualRouter, VirtualServer};
@@ -20,6 +21,9 @@ const TRAFFIC: [Metric<Traffic>; 5] = [
 
 /// States of a virtual router, each a series of its own with the value 0 or 1.
 const STATES: [&str; 4] = ["initialize", "backup", "master", "fault"];
+
+/// States of what comes and goes with mastership.
+const HOLDING_STATES: [&str; 3] = ["held", "missing", "released"];
 
 /// Writes every metric of the snapshot.
 pub fn render(status: &Director) -> String {
@@ -102,6 +106,7 @@ fn vrrp(text: &mut Exposition, status: &Director) {
         }
     }
     vrrp_troubles(text, status);
+    vrrp_holdings(text, status);
     vrrp_discarded(text, status);
 }
 
@@ -130,6 +135,29 @@ fn vrrp_troubles(text: &mut Exposition, status: &Director) {
         let late = router.worst_lateness_us;
         let seconds = format!("{}.{:06}", late / 1_000_000, late % 1_000_000);
         text.sample(name, &[("name", &router.name)], seconds);
+    }
+}
+
+fn vrrp_holdings(text: &mut Exposition, status: &Director) {
+    let name = "lvsd_vrrp_holdings";
+    let help = "What comes and goes with mastership, by kind and state";
+    text.family(name, "gauge", help);
+    for router in &status.vrrp {
+        let mut counts: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+        for holding in &router.holdings {
+            for state in HOLDING_STATES {
+                let count = counts.entry((&holding.kind, state)).or_default();
+                *count += u64::from(holding.state == state);
+            }
+        }
+        for ((kind, state), count) in counts {
+            let labels = [
+                ("name", router.name.as_str()),
+                ("kind", kind),
+                ("state", state),
+            ];
+            text.sample(name, &labels, count);
+        }
     }
 }
 
@@ -326,14 +354,14 @@ fn real_servers(text: &mut Exposition, status: &Director) {
 }
 
 /// The text being written. Writing to a `String` cannot fail.
-struct Exposition(String);
+pub(super) struct Exposition(pub(super) String);
 
 impl Exposition {
-    fn family(&mut self, name: &str, kind: &str, help: &str) {
+    pub(super) fn family(&mut self, name: &str, kind: &str, help: &str) {
         let _ = write!(self.0, "# HELP {name} {help}.\n# TYPE {name} {kind}\n");
     }
 
-    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
+    pub(super) fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
         self.0.push_str(name);
         for (index, (label, text)) in labels.iter().enumerate() {
             self.0.push(if index == 0 { '{' } else { ',' });

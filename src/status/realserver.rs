@@ -1,5 +1,7 @@
 //! The real-server agent's snapshot: `GET /v1/status` on its socket.
 
+pub mod metrics;
+
 use std::fmt::{self, Write};
 use std::net::{IpAddr, SocketAddr};
 
@@ -16,8 +18,10 @@ pub enum State {
     Ready,
     /// Something is not as it must be.
     NotReady,
-    /// Serving what it has, before a stop: no new clients.
+    /// Serving what it has, before it lets go of the VIPs: no new clients.
     Draining,
+    /// Without VIPs, by the wish of an operator.
+    Drained,
     /// The VIP is being taken away.
     Stopping,
 }
@@ -28,6 +32,7 @@ impl fmt::Display for State {
             Self::Ready => "ready",
             Self::NotReady => "not ready",
             Self::Draining => "draining",
+            Self::Drained => "drained",
             Self::Stopping => "stopping",
         })
     }
@@ -48,18 +53,43 @@ pub struct Status {
     pub state: State,
     /// Why not, one sentence each.
     pub reasons: Vec<String>,
-    /// When draining ends.
+    /// What is repaired again and again, so that somebody must look.
+    pub errors: Vec<String>,
+    /// When draining ends at the latest.
     pub draining_until: Option<Timestamp>,
-    /// `dr` or `tun`.
+    /// How many connections the VIPs have, while it drains.
+    pub connections: Option<usize>,
+    /// How much of its share of clients this host wants, 0..=100.
+    pub weight: Option<u8>,
+    /// `dr`, `nat`, or `tun` with the kind of tunnel.
     pub forwarding: String,
+    /// What is set up besides VIPs and parameters, one sentence each.
+    pub notes: Vec<String>,
     /// Where `GET /ready` is answered.
     pub listen: SocketAddr,
+    /// Whether it is asked by TLS there.
+    pub secure: bool,
+    /// What was heard of the VIPs on each interface.
+    pub arp: Vec<Arp>,
     /// In configuration order.
     pub vips: Vec<Vip>,
     /// By name.
     pub sysctls: Vec<Sysctl>,
     /// In configuration order.
     pub services: Vec<Service>,
+}
+
+/// What was heard of a VIP on an interface.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Arp {
+    /// The interface.
+    pub interface: String,
+    /// The VIP.
+    pub vip: IpAddr,
+    /// Questions about it that came in.
+    pub asked: u64,
+    /// Answers that this host sent all the same, and requests in its name.
+    pub leaked: u64,
 }
 
 /// A VIP.
@@ -77,6 +107,8 @@ pub struct Vip {
     pub stays: bool,
     /// How often it was put back after somebody took it away.
     pub repaired: u32,
+    /// Who has, or may have, taken it away the last time.
+    pub taken_by: Option<String>,
     /// What is wrong with it.
     pub faults: Vec<String>,
 }
@@ -88,6 +120,8 @@ pub struct Sysctl {
     pub key: String,
     /// Its value; none: it cannot be read.
     pub value: Option<i32>,
+    /// What the kernel goes by: this value together with that of `all`.
+    pub effective: Option<i32>,
     /// What the agent writes if the value is not right.
     pub wanted: i32,
     /// What it was before the first start.
@@ -98,6 +132,8 @@ pub struct Sysctl {
     pub why: String,
     /// How often it was put back after somebody changed it.
     pub repaired: u32,
+    /// Who has, or may have, changed it the last time.
+    pub changed_by: Option<String>,
 }
 
 /// A local service.
@@ -159,16 +195,29 @@ fn write_all(out: &mut String, status: &Status, now: Timestamp) -> fmt::Result {
         let title = if nth == 0 { "because" } else { "" };
         writeln!(out, "{title:<10} {reason}")?;
     }
+    for error in &status.errors {
+        writeln!(out, "ERROR      {error}")?;
+    }
     if let Some(until) = status.draining_until {
         let left = elapsed(now, until);
-        writeln!(
-            out,
-            "stops      in {left}; what is connected is served until then"
-        )?;
+        let connections = match status.connections {
+            None => "what is connected is".to_owned(),
+            Some(1) => "1 connection is".to_owned(),
+            Some(n) => format!("{n} connections are"),
+        };
+        writeln!(out, "lets go    in {left}; {connections} served until then")?;
     }
-    writeln!(out, "readiness  http://{}/ready", status.listen)?;
+    let scheme = if status.secure { "https" } else { "http" };
+    writeln!(out, "readiness  {scheme}://{}/ready", status.listen)?;
+    if let Some(weight) = status.weight {
+        writeln!(out, "weight     {weight} of 100")?;
+    }
     writeln!(out, "forwarding {}", status.forwarding)?;
+    for note in &status.notes {
+        writeln!(out, "           {note}")?;
+    }
     out.push_str(&vips(status, now));
+    out.push_str(&arp(status));
     out.push_str(&sysctls(status));
     out.push_str(&services(status, now));
     Ok(())
@@ -179,7 +228,8 @@ fn vips(status: &Status, now: Timestamp) -> String {
         let stays = vip
             .stays
             .then(|| "was here before lvsd, and stays".to_owned());
-        let notes = stays.into_iter().chain(times_repaired(vip.repaired));
+        let repaired = times_repaired(vip.repaired, vip.taken_by.as_deref());
+        let notes = stays.into_iter().chain(repaired);
         vec![
             vip.address.to_string(),
             vip.label.clone().unwrap_or_default(),
@@ -194,7 +244,8 @@ fn vips(status: &Status, now: Timestamp) -> String {
 fn sysctls(status: &Status) -> String {
     let rows = status.sysctls.iter().map(|sysctl| {
         let wrong = (!sysctl.ok).then(|| format!("WRONG: must be {}", sysctl.wanted));
-        let notes = wrong.into_iter().chain(times_repaired(sysctl.repaired));
+        let repaired = times_repaired(sysctl.repaired, sysctl.changed_by.as_deref());
+        let notes = wrong.into_iter().chain(repaired);
         let number = |value: Option<i32>| value.map_or("-".to_owned(), |v| v.to_string());
         vec![
             sysctl.key.clone(),
@@ -221,11 +272,32 @@ fn services(status: &Status, now: Timestamp) -> String {
     table(&["SERVICE", "HEALTH", "FOR", "BECAUSE"], &[], rows)
 }
 
-fn times_repaired(count: u32) -> Option<String> {
+/// What was heard on the LAN: silence is worth a line each, once somebody asked.
+fn arp(status: &Status) -> String {
+    let rows = status.arp.iter().map(|arp| {
+        let verdict = if arp.leaked > 0 { "LEAKS" } else { "silent" };
+        vec![
+            arp.vip.to_string(),
+            arp.interface.clone(),
+            arp.asked.to_string(),
+            arp.leaked.to_string(),
+            verdict.to_owned(),
+        ]
+    });
+    table(
+        &["HEARD OF", "ON", "ASKED", "ANSWERED", "VERDICT"],
+        &[2, 3],
+        rows,
+    )
+}
+
+fn times_repaired(count: u32, by: Option<&str>) -> Option<String> {
+    let by = by.map_or_else(String::new, |by| format!(" after {by}"));
     match count {
         0 => None,
-        1 => Some("put back once".to_owned()),
-        n => Some(format!("put back {n} times")),
+        1 => Some(format!("put back once{by}")),
+        n if by.is_empty() => Some(format!("put back {n} times")),
+        n => Some(format!("put back {n} times, last{by}")),
     }
 }
 

@@ -163,6 +163,11 @@ impl Announcer {
 /// that the kernel looks at, and the protocol when it listens.
 pub(super) fn link_address(interface: NonZeroU32, ethertype: u16) -> io::Result<SockAddr> {
     let index = i32::try_from(interface.get()).map_err(io::Error::other)?;
+    packet_address(index, ethertype)
+}
+
+/// The address of a packet socket: an interface, 0 for every one, and a protocol.
+pub(super) fn packet_address(index: i32, protocol: u16) -> io::Result<SockAddr> {
     let family = u16::try_from(libc::AF_PACKET).map_err(io::Error::other)?;
     let len = u32::try_from(size_of::<libc::sockaddr_ll>()).map_err(io::Error::other)?;
     let mut storage = SockAddrStorage::zeroed();
@@ -175,7 +180,7 @@ pub(super) fn link_address(interface: NonZeroU32, ethertype: u16) -> io::Result<
     let address = unsafe {
         let link = storage.view_as::<libc::sockaddr_ll>();
         link.sll_family = family;
-        link.sll_protocol = ethertype.to_be();
+        link.sll_protocol = protocol.to_be();
         link.sll_ifindex = index;
         SockAddr::new(storage, len)
     };

@@ -135,6 +135,9 @@ pub enum Change {
         link: u32,
         /// The address.
         address: IpAddr,
+        /// The netlink port that asked for it, which most programs give the number of
+        /// their process; 0: the kernel itself, or an ioctl.
+        by: u32,
     },
     /// A route that lvsd had added is gone.
     RouteGone,
@@ -219,14 +222,17 @@ impl Stream for Changes {
                 return Poll::Ready(Some(change));
             }
             match ready!(self.messages.as_mut().poll_next(cx)) {
-                Some((message, _)) => self.ready.extend(change_from(message.payload)),
+                Some((message, _)) => {
+                    let by = message.header.port_number;
+                    self.ready.extend(change_from(message.payload, by));
+                }
                 None => return Poll::Ready(None),
             }
         }
     }
 }
 
-fn change_from(payload: NetlinkPayload<RouteNetlinkMessage>) -> Option<Change> {
+fn change_from(payload: NetlinkPayload<RouteNetlinkMessage>, by: u32) -> Option<Change> {
     match payload {
         NetlinkPayload::Overrun(_) => Some(Change::Overrun),
         NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(message)) => {
@@ -246,6 +252,7 @@ fn change_from(payload: NetlinkPayload<RouteNetlinkMessage>) -> Option<Change> {
             address_from(&message).map(|gone| Change::AddressGone {
                 link: gone.link,
                 address: gone.address.address,
+                by,
             })
         }
         NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelRoute(message)) => {

@@ -1,5 +1,6 @@
 //! Raw sockets of one IP protocol on one interface, for either family.
 
+mod frames;
 mod ipv4;
 mod ipv6;
 
@@ -9,6 +10,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
 
+pub use frames::Frames;
 pub use ipv4::RawV4;
 pub use ipv6::{Packet, RawV6};
 

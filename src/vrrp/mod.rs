@@ -14,7 +14,7 @@
 //!
 //! | rule | here | why |
 //! |---|---|---|
-//! | RFC 9568 §7.2, 3768 §7.2: the virtual MAC is the Ethernet source | the interface's own MAC, announced by gratuitous ARP | what LVS sites run today; a virtual MAC joins later |
+//! | RFC 9568 §7.2, 3768 §7.2: the virtual MAC is the Ethernet source | only with `virtual_mac = true`; else the interface's own MAC, announced by gratuitous ARP | what LVS sites run today |
 //! | RFC 9568 §6.1: accept mode defaults to off | always on | IPVS takes packets only in the input path |
 //! | RFC 3768 §5.3.6: authentication types 1 and 2 are gone | the password (type 1) is spoken | most installations of today send one |
 //! | RFC 3768 §7.1: an address list unlike ours is dropped, unless the owner sent it | accepted and reported | dropping makes two masters of a typing error; keepalived stopped dropping in 2.3.3 |
@@ -25,12 +25,19 @@
 //! | RFC 9568 §5.1.1.1: adverts come from the primary address | from `source_address`, if set | an interface with several networks, of which the peers know one |
 //! | RFC 9568 §5.2.9: the first IPv6 address is the virtual router's link-local | if there is a link-local address it is the first; there need be none | clients of a VIP do not use it as their router |
 //! | RFC 9568 §6.4.3: a lesser advert, or one of priority 0, is answered at once | not sooner than a centisecond after the previous advert | a flood must not be answered packet for packet |
+//! | RFC 9568 §6.4.2 (365): the advert first, then the addresses | from a master that works or has resigned: addresses and announcements first, the advert when they are there | the advert sends a master away that serves till then; nobody is lost in between |
+//! | RFC 9568 §6.4.3: a master that is shut down releases the addresses at once | after its priority 0 it keeps them until it hears its successor, for `handover_timeout` at most, and repeats the 0 each 1.25 intervals | a planned change costs no packet |
+//! | RFC 9568 §6.4.2: a backup does not answer for the addresses | it does for 250 ms after another router has taken over | a successor that follows the RFC has its addresses after its advert |
+//! | RFC 9568 §6.1: preempt is yes or no | `preempt_delay`, `startup_delay`, `lvsd vrrp yield`, and not before the first checks have answered | a director that serves well is not relieved by one that does not yet |
+//! | RFC 9568 §6.4: each virtual router for itself | a group is master together or not at all; between equal priorities the address in one LAN decides for all | what comes in by one address goes out by the other |
 //! | RFC 9568 §6.4.2: the master down timer fires, the router is master | a timer handled more than one advert interval late starts one further, shorter wait, once | the host slept: the master's adverts may not have been read |
 
 pub mod advert;
 #[cfg(test)]
 mod dice;
 pub mod discard;
+pub mod ethernet;
+pub mod group;
 pub mod influence;
 pub mod ipv4;
 pub mod ipv6;
@@ -38,6 +45,8 @@ pub mod mismatch;
 pub mod receive;
 pub mod refused;
 pub mod router;
+#[cfg(test)]
+mod rules;
 pub mod timers;
 pub mod transport;
 
@@ -193,7 +202,7 @@ impl Default for Takeover {
         Self {
             preempt_delay: Duration::ZERO,
             startup_delay: Duration::ZERO,
-            handover_timeout: Duration::from_secs(3),
+            handover_timeout: Duration::from_secs(4),
         }
     }
 }

@@ -9,9 +9,9 @@
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -44,6 +44,15 @@ impl Host {
         Self {
             dir: tempfile::tempdir().unwrap(),
         }
+    }
+
+    /// Runs `lvsd` with these arguments to its end.
+    pub(crate) fn lvsd(&self, arguments: &str) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lvsd"));
+        command
+            .args(arguments.split(' '))
+            .env("LVSD_RUNTIME_DIR", self.dir.path().join("run"));
+        command.output().unwrap()
     }
 
     /// Starts `lvsd realserver --vip VIP` and waits until it answers.
@@ -217,6 +226,14 @@ impl Drop for Neighbour {
     }
 }
 
+/// A connection to a port of the VIP, both ends of it: what a client is being served by.
+pub(crate) fn connection() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind((VIP, 80)).unwrap();
+    let client = TcpStream::connect((VIP, 80)).unwrap();
+    let (server, _) = listener.accept().unwrap();
+    (client, server)
+}
+
 /// Runs `ip` and returns what it says.
 pub(crate) fn ip(arguments: &str) -> String {
     let output = Command::new("ip")
@@ -261,12 +278,17 @@ pub(crate) fn state(address: &str) -> String {
 }
 
 pub(crate) fn get(address: &str, path: &str) -> std::io::Result<(u16, String)> {
+    get_with(address, path, "")
+}
+
+/// The same with more header lines, each with its end.
+pub(crate) fn get_with(address: &str, path: &str, headers: &str) -> std::io::Result<(u16, String)> {
     let to = SocketAddr::new(address.parse::<IpAddr>().unwrap(), 9480);
     let mut stream = TcpStream::connect_timeout(&to, Duration::from_secs(2))?;
     stream.set_read_timeout(Some(Duration::from_secs(2)))?;
     write!(
         stream,
-        "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        "GET {path} HTTP/1.1\r\nHost: x\r\n{headers}Connection: close\r\n\r\n"
     )?;
     let mut reply = String::new();
     stream.read_to_string(&mut reply)?;

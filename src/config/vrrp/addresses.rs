@@ -1,4 +1,4 @@
-//! The virtual addresses.
+//! The virtual addresses, and those that only move with them.
 
 use std::net::IpAddr;
 use std::ops::Range;
@@ -7,15 +7,18 @@ use toml::Spanned;
 
 use super::super::check::is_host;
 use super::super::document::Document;
-use super::raw;
+use super::holdings::VirtualAddress;
+use super::identity::interface_name;
+use super::raw::{self, Address};
 use crate::lvs::{Family, Prefixed};
+use crate::sys::address::MAX_LABEL_LEN;
 
 /// The addresses that the adverts name, in the order of the file.
 pub(super) fn addresses(
     document: &mut Document<'_>,
     raw: &raw::Vrrp,
     table: &Range<usize>,
-) -> Option<Vec<Prefixed>> {
+) -> Option<Vec<VirtualAddress>> {
     let mend = "list the VIPs, as in [\"192.168.1.200\"]";
     let list = document.require(
         table,
@@ -28,14 +31,90 @@ pub(super) fn addresses(
         document.refuse(&list.span(), message, mend);
         return None;
     }
-    let read: Vec<_> = list
-        .get_ref()
-        .iter()
-        .map(|text| address(document, text))
-        .collect();
+    let read = read(document, list.get_ref(), true);
     one_family(document, list.get_ref());
     link_local_first(document, list.get_ref());
+    read
+}
+
+/// The addresses that the adverts do not name, of either family.
+pub(super) fn extra_addresses(
+    document: &mut Document<'_>,
+    raw: &raw::Vrrp,
+) -> Option<Vec<VirtualAddress>> {
+    match &raw.extra_addresses {
+        None => Some(vec![]),
+        Some(list) => read(document, list, false),
+    }
+}
+
+fn read(
+    document: &mut Document<'_>,
+    list: &[Spanned<Address>],
+    advertised: bool,
+) -> Option<Vec<VirtualAddress>> {
+    let read: Vec<_> = list
+        .iter()
+        .map(|entry| virtual_address(document, entry, advertised))
+        .collect();
     read.into_iter().collect()
+}
+
+fn virtual_address(
+    document: &mut Document<'_>,
+    entry: &Spanned<Address>,
+    advertised: bool,
+) -> Option<VirtualAddress> {
+    let Some((text, span)) = Address::written(entry) else {
+        document.refuse_missing(
+            &entry.span(),
+            "address",
+            "name the address, with its prefix length if it has one",
+        );
+        return None;
+    };
+    let prefixed = address(document, text, &span);
+    let Address::Table(table) = entry.get_ref() else {
+        return prefixed.map(|address| VirtualAddress {
+            advertised,
+            ..address.into()
+        });
+    };
+    let interface = match &table.interface {
+        None => Some(None),
+        Some(name) => interface_name(document, name).map(Some),
+    };
+    let label = label(document, table.label.as_ref(), prefixed);
+    Some(VirtualAddress {
+        address: prefixed?,
+        label: label?,
+        interface: interface?,
+        advertised,
+    })
+}
+
+/// IPv4 only; the kernel cuts a longer one.
+fn label(
+    document: &mut Document<'_>,
+    label: Option<&Spanned<String>>,
+    address: Option<Prefixed>,
+) -> Option<Option<String>> {
+    let Some(label) = label else {
+        return Some(None);
+    };
+    let text = label.get_ref();
+    let legal = if address.is_some_and(|it| it.address.is_ipv6()) {
+        Err("addresses of IPv6 have no label")
+    } else if !(1..=MAX_LABEL_LEN).contains(&text.len())
+        || !text.bytes().all(|byte| byte.is_ascii_graphic())
+    {
+        Err("not a label of 1 to 15 characters")
+    } else {
+        Ok(Some(text.clone()))
+    };
+    let mend =
+        "write the interface's name, a colon and a word, such as \"eth0:vip\", or leave it out";
+    document.accept(&label.span(), legal, mend)
 }
 
 /// The family of the first address that is one, and so of the virtual router.
@@ -45,14 +124,15 @@ pub(super) fn family(raw: &raw::Vrrp) -> Option<Family> {
 }
 
 /// An address as written, however wrong otherwise.
-pub(super) fn parsed(text: &Spanned<String>) -> Option<IpAddr> {
-    let prefixed = text.get_ref().parse::<Prefixed>().ok()?;
+pub(super) fn parsed(entry: &Spanned<Address>) -> Option<IpAddr> {
+    let (text, _) = Address::written(entry)?;
+    let prefixed = text.parse::<Prefixed>().ok()?;
     Some(prefixed.address)
 }
 
-fn address(document: &mut Document<'_>, text: &Spanned<String>) -> Option<Prefixed> {
+fn address(document: &mut Document<'_>, text: &str, span: &Range<usize>) -> Option<Prefixed> {
     let mend = "write an address such as \"192.168.1.200\" or \"192.168.1.200/24\"";
-    let prefixed: Prefixed = document.accept(&text.span(), text.get_ref().parse(), mend)?;
+    let prefixed: Prefixed = document.accept(span, text.parse(), mend)?;
     let legal = if !is_unicast(prefixed.address) {
         Err("not the address of a host")
     } else if prefixed.prefix_len == 0 {
@@ -60,7 +140,7 @@ fn address(document: &mut Document<'_>, text: &Spanned<String>) -> Option<Prefix
     } else {
         Ok(prefixed)
     };
-    document.accept(&text.span(), legal, mend)
+    document.accept(span, legal, mend)
 }
 
 /// Whether a host of a network can have it.
@@ -70,7 +150,7 @@ pub(super) fn is_unicast(address: IpAddr) -> bool {
 }
 
 /// RFC 9568 §5.2.9: an advert names addresses of one family.
-fn one_family(document: &mut Document<'_>, list: &[Spanned<String>]) {
+fn one_family(document: &mut Document<'_>, list: &[Spanned<Address>]) {
     let mut families = list.iter().filter_map(|text| Some((text, parsed(text)?)));
     let Some((_, first)) = families.next() else {
         return;
@@ -85,8 +165,8 @@ fn one_family(document: &mut Document<'_>, list: &[Spanned<String>]) {
 }
 
 /// RFC 9568 §5.2.9, as far as there is a link-local address.
-fn link_local_first(document: &mut Document<'_>, list: &[Spanned<String>]) {
-    let is_link_local = |text: &Spanned<String>| matches!(parsed(text), Some(IpAddr::V6(v6)) if v6.is_unicast_link_local());
+fn link_local_first(document: &mut Document<'_>, list: &[Spanned<Address>]) {
+    let is_link_local = |text: &Spanned<Address>| matches!(parsed(text), Some(IpAddr::V6(v6)) if v6.is_unicast_link_local());
     let mut link_local = list
         .iter()
         .enumerate()

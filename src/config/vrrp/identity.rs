@@ -9,7 +9,7 @@ use super::raw;
 use crate::vrrp::Vrid;
 
 /// Longest interface name: `IFNAMSIZ` of `<linux/if.h>` less its NUL.
-const LONGEST_INTERFACE_NAME: usize = 15;
+pub(super) const LONGEST_INTERFACE_NAME: usize = 15;
 
 const NAME_INTERFACE: &str = "name the interface of the VIP's network, as `ip -br link` lists it";
 

@@ -1,9 +1,20 @@
 //! `[[vrrp]]` as written, a paragraph for each file that reads of it.
 
+pub(super) mod holdings;
+
 use serde::Deserialize;
 use toml::Spanned;
 
 use super::super::raw::{Field, Text};
+pub(super) use holdings::Address;
+
+/// `[[vrrp_group]]`.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(in crate::config) struct Group {
+    pub(in crate::config) name: Field<String>,
+    pub(in crate::config) instances: Field<Vec<Spanned<String>>>,
+}
 
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -18,10 +29,22 @@ pub(in crate::config) struct Vrrp {
     pub(in crate::config) auth_pass: Field<String>,
     pub(in crate::config) advert_interval: Field<Text>,
     pub(in crate::config) preempt: Field<bool>,
+    // takeover
+    pub(in crate::config) preempt_delay: Field<Text>,
+    pub(in crate::config) startup_delay: Field<Text>,
+    pub(in crate::config) handover_timeout: Field<Text>,
     // transport
     pub(in crate::config) source_address: Field<String>,
     pub(in crate::config) unicast_peers: Field<Vec<Spanned<String>>>,
     pub(in crate::config) unicast_min_ttl: Field<i64>,
     // addresses
-    pub(in crate::config) virtual_addresses: Field<Vec<Spanned<String>>>,
+    pub(in crate::config) virtual_addresses: Field<Vec<Spanned<Address>>>,
+    pub(in crate::config) extra_addresses: Option<Vec<Spanned<Address>>>,
+    // mac
+    pub(in crate::config) virtual_mac: Field<bool>,
+    pub(in crate::config) virtual_mac_interface: Field<String>,
+    pub(in crate::config) announce: holdings::Announce,
+    // routing
+    pub(in crate::config) route: Vec<Spanned<holdings::Route>>,
+    pub(in crate::config) rule: Vec<Spanned<holdings::Rule>>,
 }

@@ -6,7 +6,9 @@ use std::ops::Range;
 
 use toml::Spanned;
 
+use super::super::director::VrrpInstance;
 use super::super::document::Document;
+use super::raw::Address;
 use super::{addresses, raw};
 use crate::lvs::{Family, Prefixed};
 
@@ -16,6 +18,8 @@ pub(super) struct Seen {
     names: HashMap<String, Range<usize>>,
     routers: HashMap<(String, i64, Option<Family>), Range<usize>>,
     addresses: HashMap<IpAddr, Range<usize>>,
+    /// Interfaces, routes and rules, in words.
+    holdings: HashMap<String, Range<usize>>,
 }
 
 impl Seen {
@@ -47,17 +51,45 @@ impl Seen {
                 document.refuse(&vrid.span(), message, "use another virtual_router_id");
             }
         }
-        for text in raw.virtual_addresses.iter().flat_map(|list| list.get_ref()) {
-            let Ok(prefixed) = text.get_ref().parse::<Prefixed>() else {
+        let advertised = raw.virtual_addresses.iter().flat_map(|list| list.get_ref());
+        let extra = raw.extra_addresses.iter().flatten();
+        for (text, span) in advertised.chain(extra).filter_map(Address::written) {
+            let Ok(prefixed) = text.parse::<Prefixed>() else {
                 continue;
             };
-            if let Some(first) = self.addresses.insert(prefixed.address, text.span()) {
+            if let Some(first) = self.addresses.insert(prefixed.address, span.clone()) {
                 let message = format!("this address is taken, {}", document.place(&first));
                 document.refuse(
-                    &text.span(),
+                    &span,
                     message,
                     "give each address to one virtual router, once",
                 );
+            }
+        }
+    }
+
+    /// Notes what this virtual router holds, and what an earlier one has already.
+    pub(super) fn check_holdings(
+        &mut self,
+        document: &mut Document<'_>,
+        table: &Range<usize>,
+        instance: &VrrpInstance,
+    ) {
+        let holdings = &instance.holdings;
+        let interface = holdings.virtual_mac.iter().map(|it| {
+            let mend = "name another one with virtual_mac_interface";
+            (format!("interface {}", it.interface), mend)
+        });
+        let routes = holdings.routes.iter().map(|it| {
+            let mend = "give it another metric or table, or remove one";
+            (format!("route {}", it.id), mend)
+        });
+        let rules = holdings.rules.iter();
+        let rules = rules.map(|it| (format!("rule {it}"), "remove one of the two"));
+        for (what, mend) in interface.chain(routes).chain(rules) {
+            if let Some(first) = self.holdings.insert(what.clone(), table.clone()) {
+                let message = format!("{what} is there already, {}", document.place(&first));
+                document.refuse(table, message, mend);
             }
         }
     }

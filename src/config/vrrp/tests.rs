@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use super::super::director::DirectorConfig;
 use crate::lvs::Family;
+use crate::vrrp::Version;
 use crate::vrrp::transport::{Reach, Unicast};
 
 const V4: &str = r#"
@@ -71,6 +72,16 @@ fn adverts_are_multicast_unless_there_are_peers_whose_ttl_is_255_unless_said() {
         panic!("{farther:?}");
     };
     assert_eq!(unicast.min_ttl, 253);
+}
+
+/// 6.1-c.
+#[test]
+fn the_defaults_are_those_of_the_rfc() {
+    let settings = &with(V4, "").unwrap().vrrp["VI_1"].settings;
+    assert_eq!(settings.version, Version::V3);
+    assert_eq!(settings.priority.get(), 100);
+    assert_eq!(settings.advert_interval, Duration::from_secs(1));
+    assert!(settings.preempt);
 }
 
 #[test]
@@ -219,3 +230,65 @@ fn an_owner_may_send_from_its_virtual_address() {
     let keys = "priority = 255\nsource_address = '192.168.1.200'";
     assert!(with(V4, keys).is_ok());
 }
+
+#[test]
+fn takeover_keys_have_defaults_limits_and_a_way_out() {
+    let takeover = |keys: &str| with(V4, keys).map(|config| config.vrrp["VI_1"].settings.takeover);
+    let secs = Duration::from_secs;
+    let defaults = takeover("").unwrap();
+    assert_eq!(defaults.preempt_delay, Duration::ZERO);
+    assert_eq!(defaults.startup_delay, Duration::ZERO);
+    assert_eq!(defaults.handover_timeout, secs(4), "four intervals");
+    let fast = takeover("advert_interval = '10ms'").unwrap();
+    assert_eq!(fast.handover_timeout, secs(1));
+    let slow = takeover("advert_interval = '30s'").unwrap();
+    assert_eq!(slow.handover_timeout, secs(10));
+    let keys = "preempt_delay = '5s'\nstartup_delay = '6s'\nhandover_timeout = '0s'";
+    let config = with(V4, keys).unwrap();
+    let set = config.vrrp["VI_1"].settings.takeover;
+    assert_eq!((set.preempt_delay, set.startup_delay), (secs(5), secs(6)));
+    assert_eq!(set.handover_timeout, Duration::ZERO);
+    assert_eq!(read(&config.to_toml()).unwrap(), config);
+    for (keys, told) in [
+        ("preempt_delay = '2000s'", "must be 0s to 16m 40s"),
+        ("handover_timeout = '2m'", "must be 0s to 1m"),
+        (
+            "preempt = false\npreempt_delay = '5s'",
+            "without preempt there is no delay",
+        ),
+    ] {
+        let error = takeover(keys).unwrap_err();
+        assert!(error.contains(told), "{error}");
+    }
+}
+
+#[test]
+fn a_group_names_virtual_routers_of_one_priority_each_in_one_group() {
+    let second = V6.replace("fe80::200", "fe80::201");
+    let with_group =
+        |keys: &str| read(&format!("{V4}{second}\n[[vrrp_group]]\nname = 'G'\n{keys}"));
+    let config = with_group("instances = ['VI_1', 'VI_6']").unwrap();
+    let groups = config.vrrp.values().map(|it| it.group.as_deref());
+    assert_eq!(groups.collect::<Vec<_>>(), [Some("G"), Some("G")]);
+    assert_eq!(read(&config.to_toml()).unwrap(), config);
+    for (keys, told) in [
+        ("", "instances"),
+        ("instances = ['VI_1']", "at least two"),
+        ("instances = ['VI_1', 'VI_9']", "there is no such [[vrrp]]"),
+        ("instances = ['VI_1', 'VI_1']", "in a group already"),
+        (
+            "instances = ['VI_1', 'VI_6']\n[[vrrp_group]]\nname = 'G'\ninstances = ['VI_1', 'VI_6']",
+            "this name is taken",
+        ),
+    ] {
+        let error = with_group(keys).unwrap_err();
+        assert!(error.contains(told), "{keys}: {error}");
+    }
+    let unlike = format!(
+        "{V4}priority = 120\n{second}\n[[vrrp_group]]\nname = 'G'\ninstances = ['VI_1', 'VI_6']"
+    );
+    let error = read(&unlike).unwrap_err();
+    assert!(error.contains("different priorities"), "{error}");
+}
+
+mod holdings;

@@ -80,7 +80,10 @@ fn peers(
     list: &[Spanned<String>],
     family: Option<Family>,
 ) -> Option<Vec<IpAddr>> {
-    let own = raw.source_address.as_ref().and_then(parsed);
+    let own = raw
+        .source_address
+        .as_ref()
+        .and_then(|it| it.get_ref().parse().ok());
     let mut peers = Some(Vec::new());
     for text in list {
         let mend = "list the addresses that the other directors' adverts come from";

@@ -23,6 +23,7 @@ impl Core {
             Ask::Status(reply) => drop(reply.send(Box::new(self.snapshot()))),
             Ask::Reload(reply) => drop(reply.send(self.reload())),
             Ask::Server(wish, reply) => drop(reply.send(self.change(&wish))),
+            Ask::Vrrp(wish, reply) => drop(reply.send(self.move_mastership(&wish))),
         }
     }
 
@@ -70,7 +71,8 @@ impl Core {
     }
 
     fn replace(&mut self, config: DirectorConfig) -> Answer<Reloaded> {
-        let changes = changes::between(&self.config, &config);
+        let changes = changes::between(self.newest_config(), &config);
+        let config = self.with_removals_postponed(config);
         let before = std::mem::replace(&mut self.config, config);
         self.apply(&before.virtual_servers).map_err(|error| {
             let tried = std::mem::replace(&mut self.config, before);

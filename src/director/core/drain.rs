@@ -64,12 +64,13 @@ impl Core {
     }
 
     /// Whoever asks may look, and change nothing any more.
-    fn answer_while_stopping(&self, ask: Ask) {
+    pub(super) fn answer_while_stopping(&self, ask: Ask) {
         let refused = || Refused::runtime("lvsd stops".to_owned());
         match ask {
             Ask::Status(reply) => drop(reply.send(Box::new(self.snapshot()))),
             Ask::Reload(reply) => drop(reply.send(Err(refused()))),
             Ask::Server(_, reply) => drop(reply.send(Err(refused()))),
+            Ask::Vrrp(_, reply) => drop(reply.send(Err(refused()))),
         }
     }
 }

@@ -62,6 +62,7 @@ impl Core {
     /// Takes virtual servers out of the table, or puts them in, as this host
     /// loses their VIPs or gets them.
     pub(super) fn follow_vrrp(&mut self) {
+        self.finish_removals();
         let held_back = self.to_hold_back();
         if held_back != self.held_back {
             for id in held_back.symmetric_difference(&self.held_back) {

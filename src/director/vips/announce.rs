@@ -10,8 +10,9 @@ use crate::config::director::Announce;
 /// the LAN is in trouble just now.
 const SPACING: Duration = Duration::from_millis(20);
 
-/// Timers are not finer: what is due within one goes out together.
-const TICK: Duration = Duration::from_millis(1);
+/// What a busy host sends late goes out together, as far as it is not later than
+/// this.
+const TICK: Duration = Duration::from_millis(5);
 
 /// The announcements that are still to be made.
 ///
@@ -78,19 +79,25 @@ impl Schedule {
 
     /// Takes the announcements that are due.
     pub(super) fn due(&mut self, now: Instant) -> Vec<Place> {
-        let mut due: Vec<_> = self
-            .pending
-            .iter()
+        let pending = self.pending.iter();
+        let mut due: Vec<_> = pending
             .filter(|(_, progress)| progress.due_at <= now)
-            .map(|(place, it)| (it.made > 0, it.due_at, place.clone()))
+            .map(|(place, it)| (it.made > 0, it.due_at, place))
             .collect();
-        due.sort();
+        due.sort_unstable();
+        // What a timer that is a tick late kept waiting may catch up, no more.
+        let earliest = now.checked_sub(TICK).unwrap_or(now);
         let mut taken = Vec::new();
         for (_, _, place) in due {
-            if self.free_at(&place, now) <= now {
-                self.advance(now, &place);
-                taken.push(place);
+            let free_at = self.free_at.entry(place.interface.clone());
+            let free_at = free_at.or_insert(earliest);
+            if *free_at <= now {
+                *free_at = (*free_at).max(earliest) + self.pending[place].pace.interval;
+                taken.push(place.clone());
             }
+        }
+        for place in &taken {
+            self.advance(now, place);
         }
         taken
     }
@@ -105,11 +112,6 @@ impl Schedule {
         let Some(progress) = self.pending.get_mut(place) else {
             return;
         };
-        // What a timer that is a tick late kept waiting may catch up, no more.
-        let earliest = now.checked_sub(TICK).unwrap_or(now);
-        let free_at = self.free_at.entry(place.interface.clone());
-        let free_at = free_at.or_insert(earliest);
-        *free_at = (*free_at).max(earliest) + progress.pace.interval;
         progress.made += 1;
         match progress.next(now) {
             Some(at) => progress.due_at = at,

@@ -67,6 +67,8 @@ struct Keeper {
     /// What was carried out last.
     carried_out: Arc<VrrpStatus>,
     confirmations: Confirmations,
+    /// Routes and rules are reported too, since there are some.
+    hears_routes: bool,
     reconciled_at: Instant,
     recheck_at: Instant,
 }
@@ -111,6 +113,7 @@ fn start(config: Config) -> Result<(Keeper, Changes), Error> {
         announced: BTreeMap::new(),
         carried_out: Arc::default(),
         confirmations: Confirmations::default(),
+        hears_routes: false,
         reconciled_at: now,
         recheck_at: now,
     };
@@ -133,16 +136,7 @@ impl Keeper {
                     while changes.next().now_or_never().flatten().is_some() {}
                     self.recheck_at = self.recheck_at.min(self.reconciled_at + SPACING);
                 }
-                Wake::KernelSilent => match Changes::subscribe() {
-                    Ok(fresh) => {
-                        changes = fresh;
-                        self.recheck_at = clock::now();
-                    }
-                    Err(error) => {
-                        self.log.write(Line::Deaf(chain(&error)));
-                        kernel_reports = false;
-                    }
-                },
+                Wake::KernelSilent => kernel_reports = self.listen_to(&mut changes),
                 Wake::Timer => {}
             }
             if clock::now() >= self.recheck_at {
@@ -151,8 +145,31 @@ impl Keeper {
             self.announce();
             self.confirm();
             self.look_out();
+            if !self.hears_routes && self.owned.iter().any(Holding::is_routing) {
+                self.hears_routes = true;
+                kernel_reports = self.listen_to(&mut changes);
+            }
         }
         self.release_all().await;
+    }
+
+    /// Subscribes anew, to what matters now. False: the kernel refuses.
+    fn listen_to(&mut self, changes: &mut Changes) -> bool {
+        let fresh = match self.hears_routes {
+            true => Changes::subscribe_with_routes(),
+            false => Changes::subscribe(),
+        };
+        match fresh {
+            Ok(fresh) => {
+                *changes = fresh;
+                self.recheck_at = clock::now();
+                true
+            }
+            Err(error) => {
+                self.log.write(Line::Deaf(chain(&error)));
+                false
+            }
+        }
     }
 
     async fn wake(&mut self, changes: &mut Changes, vrrp: bool, kernel: bool) -> Wake {

@@ -21,12 +21,16 @@ use crate::vrrp::Version;
 use crate::vrrp::advert::Checksum;
 use crate::vrrp::mismatch::Mismatches;
 use crate::vrrp::refused::{Refused, RefusedMaster};
-use crate::vrrp::router::{Action, Cause, Claim, Event, LinkFault, Notice, Peer, Router, State};
+use crate::vrrp::router::{
+    Action, Cause, Claim, Event, LinkFault, Notice, Peer, Phase, Router, State,
+};
 
 #[derive(Debug)]
 pub(super) struct Instance {
     name: String,
     config: VrrpInstance,
+    /// It is not to start again.
+    stops: bool,
     router: Router,
     since_wall: Timestamp,
     announcements: u64,
@@ -49,6 +53,7 @@ struct Face {
     transitions: u64,
     master: Option<Peer>,
     rival: Option<Peer>,
+    phase: Phase,
     refused: Option<Refused>,
     mismatches_told: u64,
     claim: Claim,
@@ -68,6 +73,7 @@ impl Instance {
             name: name.to_owned(),
             router: Router::new(config.settings.clone(), now),
             config,
+            stops: false,
             since_wall: clock::wall(),
             // Never what another router of this name has counted.
             announcements: u64::from(serial) << 32,
@@ -91,6 +97,31 @@ impl Instance {
 
     pub(super) fn is_multicast(&self) -> bool {
         self.config.transport.is_multicast()
+    }
+
+    /// The sync group that it belongs to, unless it is on its way out.
+    pub(super) fn group(&self) -> Option<&str> {
+        self.config.group.as_deref().filter(|_| !self.stops)
+    }
+
+    pub(super) fn router(&self) -> &Router {
+        &self.router
+    }
+
+    /// Whether it was told to stop; it may hand over still.
+    pub(super) fn stops(&self) -> bool {
+        self.stops
+    }
+
+    /// Whether it was told to stop, and has.
+    pub(super) fn has_stopped(&self) -> bool {
+        self.stops && self.router.is_idle()
+    }
+
+    /// Has it hand over and then take part no more.
+    pub(super) fn stop(&mut self, now: Instant, interface: &Interface, log: &mut Log<Line>) {
+        self.handle(now, Event::Shutdown, interface, log);
+        self.stops = true;
     }
 
     /// Where its adverts come from on this link.
@@ -161,6 +192,9 @@ impl Instance {
         interface: &Interface,
         log: &mut Log<Line>,
     ) {
+        if self.stops && event == Event::Startup {
+            return;
+        }
         for action in self.router.handle(now, event) {
             match action {
                 Action::SendAdvert {
@@ -188,9 +222,10 @@ impl Instance {
         log: &mut Log<Line>,
     ) {
         let advert = self.router.settings().advert(priority);
+        let virtual_mac = self.config.holdings.virtual_mac.as_ref().map(|it| it.mac);
         for destination in self.config.transport.destinations(self.family()) {
             let message = advert.encode(checksum, source, destination);
-            match interface.send(&message, source, destination) {
+            match interface.send(&message, virtual_mac, source, destination) {
                 Ok(()) => InstanceCounters::add(&self.counters.adverts_sent),
                 Err(error) => self.note_send_error(now, &error, log),
             }
@@ -244,6 +279,7 @@ impl Instance {
             transitions: self.router.transitions(),
             master: self.router.master(),
             rival: self.router.rival(),
+            phase: self.router.phase(),
             refused: self.refused.current(),
             mismatches_told: self.mismatches_told,
             claim: self.router.claim(),
@@ -264,7 +300,9 @@ impl Instance {
             priority: self.router.priority(),
             addresses: self.config.addresses.clone(),
             holdings: Arc::clone(&self.config.holdings),
+            group: self.config.group.clone(),
             state: self.router.state(),
+            phase: self.router.phase(),
             since: self.router.since(),
             since_wall: self.since_wall,
             cause: self.router.cause().to_string(),

@@ -1,6 +1,7 @@
 //! An interface and the raw sockets that its virtual routers share, one for
 //! each family.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;
@@ -12,9 +13,11 @@ use std::time::{Duration, Instant};
 use super::status::InterfaceCounters;
 use super::{InterfaceStatus, Link};
 use crate::lvs::Family;
-use crate::sys::socket::{RawV4, RawV6};
+use crate::sys::neighbour::Mac;
+use crate::sys::socket::{Frames, RawV4, RawV6};
 use crate::vrrp::IP_PROTOCOL;
 use crate::vrrp::discard::Discard;
+use crate::vrrp::ethernet::frame;
 use crate::vrrp::ipv4::{self, Datagram};
 use crate::vrrp::ipv6::{self, HOP_LIMIT, TRAFFIC_CLASS};
 use crate::vrrp::router::LinkFault;
@@ -30,6 +33,8 @@ const RETRY_REFUSED: Duration = Duration::from_secs(1);
 pub(super) struct Interface {
     link: Option<Link>,
     ports: BTreeMap<Family, Port>,
+    /// For adverts from a virtual MAC.
+    frames: OnceCell<Frames>,
     pub(super) counters: Arc<InterfaceCounters>,
 }
 
@@ -140,13 +145,19 @@ impl Interface {
         }
     }
 
-    /// Sends a message.
+    /// Sends a message: to the group from the virtual MAC, if there is one. The
+    /// interface that has it need not be up for that.
     pub(super) fn send(
         &self,
         message: &[u8],
+        virtual_mac: Option<Mac>,
         source: IpAddr,
         destination: IpAddr,
     ) -> io::Result<()> {
+        let frame = virtual_mac.and_then(|mac| frame(mac, source, destination, message));
+        if let (Some((frame, ethertype)), Some(index)) = (frame, self.index()) {
+            return self.frames()?.send(index, &frame, ethertype);
+        }
         let port = self.ports.get(&Family::of(source));
         let socket = port.and_then(|port| port.socket.as_ref());
         match (socket.map(|socket| &socket.raw), source, destination) {
@@ -159,6 +170,20 @@ impl Interface {
                 raw.send(message, source, destination)
             }
             _ => Err(io::Error::from_raw_os_error(nix::libc::ENETDOWN)),
+        }
+    }
+
+    fn index(&self) -> Option<NonZeroU32> {
+        self.link.as_ref().and_then(Link::index)
+    }
+
+    fn frames(&self) -> io::Result<&Frames> {
+        match self.frames.get() {
+            Some(frames) => Ok(frames),
+            None => {
+                let frames = Frames::open()?;
+                Ok(self.frames.get_or_init(|| frames))
+            }
         }
     }
 

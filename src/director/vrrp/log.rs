@@ -184,6 +184,21 @@ fn write_notice(instance: &str, interface: &str, notice: Notice) {
             late_ms = u64::try_from(late.as_millis()).unwrap_or(u64::MAX),
             "woken late: listens once more before taking over"
         ),
+        Notice::HandsOver { limit } => info!(
+            instance,
+            interface,
+            ?limit,
+            "resigned: serves on until a successor is heard"
+        ),
+        Notice::NobodyTookOver { waited } => {
+            warn!(instance, interface, ?waited, "no successor was heard");
+        }
+        Notice::StaysMaster => info!(instance, interface, "stays master"),
+        Notice::Unfit(cause) => warn!(instance, interface, %cause, "hands over"),
+        Notice::ClaimUnconfirmed => warn!(
+            instance,
+            interface, "preempts, yet its addresses are not all held"
+        ),
     }
 }
 

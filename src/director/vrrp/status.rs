@@ -12,11 +12,11 @@ use super::Link;
 use super::rejected::{Rejections, in_words};
 use crate::config::director::{Holdings, VirtualAddress};
 use crate::status::director::{
-    Mismatch, Peer as PeerStatus, Rival, VipConflict, VirtualRouter, VrrpInterface,
+    Holding, Mismatch, Peer as PeerStatus, Rival, VipConflict, VirtualRouter, VrrpInterface,
 };
 use crate::vrrp::discard::Discard;
 use crate::vrrp::refused::Refused;
-use crate::vrrp::router::{Claim, Peer, State};
+use crate::vrrp::router::{Claim, Peer, Phase, State};
 use crate::vrrp::{Priority, Settings, Version};
 
 /// Every virtual router and its interface. Published anew when anything but a
@@ -45,8 +45,12 @@ pub struct InstanceStatus {
     pub addresses: Vec<VirtualAddress>,
     /// What else comes and goes with them.
     pub holdings: Arc<Holdings>,
+    /// The sync group that it belongs to.
+    pub group: Option<String>,
     /// The state.
     pub state: State,
+    /// What it is about, within the state.
+    pub phase: Phase,
     /// When it entered the state, for deadlines.
     pub since: Instant,
     /// When it entered the state, for people.
@@ -217,6 +221,7 @@ impl InstanceStatus {
         name: &str,
         problems: Vec<String>,
         conflicts: Vec<VipConflict>,
+        holdings: Vec<Holding>,
     ) -> VirtualRouter {
         let version = self.version();
         let counters = &self.counters;
@@ -225,7 +230,9 @@ impl InstanceStatus {
             interface: self.interface.clone(),
             vrid: self.settings.vrid.get(),
             version,
+            group: self.group.clone(),
             state: self.state.to_string(),
+            phase: self.phase.to_string(),
             since: self.since_wall,
             cause: self.cause.clone(),
             priority: self.priority.get(),
@@ -259,6 +266,7 @@ impl InstanceStatus {
             late_wakeups: counters.late_wakeups(),
             worst_lateness_us: u64::try_from(counters.worst_lateness().as_micros())
                 .unwrap_or(u64::MAX),
+            holdings,
             problems,
         }
     }

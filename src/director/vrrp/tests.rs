@@ -7,6 +7,7 @@ use std::time::Duration;
 
 fn instance(interface: &str, vrid: u8, priority: u8) -> VrrpInstance {
     VrrpInstance {
+        group: None,
         interface: interface.to_owned(),
         settings: Settings {
             vrid: vrid.try_into().unwrap(),

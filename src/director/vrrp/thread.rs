@@ -1,5 +1,6 @@
 //! The loop of the VRRP thread.
 
+mod members;
 mod ports;
 
 use std::collections::BTreeMap;
@@ -45,6 +46,10 @@ pub(super) struct VrrpThread {
     /// How many instances were made.
     made: u32,
     configured: bool,
+    /// Whether this host has what it takes to serve.
+    ready: bool,
+    /// It ends when every router has stopped.
+    stops: bool,
     changed: bool,
 }
 
@@ -68,11 +73,13 @@ impl VrrpThread {
             influences: BTreeMap::new(),
             made: 0,
             configured: false,
+            ready: true,
+            stops: false,
             changed: false,
         }
     }
 
-    /// Runs until it is told to shut down.
+    /// Runs until it is told to shut down, and has handed over.
     pub(super) fn run(mut self) {
         let mut buffer = [0; BUFFER_LEN];
         loop {
@@ -80,15 +87,22 @@ impl VrrpThread {
             if !self.take_commands() {
                 break;
             }
+            self.obey_groups();
             for (interface, family) in readable {
                 self.read(&interface, family, &mut buffer);
             }
             self.open_sockets();
             self.fire_deadlines();
+            self.obey_groups();
+            self.forget_stopped();
             self.publish();
+            if self.stops && self.instances.is_empty() {
+                break;
+            }
         }
-        let now = clock::now();
-        self.shut_down(now);
+        // What is left has had its time.
+        self.instances.clear();
+        self.changed = true;
         self.publish();
     }
 
@@ -150,7 +164,14 @@ impl VrrpThread {
                         self.feed_one(&instance, Event::VipsHeld);
                     }
                 }
+                Ok(Command::Ready(ready)) => {
+                    self.ready = ready;
+                    self.feed_all(&Event::Ready(ready));
+                }
+                Ok(Command::Yield { instance }) => self.feed_group(&instance, &Event::Yield),
+                Ok(Command::Reclaim { instance }) => self.feed_group(&instance, &Event::Reclaim),
                 Err(mpsc::TryRecvError::Empty) => return true,
+                Ok(Command::Shutdown) if !self.stops => self.shut_down(),
                 Ok(Command::Shutdown) | Err(mpsc::TryRecvError::Disconnected) => return false,
             }
         }
@@ -163,19 +184,13 @@ impl VrrpThread {
         let gone: Vec<String> = self
             .instances
             .iter()
+            .filter(|(_, instance)| !instance.stops())
             .filter(|(name, instance)| !wanted.get(*name).is_some_and(|it| instance.is_same_as(it)))
             .map(|(name, _)| name.clone())
             .collect();
         for name in gone {
             self.changed = true;
-            if !wanted.contains_key(&name) {
-                self.influences.remove(&name);
-            }
-            if let Some(mut instance) = self.instances.remove(&name)
-                && let Some(interface) = self.interfaces.get(instance.interface())
-            {
-                instance.handle(now, Event::Shutdown, interface, &mut self.log);
-            }
+            self.retire(now, name, &wanted);
         }
         let mut added = Vec::new();
         for (name, config) in wanted {
@@ -197,26 +212,10 @@ impl VrrpThread {
             if let Some(influence) = self.influences.get(&name) {
                 self.feed_one(&name, Event::Influence(influence.clone()));
             }
+            self.feed_one(&name, Event::Ready(self.ready));
         }
+        self.tell_membership();
         self.tell_links(now, None);
-    }
-
-    /// Feeds an event to one router, if it is there.
-    fn feed_one(&mut self, name: &str, event: Event) {
-        if let Some(instance) = self.instances.get_mut(name)
-            && let Some(interface) = self.interfaces.get(instance.interface())
-        {
-            instance.handle(clock::now(), event, interface, &mut self.log);
-        }
-    }
-
-    /// Has every router stop taking part.
-    fn shut_down(&mut self, now: Instant) {
-        for instance in self.instances.values_mut() {
-            if let Some(interface) = self.interfaces.get(instance.interface()) {
-                instance.handle(now, Event::Shutdown, interface, &mut self.log);
-            }
-        }
     }
 
     fn fire_deadlines(&mut self) {

@@ -13,6 +13,7 @@ use crate::ipvs::connections::{self, Connection, ConnectionProtocol};
 use crate::lvs::Protocol;
 use crate::status::text::chain;
 use crate::sys::clock;
+use crate::sys::errno;
 
 /// Where the kernel lists the table, and only while it has IPVS.
 const TABLE: &str = "/proc/net/ip_vs";
@@ -37,7 +38,9 @@ pub(super) fn look(unseen: &mut Vec<String>) -> Ipvs {
         Ok(mut kernel) => {
             match flows() {
                 Ok(flows) => kernel.flows = flows,
-                Err(error) => unseen.push(format!("{}: {}", connections::PATH, chain(&error))),
+                Err(error) => {
+                    unseen.push(format!("{}: {}", connections::PATH, errno::text(&error)));
+                }
             }
             Ipvs::Seen(Box::new(kernel))
         }

@@ -44,7 +44,7 @@ pub(super) async fn look(scope: &Scope, root: &Path, facts: &mut Facts) -> Resul
     });
     let agent = there(root, REALSERVER_FILE);
     facts.realserver_config = agent.and_then(|path| {
-        let read = RealServerConfig::read(path.as_ref(), false);
+        let read = RealServerConfig::read(path.as_ref(), &[]);
         accept(read, path, facts)
     });
     Ok(())

@@ -10,8 +10,8 @@ use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 use crate::doctor::Facts;
-use crate::status::text::chain;
 use crate::sys::clock;
+use crate::sys::errno;
 use crate::sys::neighbour::{Listener, Mac};
 use crate::sys::tap::Tap;
 use crate::vrrp::IP_PROTOCOL;
@@ -54,7 +54,7 @@ pub(super) async fn look(facts: &mut Facts) {
         Err(error) => {
             facts
                 .unseen
-                .push(format!("the wire: {} (run as root)", chain(&error)));
+                .push(format!("the wire: {} (run as root)", errno::text(&error)));
             return;
         }
     };

@@ -6,7 +6,6 @@ use std::net::IpAddr;
 use super::listed;
 use crate::doctor::firewall::{Fate, Packet};
 use crate::doctor::{Facts, Finding, Kind};
-use crate::health::Probe;
 use crate::lvs::{Protocol, VirtualServerId};
 
 pub(super) const SERVICE_NOT_ON_VIP: Kind = Kind::broken(
@@ -66,11 +65,8 @@ fn services(facts: &Facts) -> BTreeSet<u16> {
     let files = facts.realserver_config.iter();
     let services = files.flat_map(|file| &file.services);
     services
-        .map(|service| match &service.check.probe {
-            Probe::Tcp { address } | Probe::Http { address, .. } | Probe::Readiness { address } => {
-                address.port()
-            }
-        })
+        .flat_map(|service| &service.checks)
+        .map(|check| check.probe.address().port())
         .collect()
 }
 

@@ -3,8 +3,9 @@
 use std::net::IpAddr;
 
 use super::{listed, station, vrrp};
+use crate::config::realserver::Method;
 use crate::doctor::{Facts, Finding, Kind};
-use crate::lvs::{Forwarding, Prefixed};
+use crate::lvs::Prefixed;
 use crate::sys::neighbour::Mac;
 
 pub(super) const VIP_UNHELD: Kind = Kind::broken(
@@ -123,7 +124,7 @@ pub(super) fn missing(facts: &Facts) -> Vec<Finding> {
         .agent
         .as_ref()
         .is_some_and(|agent| agent.draining_until.is_some());
-    if is_leaving || file.is_some_and(|file| file.forwarding == Forwarding::Nat) {
+    if is_leaving || file.is_some_and(|file| matches!(file.method, Method::Nat { .. })) {
         return vec![];
     }
     let wanted = facts.wanted_on_lo();

@@ -4,12 +4,15 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use super::{Agent, Phase, arp_speakers};
+use super::Agent;
+use super::life::{Phase, Then};
+use super::track::Track;
+use crate::config::realserver::Method;
 use crate::health::readiness::{Readiness, ReadinessState};
-use crate::lvs::Forwarding;
+use crate::lvs::Family;
 use crate::realserver::journal::Origin;
-use crate::realserver::sysctl::{self, Rule};
-use crate::realserver::vip;
+use crate::realserver::sysctl::Rule;
+use crate::realserver::{gateway, mss, tunnel, vip};
 use crate::status::realserver::{Health, Service, State, Status, Sysctl, Vip};
 use crate::sys::sysctl::Key;
 
@@ -35,11 +38,12 @@ impl From<Status> for Answer {
         let state = match status.state {
             State::Ready => ReadinessState::Ready,
             State::NotReady => ReadinessState::NotReady,
-            State::Draining => ReadinessState::Draining,
+            // A director gives weight 0 to both: it is to come back.
+            State::Draining | State::Drained => ReadinessState::Draining,
             State::Stopping => ReadinessState::Stopping,
         };
         Self {
-            readiness: Readiness::new(state, status.reasons),
+            readiness: Readiness::new(state, status.reasons).with_weight(status.weight),
             vips: status.vips,
             sysctls: status.sysctls,
             services: status.services,
@@ -51,15 +55,27 @@ impl Agent {
     /// The snapshot, as of the last [`Agent::reconcile`].
     pub fn status(&self) -> Status {
         let faults = self.faults();
-        let (state, phase_reason, draining_until) = match self.phase {
-            Phase::Serving if faults.is_empty() => (State::Ready, None, None),
-            Phase::Serving => (State::NotReady, None, None),
-            Phase::Draining { at, .. } => (
-                State::Draining,
-                Some(format!("draining until {at:.0}")),
-                Some(at),
-            ),
-            Phase::Stopping => (State::Stopping, Some("stopping".to_owned()), None),
+        let (state, phase_reason) = match self.phase {
+            Phase::Serving if faults.is_empty() => (State::Ready, None),
+            Phase::Serving => (State::NotReady, None),
+            Phase::Leaving { at, then, .. } => {
+                let who = match then {
+                    Then::Stop => "",
+                    Then::Rest => " by `lvsd realserver drain`",
+                };
+                let reason = format!("draining{who} until {at:.0}");
+                (State::Draining, Some(reason))
+            }
+            Phase::Drained => {
+                let reason =
+                    "drained by `lvsd realserver drain`; `lvsd realserver undrain` ends it";
+                (State::Drained, Some(reason.to_owned()))
+            }
+            Phase::Stopping => (State::Stopping, Some("stopping".to_owned())),
+        };
+        let draining_until = match self.phase {
+            Phase::Leaving { at, .. } => Some(at),
+            _ => None,
         };
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -68,11 +84,17 @@ impl Agent {
             ready: state == State::Ready,
             state,
             reasons: phase_reason.into_iter().chain(faults).collect(),
+            errors: self.errors(),
             draining_until,
-            forwarding: self.forwarding.to_string(),
+            connections: self.connections.filter(|_| draining_until.is_some()),
+            weight: self.weight,
+            forwarding: self.method.to_string(),
+            notes: self.notes(),
             listen: self.listen,
+            secure: self.secure,
+            arp: self.arp.clone(),
             vips: self
-                .wanted_vips
+                .configured_vips
                 .iter()
                 .map(|vip| self.vip_status(*vip))
                 .collect(),
@@ -86,57 +108,103 @@ impl Agent {
 
     /// Everything that is not as it must be, one sentence each.
     fn faults(&self) -> Vec<String> {
-        if self.phase == Phase::Stopping {
+        if !self.phase.holds_vips() {
             return Vec::new();
         }
-        let mut faults = self.lo_fault();
-        for vip in &self.wanted_vips {
+        let mut faults = self.interface_fault();
+        for vip in &self.configured_vips {
             faults.extend(self.vip_faults(*vip));
         }
         for (key, rule) in self.rules() {
             faults.extend(self.sysctl_fault(&key, rule));
         }
-        if self.wanted_vips.iter().any(IpAddr::is_ipv4) {
-            for link in arp_speakers(&self.seen.links) {
-                faults.extend(sysctl::exposed(&self.seen.sysctls, &link.name));
-            }
-            faults.extend(self.tunnel_fault());
+        let tunnels = self.tunnels_wanted();
+        faults.extend(tunnel::faults(
+            &tunnels,
+            &self.seen.links,
+            &self.seen.gue_ports,
+        ));
+        if let Method::Nat { gateways } = &self.method {
+            faults.extend(gateway::faults(gateways, &self.seen.routing.routes));
         }
+        faults.extend(self.leaks.iter().cloned());
         faults.extend(self.services.iter().filter_map(service_fault));
         faults
     }
 
-    fn lo_fault(&self) -> Vec<String> {
-        match self.seen.lo() {
-            None => vec!["there is no interface lo".to_owned()],
-            Some(lo) if !lo.up => {
-                vec!["lo is down, so no VIP can be reached: ip link set lo up".to_owned()]
-            }
+    fn interface_fault(&self) -> Vec<String> {
+        let name = &self.interface;
+        match self.seen.link(name) {
+            _ if self.configured_vips.is_empty() => Vec::new(),
+            None => vec![format!("there is no interface {name}")],
+            Some(link) if !link.up => vec![format!(
+                "{name} is down, so no VIP can be reached: ip link set {name} up"
+            )],
             Some(_) => Vec::new(),
         }
     }
 
-    fn tunnel_fault(&self) -> Option<String> {
-        if self.forwarding != Forwarding::IPIP {
-            return None;
+    /// What is repaired again and again: somebody has to look.
+    fn errors(&self) -> Vec<String> {
+        let told = |what: String, track: &Track| {
+            let by = track.by.as_deref().unwrap_or("somebody");
+            track.is_contested(self.now).then(|| {
+                format!(
+                    "{what} was taken away {} times, the last three within a minute, by {by}: see \
+                     docs/realserver.md for how to make it stop",
+                    track.lost
+                )
+            })
+        };
+        let vips = self.vips.iter();
+        let vips = vips.filter_map(|(vip, track)| told(format!("VIP {vip}"), track));
+        let sysctls = self.sysctls.iter();
+        let sysctls = sysctls.filter_map(|(key, track)| told(key.to_string(), track));
+        let weight = self.weight_fault.clone();
+        vips.chain(sysctls).chain(weight).collect()
+    }
+
+    /// What is set up besides VIPs and parameters.
+    fn notes(&self) -> Vec<String> {
+        let tunnels = self.tunnels_wanted();
+        let mut notes: Vec<_> = tunnels
+            .devices
+            .iter()
+            .map(|device| format!("what directors wrap is unwrapped by {}", device.name))
+            .collect();
+        if let Some(port) = tunnels.gue_port {
+            notes.push(format!("GUE is unwrapped at UDP port {port}"));
         }
-        match self.seen.links.iter().find(|link| link.name == "tunl0") {
-            None => {
-                Some("there is no tunl0 to unpack what directors send: modprobe ipip".to_owned())
-            }
-            Some(link) if !link.up => Some("tunl0 is down: ip link set tunl0 up".to_owned()),
-            Some(_) => None,
+        let mtu = |link: &&crate::sys::link::Link| !link.loopback && link.up && !link.noarp;
+        let mtu = self
+            .seen
+            .links
+            .iter()
+            .filter(mtu)
+            .map(|link| link.mtu)
+            .min();
+        let family = |vip: &IpAddr| Family::of(*vip);
+        if let Some((mtu, family)) = mtu.zip(self.wanted_vips().first().map(family))
+            && let Some(bytes) = mss::advmss(&self.method, family, mtu)
+        {
+            notes.push(format!(
+                "clients are told to send {bytes} bytes a segment, which fit into {mtu} once \
+                 wrapped (advmss in table {})",
+                mss::TABLE
+            ));
         }
+        notes
     }
 
     fn vip_faults(&self, vip: IpAddr) -> Vec<String> {
         let place = self.place(vip);
         let mut faults = Vec::new();
-        if !place.on_lo {
+        if !place.bound {
             let error = self.vips.get(&vip).and_then(|track| track.error.as_deref());
-            faults.push(format!("VIP {vip} is not on lo{}", because(error)));
+            let interface = &self.interface;
+            faults.push(format!("VIP {vip} is not on {interface}{}", because(error)));
         }
-        faults.extend(vip::refusals(vip, &place));
+        faults.extend(vip::refusals(vip, &self.interface, &place));
         faults
     }
 
@@ -146,10 +214,11 @@ impl Agent {
         Vip {
             address: vip,
             label: place.label,
-            present: place.on_lo,
+            present: place.bound,
             since: track.map_or(self.started, |track| track.since),
             stays: self.journal.vips.get(&vip) == Some(&Origin::Found),
             repaired: track.map_or(0, |track| track.lost),
+            taken_by: track.and_then(|track| track.by.clone()),
             faults: self.vip_faults(vip),
         }
     }
@@ -178,14 +247,18 @@ impl Agent {
     }
 
     fn sysctl_status(&self, key: &Key, rule: &Rule) -> Sysctl {
+        let own = self.seen.sysctls.get(key).copied();
+        let all = rule.of_all().and_then(|all| self.seen.sysctls.get(&all));
         Sysctl {
             key: key.to_string(),
-            value: self.seen.sysctls.get(key).copied(),
+            value: own,
+            effective: own.map(|own| all.map_or(own, |all| rule.combine.apply(*all, own))),
             wanted: rule.wanted,
             original: self.journal.sysctls.get(key).map(|original| original.value),
             ok: self.sysctl_fault(key, rule).is_none(),
             why: rule.why.to_owned(),
             repaired: self.sysctls.get(key).map_or(0, |track| track.lost),
+            changed_by: self.sysctls.get(key).and_then(|track| track.by.clone()),
         }
     }
 }

@@ -9,7 +9,9 @@ fn the_file_is_readable_by_people_and_by_the_next_start() {
     let journal = Journal {
         sysctls: BTreeMap::from([(Key::ipv4_conf("all", "arp_ignore"), original)]),
         vips: BTreeMap::from([("192.168.1.200".parse().unwrap(), Origin::Created)]),
+        ..Journal::default()
     };
+    assert!(!journal.is_empty());
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("realserver.json");
     let store = Store::new(path.clone());

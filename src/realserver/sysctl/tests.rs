@@ -65,7 +65,7 @@ fn a_parameter_that_this_kernel_does_not_have_is_not_written() {
     assert!(
         plan(
             &BTreeMap::new(),
-            &wanted(Forwarding::IPIP),
+            &wanted(&["eth0"], &["tunl0"]),
             &BTreeMap::new()
         )
         .is_empty()
@@ -75,7 +75,7 @@ fn a_parameter_that_this_kernel_does_not_have_is_not_written() {
 #[test]
 fn a_tunnel_is_made_loose_even_where_all_is_strict() {
     let found = values([("all", "rp_filter", 1), ("tunl0", "rp_filter", 0)]);
-    let writes = plan(&found, &wanted(Forwarding::IPIP), &BTreeMap::new());
+    let writes = plan(&found, &wanted(&["eth0"], &["tunl0"]), &BTreeMap::new());
     assert_eq!(text(&writes), ["net.ipv4.conf.tunl0.rp_filter: 0 -> 2"]);
     assert!(
         plan_of(&found, &[]).is_empty(),
@@ -85,22 +85,19 @@ fn a_tunnel_is_made_loose_even_where_all_is_strict() {
 
 #[test]
 fn applying_a_plan_leaves_nothing_to_plan() {
+    let all = wanted(&["eth0"], &["tunl0"]);
     for value in -1..10 {
         for restoring in [false, true] {
-            let mut found: BTreeMap<Key, i32> = RULES.iter().map(|r| (r.key(), value)).collect();
-            let originals = RULES
-                .iter()
-                .map(|rule| {
-                    let original = Original {
-                        value: 7,
-                        changed: true,
-                    };
-                    (rule.key(), original)
-                })
-                .collect();
+            let mut found: BTreeMap<Key, i32> =
+                all.keys().map(|key| (key.clone(), value)).collect();
+            let original = Original {
+                value: 7,
+                changed: true,
+            };
+            let originals = all.keys().map(|key| (key.clone(), original)).collect();
             let wanted = match restoring {
                 true => Wanted::new(),
-                false => wanted(Forwarding::IPIP),
+                false => wanted(&["eth0"], &["tunl0"]),
             };
             for write in plan(&found, &wanted, &originals) {
                 found.insert(write.key, write.to);
@@ -111,26 +108,44 @@ fn applying_a_plan_leaves_nothing_to_plan() {
 }
 
 #[test]
-fn an_interface_that_outdoes_all_with_a_weaker_value_is_named() {
-    for (name, all, own, spoilt) in [
-        ("arp_ignore", 1, 0, false),
-        ("arp_ignore", 1, 2, false),
-        ("arp_ignore", 1, 8, false),
-        ("arp_ignore", 1, 3, true),
-        ("arp_ignore", 2, 4, true),
-        ("arp_announce", 2, 0, false),
-        ("arp_announce", 2, 2, false),
-        ("arp_announce", 2, 3, true),
+fn every_interface_that_speaks_arp_is_quiet_by_itself_unless_it_is_quieter() {
+    let found = values([
+        ("eth0", "arp_ignore", 0),
+        ("eth0", "arp_announce", 2),
+        ("eth1", "arp_ignore", 8),
+        ("eth1", "arp_announce", 0),
+        ("eth2", "arp_ignore", 3),
+    ]);
+    let writes = plan(
+        &found,
+        &wanted(&["eth0", "eth1", "eth2"], &[]),
+        &BTreeMap::new(),
+    );
+    assert_eq!(
+        text(&writes),
+        [
+            "net.ipv4.conf.eth0.arp_ignore: 0 -> 1",
+            "net.ipv4.conf.eth1.arp_announce: 0 -> 2",
+            "net.ipv4.conf.eth2.arp_ignore: 3 -> 1",
+        ]
+    );
+}
+
+#[test]
+fn the_kernel_takes_the_larger_or_either_or_both() {
+    for (combine, results) in [
+        (Combine::Max, [0, 2, 1, 2]),
+        (Combine::Or, [0, 1, 1, 1]),
+        (Combine::And, [0, 0, 0, 1]),
     ] {
-        let found = values([("all", name, all), ("eth0", name, own)]);
-        let faults = exposed(&found, "eth0");
-        assert_eq!(!faults.is_empty(), spoilt, "{name} {all} {own}: {faults:?}");
+        let pairs = [(0, 0), (0, 2), (1, 0), (1, 2)];
+        assert_eq!(pairs.map(|(all, own)| combine.apply(all, own)), results);
     }
 }
 
 fn plan_of(found: &BTreeMap<Key, i32>, originals: &[(Key, Original)]) -> Vec<String> {
     let originals = originals.iter().cloned().collect();
-    text(&plan(found, &wanted(Forwarding::DirectRoute), &originals))
+    text(&plan(found, &wanted(&[], &[]), &originals))
 }
 
 fn text(writes: &[Write]) -> Vec<String> {

@@ -5,15 +5,20 @@ use crate::sys::address::Scope;
 #[test]
 fn a_vip_counts_as_there_only_as_a_host_address_on_lo() {
     let vip = ip("192.168.1.200");
-    let host = locate(vip, &links(), &[address(1, "192.168.1.200/32", "lo:3")]);
-    assert!(host.on_lo);
+    let host = locate(
+        vip,
+        "lo",
+        &links(),
+        &[address(1, "192.168.1.200/32", "lo:3")],
+    );
+    assert!(host.bound);
     assert_eq!(host.label.as_deref(), Some("lo:3"));
-    assert_eq!(refusals(vip, &host), Vec::<String>::new());
+    assert_eq!(refusals(vip, "lo", &host), Vec::<String>::new());
 
-    let wider = locate(vip, &links(), &[address(1, "192.168.1.200/24", "lo")]);
-    assert!(!wider.on_lo);
+    let wider = locate(vip, "lo", &links(), &[address(1, "192.168.1.200/24", "lo")]);
+    assert!(!wider.bound);
     assert_eq!(
-        refusals(vip, &wider),
+        refusals(vip, "lo", &wider),
         [
             "VIP 192.168.1.200 is on lo as 192.168.1.200/24: this host takes every address of that \
           network for its own; remove it first (ip address del 192.168.1.200/24 dev lo)"
@@ -24,20 +29,72 @@ fn a_vip_counts_as_there_only_as_a_host_address_on_lo() {
 #[test]
 fn a_vip_on_another_interface_is_refused_by_name() {
     let vip = ip("192.168.1.200");
-    let place = locate(vip, &links(), &[address(2, "192.168.1.200/32", "eth0")]);
-    assert!(!place.on_lo);
+    let place = locate(
+        vip,
+        "lo",
+        &links(),
+        &[address(2, "192.168.1.200/32", "eth0")],
+    );
+    assert!(!place.bound);
     assert_eq!(
-        refusals(vip, &place),
+        refusals(vip, "lo", &place),
         [
             "VIP 192.168.1.200 is on eth0: this host answers ARP for it there, so clients would \
-          bypass the directors; remove it first (ip address del 192.168.1.200/32 dev eth0)"
+          bypass the directors; remove it first (ip address del 192.168.1.200/32 dev eth0), or name \
+          another VIP if it is this host's own address"
         ]
     );
 }
 
 #[test]
+fn an_address_that_no_host_may_have_is_refused_by_its_network() {
+    let taken = [
+        address(2, "192.168.1.53/24", "eth0"),
+        address(2, "10.0.0.0/31", "eth0"),
+    ];
+    for (vip, expected) in [
+        (
+            "192.168.1.0",
+            Some("the network's own address in 192.168.1.53/24"),
+        ),
+        (
+            "192.168.1.255",
+            Some("the broadcast address in 192.168.1.53/24"),
+        ),
+        ("192.168.1.254", None),
+        ("192.168.2.255", None),
+        ("10.0.0.1", None),
+    ] {
+        let place = locate(ip(vip), "lo", &links(), &taken);
+        let refused = refusals(ip(vip), "lo", &place);
+        match expected {
+            Some(text) => assert!(refused[0].contains(text), "{vip}: {refused:?}"),
+            None => assert_eq!(refused, [""; 0], "{vip}"),
+        }
+    }
+}
+
+#[test]
+fn an_interface_for_vips_exists_and_speaks_no_arp() {
+    let mut links = links().to_vec();
+    assert_eq!(interface_refusal("lo", &links), None);
+    assert!(
+        interface_refusal("dummy0", &links)
+            .unwrap()
+            .contains("there is no interface")
+    );
+    assert!(
+        interface_refusal("eth0", &links)
+            .unwrap()
+            .contains("speaks ARP")
+    );
+    links[1].noarp = true;
+    assert_eq!(interface_refusal("eth0", &links), None);
+}
+
+#[test]
 fn the_nth_vip_is_called_lo_n_unless_that_name_is_taken() {
-    let label = |nth, present: &[Address]| new_address(ip("10.0.0.9"), nth, present).label;
+    let label = |nth, present: &[Address]| new_address(ip("10.0.0.9"), "lo", nth, present).label;
     assert_eq!(label(0, &[]).as_deref(), Some("lo:0"));
     assert_eq!(label(1, &[]).as_deref(), Some("lo:1"));
     let taken = [
@@ -49,7 +106,7 @@ fn the_nth_vip_is_called_lo_n_unless_that_name_is_taken() {
 
 #[test]
 fn an_ipv6_vip_is_a_128_without_dad_and_never_a_source_by_itself() {
-    let new = new_address(ip("2001:db8::200"), 0, &[]);
+    let new = new_address(ip("2001:db8::200"), "lo", 0, &[]);
     assert_eq!(new.address, Prefixed::host(ip("2001:db8::200")));
     assert_eq!((new.nodad, new.deprecated, new.label), (true, true, None));
 }

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use super::*;
 
 /// A director of the README's site, two hours after its start.
-pub(in crate::status) fn example() -> Director {
+pub(crate) fn example() -> Director {
     let started = Timestamp::UNIX_EPOCH;
     let since = started + jiff::SignedDuration::from_secs(4);
     let real_server = |address: &str, health: &str, weight: Option<u32>, reason: &str| RealServer {
@@ -49,6 +49,8 @@ pub(in crate::status) fn example() -> Director {
             vrid: 51,
             version: 2,
             state: "backup".to_owned(),
+            phase: "steady".to_owned(),
+            group: None,
             since,
             cause: "started".to_owned(),
             priority: 50,
@@ -78,6 +80,7 @@ pub(in crate::status) fn example() -> Director {
             send_errors: 4,
             late_wakeups: 2,
             worst_lateness_us: 1_020_304,
+            holdings: vec![],
             problems: vec![],
         }],
         vrrp_interfaces: vec![VrrpInterface {

@@ -28,6 +28,11 @@ pub struct VirtualRouter {
     pub version: u8,
     /// `initialize`, `backup`, `master` or `fault`.
     pub state: String,
+    /// What it is about, within the state: `steady`, `taking over`, `handing
+    /// over`, `yielded`, `waits for its group`.
+    pub phase: String,
+    /// The sync group that it belongs to.
+    pub group: Option<String>,
     /// When it entered the state.
     pub since: Timestamp,
     /// Why.
@@ -70,8 +75,22 @@ pub struct VirtualRouter {
     pub late_wakeups: u64,
     /// The latest that a deadline was ever handled, in microseconds.
     pub worst_lateness_us: u64,
+    /// What comes and goes with mastership, and how it fares.
+    pub holdings: Vec<Holding>,
     /// What is wrong with it now, e.g. an address that could not be added.
     pub problems: Vec<String>,
+}
+
+/// Something that comes and goes with mastership.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holding {
+    /// `interface` (of a virtual MAC), `up` (whether that is), `address`, `route`
+    /// or `rule`.
+    pub kind: String,
+    /// Which one, e.g. `192.168.1.200/32 on ens192`.
+    pub name: String,
+    /// `held`; `missing`: it ought to be held; `released`: it ought not.
+    pub state: String,
 }
 
 /// An interface that virtual routers run on.
@@ -163,7 +182,7 @@ impl Director {
             };
             vec![
                 router.name.clone(),
-                router.state.clone(),
+                router.state_and_phase(),
                 elapsed(router.since, self.now),
                 router.priority.to_string(),
                 router.interface.clone(),
@@ -221,6 +240,14 @@ impl Director {
 const UNKNOWN_VRID: &str = "unknown_vrid";
 
 impl VirtualRouter {
+    /// `master, handing over`
+    pub(crate) fn state_and_phase(&self) -> String {
+        match self.phase.as_str() {
+            "steady" => self.state.clone(),
+            phase => format!("{}, {phase}", self.state),
+        }
+    }
+
     /// Who is master, as seen by one.
     fn masters(&self) -> String {
         match &self.rival {

@@ -30,6 +30,7 @@ fn what_is_wrong_stands_out_and_comes_with_its_reason() {
     status.ready = false;
     status.state = State::Draining;
     status.draining_until = Some(at(70));
+    status.connections = Some(3);
     status.reasons = vec![
         "draining until 2023-11-14T22:14:30Z".into(),
         "service nginx: connection refused".into(),
@@ -48,7 +49,7 @@ lvsd realserver, version 0.1.0, pid 4711, up 1m 2s
 state      DRAINING
 because    draining until 2023-11-14T22:14:30Z
            service nginx: connection refused
-stops      in 8s; what is connected is served until then
+lets go    in 8s; 3 connections are served until then
 readiness  http://0.0.0.0:9480/ready
 forwarding dr
 
@@ -71,7 +72,7 @@ fn the_json_is_read_back_as_it_was_written() {
     assert_eq!(serde_json::from_str::<Status>(&json).unwrap(), status());
 }
 
-fn status() -> Status {
+pub(super) fn status() -> Status {
     let vip = |address: &str, label: Option<&str>| Vip {
         address: address.parse().unwrap(),
         label: label.map(str::to_owned),
@@ -79,16 +80,19 @@ fn status() -> Status {
         since: at(0),
         stays: label.is_none(),
         repaired: if label.is_none() { 0 } else { 2 },
+        taken_by: None,
         faults: vec![],
     };
     let sysctl = |key: &str, value: i32, repaired: u32| Sysctl {
         key: key.into(),
         value: Some(value),
+        effective: Some(value),
         wanted: value,
         original: Some(0),
         ok: true,
         why: String::new(),
         repaired,
+        changed_by: None,
     };
     Status {
         version: "0.1.0".into(),
@@ -97,7 +101,13 @@ fn status() -> Status {
         ready: true,
         state: State::Ready,
         reasons: vec![],
+        errors: vec![],
         draining_until: None,
+        connections: None,
+        weight: None,
+        notes: vec![],
+        secure: false,
+        arp: vec![],
         forwarding: "dr".into(),
         listen: "0.0.0.0:9480".parse().unwrap(),
         vips: vec![

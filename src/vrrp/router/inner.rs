@@ -1,14 +1,15 @@
-//! What the arms of the state machine are made of, and what others may ask it.
+//! What others may ask a router, and what all its roles are made of.
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use super::role::{Backup, Master, Role, Sighted};
+use super::role::{Backup, Role, Sighted};
 use super::{
-    ADVERT_SPACING, Action, Cause, Claim, Heard, Notice, Peer, Priority, Router, Settings, State,
-    Transition, Version, master_down_interval,
+    Action, Cause, Claim, Event, Heard, LinkFault, Notice, Peer, Phase, Priority, Router, Settings,
+    State, Transition, Version, master_down_interval,
 };
 use crate::vrrp::advert::{Checksum, Forms};
+use crate::vrrp::group::{Order, Rank, Standing};
 use crate::vrrp::timers::skew_time;
 
 impl Router {
@@ -17,9 +18,27 @@ impl Router {
         match self.role {
             Role::Initialize => State::Initialize,
             Role::Fault => State::Fault,
-            Role::Backup(_) => State::Backup,
-            Role::Master(_) => State::Master,
+            Role::Backup(_) | Role::Claiming(_) => State::Backup,
+            Role::Master(_) | Role::Leaving(_) => State::Master,
         }
+    }
+
+    /// What it is about, within its state.
+    pub fn phase(&self) -> Phase {
+        match self.role {
+            Role::Claiming(_) => Phase::TakingOver,
+            Role::Leaving(_) => Phase::HandingOver,
+            Role::Backup(backup) if backup.waits_for_group => Phase::WaitsForGroup,
+            Role::Initialize | Role::Fault | Role::Backup(_) | Role::Master(_) if self.yielded => {
+                Phase::Yielded
+            }
+            Role::Initialize | Role::Fault | Role::Backup(_) | Role::Master(_) => Phase::Steady,
+        }
+    }
+
+    /// Whether it has stopped altogether: nothing is left to wait for.
+    pub fn is_idle(&self) -> bool {
+        self.role == Role::Initialize && self.lets_go_at.is_none()
     }
 
     /// Since when it is in this state.
@@ -59,7 +78,12 @@ impl Router {
                 sighted: Sighted::Master(peer) | Sighted::Lesser(peer),
                 ..
             }) => Some(peer),
-            Role::Initialize | Role::Fault | Role::Backup(_) | Role::Master(_) => None,
+            Role::Claiming(claiming) => Some(claiming.from).filter(|from| from.priority != 0),
+            Role::Initialize
+            | Role::Fault
+            | Role::Backup(_)
+            | Role::Master(_)
+            | Role::Leaving(_) => None,
         }
     }
 
@@ -67,40 +91,118 @@ impl Router {
     pub fn rival(&self) -> Option<Peer> {
         match self.role {
             Role::Master(master) => master.rival.map(|rival| rival.peer),
-            Role::Initialize | Role::Fault | Role::Backup(_) => None,
+            Role::Initialize
+            | Role::Fault
+            | Role::Backup(_)
+            | Role::Claiming(_)
+            | Role::Leaving(_) => None,
         }
     }
 
     /// What must become of the addresses.
     pub fn claim(&self) -> Claim {
         match self.role {
-            Role::Master(_) => Claim::Hold,
+            Role::Master(_) | Role::Claiming(_) => Claim::Hold,
+            Role::Leaving(_) => Claim::Keep,
+            Role::Initialize | Role::Fault | Role::Backup(_) if self.lets_go_at.is_some() => {
+                Claim::Keep
+            }
             Role::Initialize if self.transitions == 0 => Claim::Undecided,
             Role::Backup(backup) if backup.sighted == Sighted::Nobody => Claim::Undecided,
             Role::Initialize | Role::Fault | Role::Backup(_) => Claim::Release,
         }
     }
 
-    /// RFC 9568 §6.4.2 (385): the timer becomes the skew time.
-    pub(super) fn resigned(&self, now: Instant, backup: Backup, peer: Peer) -> Backup {
-        Backup {
-            listens_since: now,
-            master_down_at: now + self.skew_time(backup.master_interval),
-            sighted: Sighted::Resigned(peer),
-            listened_again: false,
-            ..backup
+    /// What its sync group must know of it.
+    pub fn standing(&self) -> Standing {
+        if self.own_fault().is_some() && self.role != Role::Initialize {
+            return Standing::Faulty;
+        }
+        match self.role {
+            Role::Initialize | Role::Fault => Standing::Idle,
+            Role::Backup(backup) if backup.waits_for_group => Standing::Ready,
+            Role::Backup(backup) => match backup.sighted {
+                Sighted::Master(peer) => Standing::Follows(self.rank_of(peer)),
+                Sighted::Nobody | Sighted::Lesser(_) | Sighted::Resigned(_) => Standing::Listens,
+            },
+            Role::Claiming(_) | Role::Master(_) => Standing::Serves,
+            Role::Leaving(_) => Standing::Leaves,
         }
     }
 
-    /// A backup that heard `sighted` just now.
-    pub(super) fn listen(&self, now: Instant, interval: Duration, sighted: Sighted) -> Backup {
-        Backup {
-            listens_since: now,
-            master_down_at: now + self.down_interval(interval),
-            master_interval: interval,
-            sighted,
-            listened_again: false,
+    /// The member of its group whose fault it was told to share.
+    pub fn group_fault(&self) -> Option<&str> {
+        self.group.fault.as_deref()
+    }
+
+    fn rank_of(&self, peer: Peer) -> Rank {
+        match peer.priority.cmp(&self.priority().get()) {
+            std::cmp::Ordering::Greater => Rank::Greater,
+            std::cmp::Ordering::Equal => Rank::Equal,
+            std::cmp::Ordering::Less if self.yielded => Rank::Yielded,
+            std::cmp::Ordering::Less => Rank::Less,
         }
+    }
+
+    /// Takes off what was kept for those who did not know the successor yet.
+    pub(super) fn let_go(&mut self, now: Instant, event: &Event) -> Option<Action> {
+        let is_time = *event == Event::Deadline && self.lets_go_at.is_some_and(|at| at <= now);
+        is_time.then(|| {
+            self.lets_go_at = None;
+            Action::ReleaseVips
+        })
+    }
+
+    /// Resigns, and releases what it has, at once.
+    pub(super) fn drop_vips(&mut self) -> Vec<Action> {
+        let resigns = match self.role {
+            Role::Master(_) | Role::Leaving(_) | Role::Claiming(_) => self.advert(0),
+            Role::Initialize | Role::Fault | Role::Backup(_) => {
+                return self
+                    .lets_go_at
+                    .take()
+                    .map_or(vec![], |_| vec![Action::ReleaseVips]);
+            }
+        };
+        resigns.into_iter().chain([Action::ReleaseVips]).collect()
+    }
+
+    pub(super) fn note_link(&mut self, link: Result<IpAddr, LinkFault>) {
+        match link {
+            Ok(address) => self.address = Some(address),
+            Err(fault) => {
+                self.address = None;
+                self.link_fault = fault;
+            }
+        }
+    }
+
+    pub(super) fn note_group(&mut self, order: Order) {
+        match order {
+            Order::Member { decides_ties } => {
+                self.group.is_member = true;
+                self.group.decides_ties = decides_ties;
+            }
+            Order::Alone => self.group = super::Membership::default(),
+            Order::Fault(member) => self.group.fault = member,
+            Order::StepDown(member) => self.group.gave_up_for = member,
+            Order::Go => {}
+        }
+    }
+
+    /// Why it cannot be master, whatever the others of its group say.
+    fn own_fault(&self) -> Option<Cause> {
+        if self.address.is_none() {
+            return Some(Cause::LinkDown(self.link_fault));
+        }
+        let faults = &self.influence.faults;
+        (!faults.is_empty()).then(|| Cause::Unfit(faults.clone()))
+    }
+
+    /// Why it cannot be master.
+    pub(super) fn fault(&self) -> Option<Cause> {
+        let of_group = || self.group.fault.clone().map(Cause::GroupFault);
+        self.own_fault().or_else(of_group)
     }
 
     /// The master's interval: version 3 learns it, version 2 has checked that it
@@ -116,101 +218,8 @@ impl Router {
         skew_time(&self.settings.version, self.priority(), interval)
     }
 
-    fn down_interval(&self, interval: Duration) -> Duration {
+    pub(super) fn down_interval(&self, interval: Duration) -> Duration {
         master_down_interval(&self.settings.version, self.priority(), interval)
-    }
-
-    /// The advert is due. The next one keeps the rhythm, unless this one is so
-    /// late that it would be due at once.
-    pub(super) fn master_deadline(&mut self, now: Instant, master: Master) -> Vec<Action> {
-        if now < master.next_advert_at {
-            return vec![];
-        }
-        let interval = self.settings.advert_interval;
-        let in_rhythm = master.next_advert_at + interval;
-        let (master, actions) = master.watch_rival(now, self.down_interval(interval));
-        self.role = Role::Master(Master {
-            last_advert_at: now,
-            next_advert_at: if in_rhythm > now {
-                in_rhythm
-            } else {
-                now + interval
-            },
-            ..master
-        });
-        self.advert(self.priority().get())
-            .into_iter()
-            .chain(actions)
-            .collect()
-    }
-
-    /// RFC 9568 §6.4.3: priority 0 is answered at once, and the timer starts anew.
-    pub(super) fn answer(&mut self, now: Instant, master: Master) -> Option<Action> {
-        let at = now.max(master.last_advert_at + ADVERT_SPACING);
-        if at > now {
-            self.role = Role::Master(Master {
-                next_advert_at: at.min(master.next_advert_at),
-                ..master
-            });
-            return None;
-        }
-        self.role = Role::Master(Master {
-            last_advert_at: now,
-            next_advert_at: now + self.settings.advert_interval,
-            ..master
-        });
-        self.advert(self.priority().get())
-    }
-
-    /// RFC 9568 §6.4.3 (730): the lesser master is shown that there is a better
-    /// one. The timer goes on.
-    pub(super) fn assert_mastership(&mut self, now: Instant, master: Master) -> Option<Action> {
-        let next_advert_at = master.next_advert_at;
-        let action = self.answer(now, master);
-        if let Role::Master(answered) = &mut self.role {
-            answered.next_advert_at = answered.next_advert_at.min(next_advert_at);
-        }
-        action
-    }
-
-    /// Something changed that its timer depends on: the time that is left is
-    /// counted anew from the last advert.
-    pub(super) fn count_anew(&mut self, now: Instant, backup: Backup) {
-        let learnt = matches!(backup.sighted, Sighted::Master(_) | Sighted::Resigned(_));
-        let master_interval = match self.settings.version {
-            Version::V3 if learnt => backup.master_interval,
-            Version::V2 { .. } | Version::V3 => self.settings.advert_interval,
-        };
-        let wait = match backup.sighted {
-            Sighted::Resigned(_) => self.skew_time(master_interval),
-            Sighted::Nobody | Sighted::Master(_) | Sighted::Lesser(_) => {
-                self.down_interval(master_interval)
-            }
-        };
-        let master_down_at = if backup.listened_again {
-            backup.master_down_at
-        } else {
-            now.max(backup.listens_since + wait)
-        };
-        self.role = Role::Backup(Backup {
-            master_down_at,
-            master_interval,
-            ..backup
-        });
-    }
-
-    /// The new values go out at once: a backup that learnt a shorter interval
-    /// must not wait for an advert that comes later now.
-    pub(super) fn reconfigure_master(&mut self, now: Instant, settings: Settings) -> Vec<Action> {
-        self.settings = settings;
-        if let Role::Master(master) = &mut self.role {
-            master.last_advert_at = now;
-            master.next_advert_at = now + self.settings.advert_interval;
-        }
-        let mut actions = vec![];
-        actions.extend(self.advert(self.priority().get()));
-        actions.push(Action::ClaimVips);
-        actions
     }
 
     /// An advert, while there is an address that it could come from.

@@ -4,13 +4,21 @@ use std::time::{Duration, Instant};
 
 use super::{Action, Cause, Heard, Notice, Peer};
 
+/// How far apart announcements are that others ask for by resigning.
+const DISOWN_SPACING: Duration = Duration::from_secs(1);
+
 /// What the router is, with the deadline that only this role has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
     Initialize,
     Fault,
     Backup(Backup),
+    /// A backup that is about to succeed a master that serves: addresses first, the
+    /// advert then.
+    Claiming(Claiming),
     Master(Master),
+    /// A master that has resigned and serves until its successor is heard.
+    Leaving(Leaving),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,8 +29,12 @@ pub(super) struct Backup {
     /// The master's advert interval (version 3 learns it).
     pub(super) master_interval: Duration,
     pub(super) sighted: Sighted,
+    /// Since when a lesser master, and no other, is heard.
+    pub(super) lesser_since: Option<Instant>,
     /// The deadline was already put off because it was handled late.
     pub(super) listened_again: bool,
+    /// The deadline has passed, and the group is waited for.
+    pub(super) waits_for_group: bool,
 }
 
 /// Whom a backup heard last, as far as it matters.
@@ -38,17 +50,61 @@ pub(super) enum Sighted {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Claiming {
+    /// The master that is preempted, or that has resigned.
+    pub(super) from: Peer,
+    /// When the advert is sent although nobody said that the addresses are held.
+    pub(super) advert_by: Instant,
+    pub(super) why: Why,
+}
+
+/// Why a master is succeeded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Why {
+    Preempts,
+    Reclaims,
+    /// It resigned.
+    Resigned,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Master {
     pub(super) last_advert_at: Instant,
     pub(super) next_advert_at: Instant,
     pub(super) rival: Option<Rival>,
+    /// The former master has let go by then, and its last answer to a question
+    /// by ARP may be younger than our announcement.
+    pub(super) announce_again_at: Option<Instant>,
+    /// When the addresses were announced last because somebody let go of them.
+    pub(super) disowned_at: Option<Instant>,
 }
 
 /// Another master, of lesser rank, that goes on all the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Rival {
     pub(super) peer: Peer,
+    pub(super) first_heard: Instant,
     pub(super) heard_at: Instant,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Leaving {
+    pub(super) since: Instant,
+    /// When it lets go although no successor was heard.
+    pub(super) until: Instant,
+    /// When it resigns once more: the first time may have been lost.
+    pub(super) resign_at: Instant,
+    pub(super) to: Destination,
+}
+
+/// What a router that hands over becomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Destination {
+    Stop,
+    Yield,
+    Fault,
+    /// A backup, because another member of its group is one.
+    Group,
 }
 
 impl Backup {
@@ -68,20 +124,35 @@ impl Master {
     pub(super) fn see(self, now: Instant, peer: Peer) -> (Self, Vec<Action>) {
         let known = self
             .rival
-            .is_some_and(|rival| rival.peer.address == peer.address);
+            .filter(|rival| rival.peer.address == peer.address);
         let rival = (peer.priority != 0).then_some(Rival {
             peer,
+            first_heard: known.map_or(now, |rival| rival.first_heard),
             heard_at: now,
         });
         match (rival, known) {
-            (Some(_), true) => (Self { rival, ..self }, vec![]),
-            (Some(_), false) => {
+            (Some(_), Some(_)) => (Self { rival, ..self }, vec![]),
+            (Some(_), None) => {
                 let report = Action::Report(Notice::RivalHeard(peer));
                 (Self { rival, ..self }, vec![Action::AnnounceVips, report])
             }
-            (None, true) => self.lose_rival(),
-            (None, false) => (self, vec![]),
+            (None, Some(_)) => self.lose_rival(),
+            (None, None) => self.hear_disowned(now),
         }
+    }
+
+    /// Somebody was about to take over and has thought better of it: clients may
+    /// have been told. Not again within a second, for anybody can say so.
+    fn hear_disowned(self, now: Instant) -> (Self, Vec<Action>) {
+        if self.disowned_at.is_some_and(|at| now < at + DISOWN_SPACING) {
+            return (self, vec![]);
+        }
+        let disowned_at = Some(now);
+        let master = Self {
+            disowned_at,
+            ..self
+        };
+        (master, vec![Action::AnnounceVips])
     }
 
     /// Forgets a rival that was not heard for `patience`.
@@ -89,6 +160,21 @@ impl Master {
         match self.rival {
             Some(rival) if now > rival.heard_at + patience => self.lose_rival(),
             Some(_) | None => (self, vec![]),
+        }
+    }
+
+    /// Announces once more when the former master has let go.
+    pub(super) fn announce_again(self, now: Instant) -> (Self, Option<Action>) {
+        match self.announce_again_at {
+            Some(at) if at <= now => {
+                let announce_again_at = None;
+                let settled = Self {
+                    announce_again_at,
+                    ..self
+                };
+                (settled, Some(Action::AnnounceVips))
+            }
+            Some(_) | None => (self, None),
         }
     }
 

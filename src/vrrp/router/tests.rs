@@ -1,8 +1,10 @@
 use super::*;
-use crate::vrrp::advert::Advert;
+use crate::vrrp::advert::{Advert, Forms};
 
 mod deviations;
 mod fitness;
+mod groups;
+mod handover;
 mod lan;
 mod random;
 mod rules;
@@ -84,6 +86,27 @@ fn master(settings: Settings) -> (Router, Instant) {
     feed(&mut router, now, Event::Deadline);
     assert_eq!(router.state(), State::Master);
     (router, now)
+}
+
+/// A router that claims its addresses before it preempts a master of priority 50,
+/// and since when.
+fn claiming(settings: Settings) -> (Router, Instant) {
+    let version = settings.version;
+    let mut router = started(settings, start());
+    let now = router.deadline().unwrap();
+    feed(&mut router, now - millis(1), hear(version, LESSER, 50));
+    assert_eq!(feed(&mut router, now, Event::Deadline), "claim");
+    assert_eq!(router.phase(), Phase::TakingOver);
+    (router, now)
+}
+
+/// The addresses, kept for those who do not know the new master yet, are released.
+fn let_go(router: &mut Router, heard_at: Instant) {
+    assert_eq!(router.claim(), Claim::Keep);
+    let early = heard_at + LINGER - millis(1);
+    assert_eq!(feed(router, early, Event::Deadline), "");
+    assert_eq!(router.deadline(), Some(heard_at + LINGER));
+    assert_eq!(feed(router, heard_at + LINGER, Event::Deadline), "release");
 }
 
 /// Feeds an event; the actions as text, without what is only for people.

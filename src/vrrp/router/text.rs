@@ -6,7 +6,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::{Peer, State};
+use super::{Peer, Phase, State};
 use crate::vrrp::refused::Refused;
 
 /// Something worth a line in the log.
@@ -26,6 +26,23 @@ pub enum Notice {
         /// By how much.
         late: Duration,
     },
+    /// A master has resigned, and serves on until it hears its successor.
+    HandsOver {
+        /// For how long at most.
+        limit: Duration,
+    },
+    /// No successor was heard.
+    NobodyTookOver {
+        /// For how long it was waited for.
+        waited: Duration,
+    },
+    /// A master that was handing over goes on: nobody took over, or there is no
+    /// reason to any more.
+    StaysMaster,
+    /// A master must not be one any longer, and hands over.
+    Unfit(Cause),
+    /// It preempts although nobody said that its addresses are held.
+    ClaimUnconfirmed,
 }
 
 /// One change of state.
@@ -72,6 +89,15 @@ pub enum Cause {
     MasterResigned(IpAddr),
     /// The master has a lesser priority than we have.
     Preempts(Peer),
+    /// The master has a lesser priority, and mastership was taken back by the
+    /// operator.
+    Reclaims(Peer),
+    /// Mastership was handed to this router by the operator.
+    HandedOver(Peer),
+    /// A member of its group is in fault.
+    GroupFault(String),
+    /// A member of its group follows another master.
+    Group(String),
     /// A router of greater priority, or of equal priority and greater address.
     Outranked(Peer),
     /// It was stopped.
@@ -124,6 +150,18 @@ impl fmt::Display for State {
     }
 }
 
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Steady => "steady",
+            Self::TakingOver => "taking over",
+            Self::HandingOver => "handing over",
+            Self::Yielded => "yielded",
+            Self::WaitsForGroup => "waits for its group",
+        })
+    }
+}
+
 impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} with priority {}", self.address, self.priority)
@@ -151,6 +189,10 @@ impl fmt::Display for Cause {
             }
             Self::MasterResigned(address) => write!(f, "master {address} resigned"),
             Self::Preempts(peer) => write!(f, "preempts {peer}"),
+            Self::Reclaims(peer) => write!(f, "taken back from {peer}"),
+            Self::HandedOver(peer) => write!(f, "handed over to {peer}"),
+            Self::GroupFault(member) => write!(f, "{member} of its group is in fault"),
+            Self::Group(member) => write!(f, "{member} of its group follows another master"),
             Self::Outranked(peer) => write!(f, "heard {peer}"),
             Self::Shutdown => write!(f, "stopped"),
         }
@@ -161,9 +203,11 @@ impl Cause {
     /// The other router that had a part in it.
     pub fn peer(&self) -> Option<IpAddr> {
         match self {
-            Self::MasterSilent { peer, .. } | Self::Preempts(peer) | Self::Outranked(peer) => {
-                Some(peer.address)
-            }
+            Self::MasterSilent { peer, .. }
+            | Self::Preempts(peer)
+            | Self::Reclaims(peer)
+            | Self::HandedOver(peer)
+            | Self::Outranked(peer) => Some(peer.address),
             Self::MasterResigned(address) => Some(*address),
             Self::NotStarted
             | Self::Started
@@ -172,6 +216,8 @@ impl Cause {
             | Self::LinkDown(_)
             | Self::Unfit(_)
             | Self::Fit
+            | Self::GroupFault(_)
+            | Self::Group(_)
             | Self::NoMaster { .. }
             | Self::Shutdown => None,
         }

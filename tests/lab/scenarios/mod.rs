@@ -14,6 +14,8 @@ mod nat;
 mod pools;
 mod readme;
 mod realserver;
+mod realserver_forwarding;
+mod realserver_networkd;
 mod reload;
 mod schedulers;
 mod servers;
@@ -24,6 +26,9 @@ mod systemd;
 mod table;
 mod vrrp;
 mod vrrp_faults;
+mod vrrp_flood;
+mod vrrp_handover;
+mod vrrp_holdings;
 mod vrrp_interop;
 mod vrrp_wire;
 
@@ -49,6 +54,8 @@ const ALL: &[&[Scenario]] = &[
     pools::SCENARIOS,
     readme::SCENARIOS,
     realserver::SCENARIOS,
+    realserver_forwarding::SCENARIOS,
+    realserver_networkd::SCENARIOS,
     reload::SCENARIOS,
     schedulers::SCENARIOS,
     servers::SCENARIOS,
@@ -59,6 +66,9 @@ const ALL: &[&[Scenario]] = &[
     table::SCENARIOS,
     vrrp::SCENARIOS,
     vrrp_faults::SCENARIOS,
+    vrrp_flood::SCENARIOS,
+    vrrp_handover::SCENARIOS,
+    vrrp_holdings::SCENARIOS,
     vrrp_interop::SCENARIOS,
     vrrp_wire::SCENARIOS,
 ];

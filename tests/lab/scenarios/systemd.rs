@@ -278,8 +278,8 @@ fn an_enabled_agent_is_up_after_boot_and_ready_only_with_its_vip(lab: &Lab) {
             .ok(),
     );
     lab.say(&site.run("lvsd status").ok());
-    // 12 is CAP_NET_ADMIN.
-    site.may_only(1 << 12);
+    // 12 is CAP_NET_ADMIN, 13 CAP_NET_RAW.
+    site.may_only(1 << 12 | 1 << 13);
     site.is_hardened(lab);
 
     let pid = site.show("MainPID");
@@ -332,6 +332,12 @@ fn stopping_the_agents_unit_drains_longer_than_the_unit_allows_and_restores(lab:
     site.run(&format!("systemctl start {AGENT}")).ok();
     assert_eq!(values(), ["1", "2", "1", "2"]);
 
+    // A client that stays: the drain lasts as long as it may.
+    let client = site.host.within(|| {
+        let listener = std::net::TcpListener::bind((VIP, 80)).unwrap();
+        let client = std::net::TcpStream::connect((VIP, 80)).unwrap();
+        (client, listener.accept().unwrap())
+    });
     let load = site.host.load("http://127.0.0.1:9480/ready", millis(100));
     let begun = std::time::Instant::now();
     let stopping = site.host.spawn(&format!("systemctl stop {AGENT}"));
@@ -348,6 +354,7 @@ fn stopping_the_agents_unit_drains_longer_than_the_unit_allows_and_restores(lab:
     let took = begun.elapsed();
     lab.say(&format!("stopped after {took:.1?}"));
     assert!(took >= secs(6), "it drained for {took:?} of 6 s");
+    drop(client);
     assert_eq!(site.show("Result"), "success", "{}", site.journal());
     let not_ready = load.stop().answers();
     assert!(

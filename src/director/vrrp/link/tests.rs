@@ -9,6 +9,7 @@ fn ip(text: &str) -> IpAddr {
 
 fn router(vip: &str) -> VrrpInstance {
     VrrpInstance {
+        group: None,
         interface: "ens192".to_owned(),
         settings: Settings {
             vrid: 51.try_into().unwrap(),
@@ -28,6 +29,7 @@ fn router(vip: &str) -> VrrpInstance {
 fn with_peers(vip: &str, peers: &[&str]) -> VrrpInstance {
     let peers = peers.iter().map(|peer| ip(peer)).collect();
     VrrpInstance {
+        group: None,
         transport: Transport {
             source: None,
             reach: Reach::Unicast(Unicast {

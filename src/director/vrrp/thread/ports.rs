@@ -138,11 +138,16 @@ impl VrrpThread {
             Ok(datagram) => {
                 let vrid = advert::vrid(datagram.message).unwrap_or(0);
                 let family = Family::of(datagram.source);
-                let instance = self.instances.values_mut().find(|it| {
+                let of_vrid = self.instances.values_mut().filter(|it| {
                     it.vrid() == vrid && it.family() == family && it.interface() == name
                 });
-                if let Some(instance) = instance {
+                // Several, while one of another name hands over.
+                let mut is_known = false;
+                for instance in of_vrid {
+                    is_known = true;
                     instance.hear(now, &datagram, interface, &mut self.log);
+                }
+                if is_known {
                     return;
                 }
                 Discard::UnknownVrid(vrid)

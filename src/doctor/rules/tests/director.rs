@@ -10,6 +10,7 @@ use crate::doctor::facts::tests::{address, ip, virtual_server};
 use crate::doctor::facts::{Count, Flow, Ipvs};
 use crate::ipvs::table::Persistence;
 use crate::lvs::{Family, Forwarding, Protocol, Weight};
+use crate::status::director::tests::example;
 use crate::sys::hop::Hop;
 
 fn file(text: &str) -> Option<DirectorConfig> {
@@ -313,4 +314,16 @@ fn a_virtual_server_of_the_file_is_known_by_its_vip() {
     assert_eq!(ids(&facts), ["vip-unheld"]);
     facts.addresses.push(address(2, "192.168.1.200/32"));
     assert_eq!(ids(&facts), [""; 0]);
+}
+
+#[test]
+fn a_director_that_was_late_by_three_adverts_is_told() {
+    let mut facts = backup();
+    facts.director = Some(Box::new(example()));
+    assert_eq!(ids(&facts), [""; 0]);
+    facts.director.as_mut().unwrap().vrrp[0].worst_lateness_us = 3_000_000;
+    assert_eq!(
+        only(&facts, "stalled").seen,
+        "lvsd was 3.0s late for an advert of VI_1, once since its start"
+    );
 }

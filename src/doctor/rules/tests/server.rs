@@ -9,7 +9,7 @@ use crate::sys::address::Scope;
 
 fn agent_file(text: &str) -> Option<RealServerConfig> {
     let text = format!("vips = ['192.168.1.200']\n{text}");
-    Some(RealServerConfig::parse("realserver.toml".as_ref(), &text, false).unwrap())
+    Some(RealServerConfig::parse("realserver.toml".as_ref(), &text, &[]).unwrap())
 }
 
 fn script(missing: Option<&str>) -> Script {

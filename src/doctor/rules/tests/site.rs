@@ -7,6 +7,7 @@ use crate::config::director::DirectorConfig;
 use crate::doctor::Severity;
 use crate::doctor::facts::tests::{VIP, address, ip};
 use crate::doctor::firewall::iptables;
+use crate::status::director::tests::example;
 
 /// An iptables that lets nothing in but what it names.
 fn closed(rules: &str) -> crate::doctor::firewall::Ruleset {
@@ -142,6 +143,18 @@ fn a_vip_that_nobody_has_is_told_on_either_side() {
 }
 
 #[test]
+fn nobody_holds_the_vip_during_an_election() {
+    let mut facts = backup();
+    facts.wire.as_mut().unwrap().heard.clear();
+    facts.answers(VIP.into(), &[]);
+    facts.director = Some(Box::new(example()));
+    assert_eq!(ids(&facts), ["vip-unheld"], "for two hours");
+    let status = facts.director.as_mut().unwrap();
+    status.vrrp[0].since = status.now - jiff::SignedDuration::from_secs(4);
+    assert_eq!(ids(&facts), [""; 0]);
+}
+
+#[test]
 fn a_second_holder_is_named() {
     let mut facts = master();
     facts.answers(VIP.into(), &[54]);
@@ -190,6 +203,9 @@ fn a_director_in_its_own_pool_is_broken_while_it_is_backup() {
             .seen
             .ends_with("so what the master sends it is balanced again")
     );
+    let mut by_lvsd = pair(backup(), 52);
+    by_lvsd.director = Some(Box::new(example()));
+    assert_eq!(ids(&by_lvsd), [""; 0]);
     let finding = only(&pair(master(), 51), "director-in-pool");
     assert_eq!(finding.severity, Severity::Warning);
     let mut alone = pair(master(), 51);

@@ -1,8 +1,11 @@
 //! A LAN of routers and its clock, both virtual. Adverts go through the bytes.
+//!
+//! A host `x.A` is in LAN `A`, and in one group with `x.B`.
 
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::vrrp::group::{self, Member, Order};
 use crate::vrrp::ipv4::Datagram;
 use crate::vrrp::receive::receive;
 use crate::vrrp::transport::{MULTICAST_V4, Transport};
@@ -29,7 +32,23 @@ struct Host {
     /// The only form of checksum that it sends and accepts, as keepalived's.
     only: Option<Checksum>,
     holds_vips: bool,
+    /// The addresses are held and announced then.
+    held_at: Option<Instant>,
+    /// How long that takes.
+    claim_takes: Duration,
+    /// Which router of the LAN the VIP's clients send to; see [`Lan::serves`].
+    announced_at: Option<Instant>,
     events: Vec<Event>,
+}
+
+/// What the names of its hosts have in common; 0: there is but one LAN.
+fn lan_of(name: &str) -> u8 {
+    let of = name.split_once('.');
+    of.map_or(0, |(_, lan)| lan.as_bytes()[0])
+}
+
+fn group_of(name: &str) -> Option<&str> {
+    Some(name.split_once('.')?.0)
 }
 
 struct Flight {
@@ -52,7 +71,7 @@ impl Lan {
         };
         for ((name, settings), n) in hosts.into_iter().zip(51..) {
             let address = IpAddr::from([192, 168, 1, n]);
-            let host = Host {
+            let mut host = Host {
                 router: Router::new(settings, start),
                 address,
                 plugged: true,
@@ -60,8 +79,16 @@ impl Lan {
                 frozen_until: None,
                 only: None,
                 holds_vips: false,
-                events: vec![Event::LinkUp { address }, Event::Startup],
+                held_at: None,
+                claim_takes: millis(2),
+                announced_at: None,
+                events: vec![],
             };
+            let decides_ties = lan_of(name) == b'A';
+            let member = group_of(name).map(|_| Event::Group(Order::Member { decides_ties }));
+            host.events.extend(member);
+            host.events
+                .extend([Event::LinkUp { address }, Event::Startup]);
             lan.hosts.insert(name, host);
         }
         lan.settle();
@@ -71,6 +98,33 @@ impl Lan {
     pub(super) fn vip_holders(&self) -> Vec<&'static str> {
         let holders = self.hosts.iter().filter(|(_, host)| host.holds_vips);
         holders.map(|(name, _)| *name).collect()
+    }
+
+    /// Whether whoever announced the VIP last still has it: clients are served.
+    pub(super) fn serves(&self) -> bool {
+        let announced = self.hosts.values().filter(|host| host.plugged);
+        let newest = announced.max_by_key(|host| host.announced_at);
+        newest.is_some_and(|host| host.holds_vips)
+    }
+
+    /// Runs for that long, and says for how long of it clients were not served.
+    pub(super) fn outage_for(&mut self, time: Duration) -> Duration {
+        let end = self.now + time;
+        let mut outage = Duration::ZERO;
+        while self.now < end {
+            outage += if self.serves() {
+                Duration::ZERO
+            } else {
+                millis(1)
+            };
+            self.run_for(millis(1));
+        }
+        outage
+    }
+
+    /// How long it takes a host to hold and announce its addresses.
+    pub(super) fn claim_takes(&mut self, name: &str, time: Duration) {
+        self.host(name).claim_takes = time;
     }
 
     pub(super) fn router(&self, name: &str) -> &Router {
@@ -131,7 +185,8 @@ impl Lan {
 
     fn next(&self) -> Option<Instant> {
         let deadlines = self.hosts.values().filter_map(|host| {
-            let deadline = host.router.deadline()?;
+            let deadline = host.router.deadline().into_iter().chain(host.held_at);
+            let deadline = deadline.min()?;
             Some(
                 host.frozen_until
                     .map_or(deadline, |until| deadline.max(until)),
@@ -155,6 +210,36 @@ impl Lan {
         let names: Vec<_> = self.hosts.keys().copied().collect();
         for name in names {
             self.drive(name);
+            self.drive_group(name);
+        }
+    }
+
+    /// Does what the group of a router wants, until it wants nothing.
+    fn drive_group(&mut self, name: &str) {
+        let Some(group) = group_of(name) else { return };
+        for _ in 0..10 {
+            let of_group = |name: &&&'static str| group_of(name) == Some(group);
+            let names: Vec<_> = self.hosts.keys().filter(of_group).copied().collect();
+            let members: Vec<_> = names.iter().map(|name| self.member(name)).collect();
+            let orders = group::orders(&members);
+            if orders.is_empty() {
+                return;
+            }
+            for (name, order) in orders {
+                let name = names.iter().find(|known| **known == name).unwrap();
+                self.feed(name, Event::Group(order));
+            }
+        }
+        panic!("the group of {name} finds no rest");
+    }
+
+    fn member(&self, name: &str) -> Member {
+        let router = self.router(name);
+        Member {
+            name: name.to_owned(),
+            vrid: lan_of(name),
+            standing: router.standing(),
+            shares_fault_of: router.group_fault().map(str::to_owned),
         }
     }
 
@@ -185,23 +270,37 @@ impl Lan {
             return;
         }
         host.frozen_until = None;
+        if host.held_at.is_some_and(|at| at <= now) {
+            host.held_at = None;
+            host.holds_vips = true;
+            host.announced_at = Some(now);
+            host.events.push(Event::VipsHeld);
+        }
         let mut events = std::mem::take(&mut host.events);
         events.push(Event::Deadline);
         for event in events {
-            let host = self.hosts.get_mut(name).unwrap();
-            let actions: Vec<_> = host.router.handle(now, event).collect();
-            for action in actions {
-                self.perform(name, action);
-            }
+            self.feed(name, event);
+        }
+    }
+
+    fn feed(&mut self, name: &'static str, event: Event) {
+        let now = self.now;
+        let host = self.hosts.get_mut(name).unwrap();
+        let actions: Vec<_> = host.router.handle(now, event).collect();
+        for action in actions {
+            self.perform(name, action);
         }
     }
 
     fn perform(&mut self, name: &'static str, action: Action) {
         let host = self.hosts.get_mut(name).unwrap();
         match action {
-            Action::ClaimVips => host.holds_vips = true,
-            Action::ReleaseVips => host.holds_vips = false,
-            Action::AnnounceVips => {}
+            Action::ClaimVips => host.held_at = Some(self.now + host.claim_takes),
+            Action::ReleaseVips => {
+                host.holds_vips = false;
+                host.held_at = None;
+            }
+            Action::AnnounceVips => host.announced_at = Some(self.now),
             Action::Report(Notice::Changed(change)) => {
                 let at = self.now - self.start;
                 self.history.push((at, name, change.to));
@@ -220,7 +319,9 @@ impl Lan {
                 let at = self.now + LATENCY;
                 for form in forms.each() {
                     let message = advert.encode(form, source, MULTICAST_V4.into());
-                    let others = self.hosts.keys().filter(|other| **other != name);
+                    let others = self.hosts.keys();
+                    let others =
+                        others.filter(|other| **other != name && lan_of(other) == lan_of(name));
                     self.flying.extend(others.map(|to| Flight {
                         at,
                         to,

@@ -3,10 +3,11 @@
 use super::lan::Lan;
 use super::*;
 use crate::vrrp::dice::Dice;
+use crate::vrrp::group::Order;
 
 fn random_event(dice: &mut Dice, version: Version) -> Event {
     let source = [LESSER, GREATER][usize::try_from(dice.below(2)).unwrap()];
-    match dice.below(16) {
+    match dice.below(28) {
         0 => Event::Startup,
         1 => Event::Shutdown,
         2 => Event::LinkDown(LinkFault::NoCarrier),
@@ -15,18 +16,47 @@ fn random_event(dice: &mut Dice, version: Version) -> Event {
             let priority = u8::try_from(1 + dice.below(255)).unwrap();
             let preempt = dice.below(2) == 0;
             let advert_interval = secs(1 + dice.below(3));
+            let takeover = crate::vrrp::Takeover {
+                preempt_delay: secs(dice.below(3)),
+                startup_delay: secs(dice.below(3)),
+                handover_timeout: secs(dice.below(3)),
+            };
             Event::Reconfigure(Settings {
                 preempt,
                 advert_interval,
+                takeover,
                 ..settings(version, priority)
             })
         }
         6..=10 => Event::Deadline,
+        16 => Event::Influence(influence(&["disk"], 0)),
+        17 | 18 => {
+            let points = i16::try_from(dice.below(100)).unwrap() - 50;
+            Event::Influence(influence(&[], points))
+        }
+        19 => Event::Yield,
+        20 => Event::Reclaim,
+        21 => Event::Ready(dice.below(2) == 0),
+        22 | 23 => Event::VipsHeld,
+        24..=27 => Event::Group(random_order(dice)),
         _ => {
             let priority = u8::try_from(dice.below(256)).unwrap();
             let interval = secs(1 + dice.below(3));
             every(interval, heard(version, source, priority))
         }
+    }
+}
+
+fn random_order(dice: &mut Dice) -> Order {
+    match dice.below(8) {
+        0 => Order::Member {
+            decides_ties: dice.below(2) == 0,
+        },
+        1 | 2 => Order::Alone,
+        3 => Order::Fault(Some("VI_2".to_owned())),
+        4 | 5 => Order::Fault(None),
+        6 => Order::Go,
+        _ => Order::StepDown("VI_2".to_owned()),
     }
 }
 
@@ -56,7 +86,8 @@ fn a_router_stays_consistent_whatever_happens() {
                         source, priority, ..
                     } => {
                         assert_eq!(source, ip(OWN));
-                        assert!(priority == 0 || router.state() == State::Master);
+                        let serves = router.state() == State::Master;
+                        assert!(priority == 0 || serves, "{seed}/{step}");
                     }
                     Action::Report(Notice::Changed(change)) => {
                         assert_eq!((change.from, change.to), (before, router.state()));
@@ -64,10 +95,13 @@ fn a_router_stays_consistent_whatever_happens() {
                     Action::Report(_) => {}
                 }
             }
-            assert_eq!(holds_vips, router.state() == State::Master, "{seed}/{step}");
-            assert_eq!(holds_vips, router.claim() == Claim::Hold);
+            let claims = matches!(router.claim(), Claim::Hold | Claim::Keep);
+            assert_eq!(holds_vips, claims, "{seed}/{step}");
+            assert!(holds_vips || router.state() != State::Master);
             let waits = matches!(router.state(), State::Backup | State::Master);
-            assert_eq!(router.deadline().is_some(), waits);
+            let waits_itself = waits && router.phase() != Phase::WaitsForGroup;
+            let timer = waits_itself || router.claim() == Claim::Keep;
+            assert_eq!(router.deadline().is_some(), timer, "{seed}/{step}");
             assert!(!waits || router.address().is_some());
             if is_deadline && let Some(deadline) = router.deadline() {
                 assert!(deadline > now, "{seed}/{step}: a past deadline stands");

@@ -74,7 +74,8 @@ fn priority_0_leaves_a_backup_the_skew_time_and_priority_1_does_not() {
         feed(&mut router, now, hear(version, GREATER, 0));
         assert_eq!(wait(&router, now), SKEW_100);
         let due = now + SKEW_100;
-        assert_eq!(feed(&mut router, due, Event::Deadline), "advert 100, claim");
+        assert_eq!(feed(&mut router, due, Event::Deadline), "claim");
+        assert_eq!(feed(&mut router, due, Event::VipsHeld), "advert 100");
         assert_eq!(*router.cause(), Cause::MasterResigned(ip(GREATER)));
 
         let (mut router, now) = backup(version, 100);
@@ -128,7 +129,8 @@ fn with_preempt_a_lesser_advert_changes_neither_timer_nor_interval() {
         feed(&mut router, now + secs(3), event);
         assert_eq!(wait(&router, now), DOWN_100);
         let due = now + DOWN_100;
-        feed(&mut router, due, Event::Deadline);
+        assert_eq!(feed(&mut router, due, Event::Deadline), "claim");
+        assert_eq!(feed(&mut router, due, Event::VipsHeld), "advert 100");
         let peer = Peer {
             address: ip(GREATER),
             priority: 99,
@@ -150,9 +152,12 @@ fn version_2_keeps_its_own_interval() {
 fn a_master_that_stops_resigns_and_has_no_timer_left() {
     for version in [V2, V3] {
         let (mut router, now) = master(settings(version, 100));
-        assert_eq!(feed(&mut router, now, Event::Shutdown), "advert 0, release");
+        assert_eq!(feed(&mut router, now, Event::Shutdown), "advert 0");
+        feed(&mut router, now, hear(version, LESSER, 50));
+        let_go(&mut router, now);
         assert_eq!(router.deadline(), None);
         assert_eq!(router.claim(), Claim::Release);
+        assert!(router.is_idle());
         assert_eq!(feed(&mut router, now + secs(2), Event::Deadline), "");
     }
 }
@@ -186,7 +191,7 @@ fn a_master_answers_priority_0_at_once_and_its_timer_starts_anew() {
         let later = now + millis(400);
         assert_eq!(
             feed(&mut router, later, hear(version, GREATER, 0)),
-            "advert 100"
+            "announce, advert 100"
         );
         assert_eq!(wait(&router, later), secs(1));
         assert_eq!(router.state(), State::Master);
@@ -200,8 +205,9 @@ fn a_master_yields_to_greater_priority_and_to_greater_address_at_equal_priority(
         for (source, priority) in [(LESSER, 101), (GREATER, 100), (LESSER, 255)] {
             let (mut router, now) = master(settings(version, 100));
             let event = hear(version, source, priority);
-            assert_eq!(feed(&mut router, now, event), "release");
+            assert_eq!(feed(&mut router, now, event), "");
             assert_eq!(router.state(), State::Backup);
+            let_go(&mut router, now);
             assert_eq!(wait(&router, now), DOWN_100);
             let address = ip(source);
             assert_eq!(
@@ -236,6 +242,7 @@ fn addresses_compare_as_numbers() {
 fn a_master_of_version_3_that_yields_learns_the_new_masters_interval() {
     let (mut router, now) = master(settings(V3, 100));
     feed(&mut router, now, every(millis(500), heard(V3, LESSER, 200)));
+    let_go(&mut router, now);
     assert_eq!(wait(&router, now), DOWN_100 / 2);
     let due = router.deadline().unwrap();
     feed(&mut router, due, Event::Deadline);

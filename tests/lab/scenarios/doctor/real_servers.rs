@@ -24,6 +24,14 @@ fn a_healthy_site_has_no_findings_and_faults_of_its_real_servers_are_named(lab: 
         &[lvs51, lvs52, rs53, rs54].map(|host| (host, [].as_slice())),
     );
     lab.say(&rs54.run("lvsd doctor --quick").ok());
+    let anybody = rs54
+        .run("setpriv --reuid 65534 --clear-groups lvsd doctor")
+        .ok();
+    lab.say(&anybody);
+    assert!(
+        anybody.contains("not seen: the wire: operation not permitted (run as root)"),
+        "{anybody}"
+    );
     assert!(
         healthy
             .agents

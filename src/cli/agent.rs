@@ -1,0 +1,211 @@
+//! `lvsd realserver`: the agent, its work without an agent, and what is asked of a
+//! running one.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use tokio::runtime::{Builder, Runtime};
+use tokio::time::sleep;
+
+use super::config::print;
+use super::{Failure, log};
+use crate::config::Error;
+use crate::config::realserver::RealServerConfig;
+use crate::http::{self, Reply, StatusCode};
+use crate::realserver::adopt::{self, Leftover};
+use crate::realserver::{self, SOCKET, endpoint};
+use crate::status::realserver::{State, Status};
+use crate::sys::rtnetlink::Rtnetlink;
+
+/// How often `--wait` looks.
+const LOOK: Duration = Duration::from_millis(200);
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(super) struct RealserverArgs {
+    #[command(subcommand)]
+    command: Option<AgentCommand>,
+
+    /// A VIP to serve; may be given several times.
+    #[arg(long, value_name = "IP", required_unless_present_any = ["config", "undo", "adopt"])]
+    vip: Vec<IpAddr>,
+
+    /// A configuration file; not needed where --vip says it all.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// Bind the VIPs, set the sysctls and exit: what the scripts do. Nothing is
+    /// watched, and nobody answers the directors.
+    #[arg(long)]
+    one_shot: bool,
+
+    /// Take back what --one-shot, or an agent that was killed, has set up, and exit.
+    #[arg(long, conflicts_with_all = ["vip", "one_shot", "adopt"])]
+    undo: bool,
+
+    /// Take over what lvs_dr_rs.sh, `service realserver` or ifcfg-lo:0 have set up:
+    /// VIPs on lo and sysctls become lvsd's, and what is to be removed is told.
+    #[arg(long)]
+    adopt: bool,
+}
+
+/// What is asked of the running agent.
+#[derive(Debug, Clone, Copy, Subcommand)]
+enum AgentCommand {
+    /// Let connections end, then take the VIPs off this host; `undrain` puts them back.
+    ///
+    /// It outlasts a crash of the agent, and ends when the agent is stopped.
+    Drain {
+        /// Return only when the VIPs are gone.
+        #[arg(long)]
+        wait: bool,
+    },
+    /// Take this host back into service.
+    Undrain,
+}
+
+/// Does what the arguments ask.
+pub(super) fn run(args: RealserverArgs, runtime_dir: PathBuf) -> Result<(), Failure> {
+    if let Some(command) = args.command {
+        return ask(command, &runtime_dir);
+    }
+    let _log = log::start();
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Failure::runtime)?;
+    if args.undo {
+        let config = args.config.as_deref();
+        let config = config.map(|file| RealServerConfig::read(file, &[]));
+        let undone = realserver::undo(config.transpose()?, runtime_dir);
+        return runtime.block_on(undone).map_err(Failure::runtime);
+    }
+    let vips = match args.adopt {
+        true => adopted(&runtime, args.vip)?,
+        false => args.vip,
+    };
+    let file = args.config;
+    refuse_nothing(&vips, file.as_deref())?;
+    let config = agent_config(&vips, file.as_deref())?;
+    if args.one_shot {
+        let done = realserver::one_shot(config, runtime_dir, args.adopt);
+        return runtime.block_on(done).map_err(Failure::runtime);
+    }
+    let reload = move || match &file {
+        None => Err("started with --vip alone: there is no file to read again".to_owned()),
+        Some(file) => agent_config(&vips, Some(file)).map_err(|error| error.to_string()),
+    };
+    runtime
+        .block_on(realserver::run(config, runtime_dir, args.adopt, reload))
+        .map_err(Failure::runtime)
+}
+
+fn agent_config(vips: &[IpAddr], file: Option<&Path>) -> Result<RealServerConfig, Error> {
+    match file {
+        Some(file) => RealServerConfig::read(file, vips),
+        None => RealServerConfig::from_vips(vips),
+    }
+}
+
+/// The VIPs that were given and those that somebody has put on `lo`; tells what else
+/// was left.
+fn adopted(runtime: &Runtime, given: Vec<IpAddr>) -> Result<Vec<IpAddr>, Failure> {
+    let on_lo = runtime.block_on(async {
+        let netlink = Rtnetlink::open()?;
+        let (links, addresses) = (netlink.links().await?, netlink.addresses().await?);
+        Ok(adopt::vips_on_lo(&links, &addresses))
+    });
+    let on_lo: Vec<IpAddr> =
+        on_lo.map_err(|error: crate::sys::rtnetlink::Error| Failure::runtime(error))?;
+    let mut vips = given;
+    for vip in &on_lo {
+        if !vips.contains(vip) {
+            vips.push(*vip);
+        }
+    }
+    print(&story(
+        &on_lo,
+        &vips,
+        &adopt::leftovers(Path::new("/"), &vips),
+    ))?;
+    Ok(vips)
+}
+
+/// There must be something to adopt, or to begin with.
+fn refuse_nothing(vips: &[IpAddr], file: Option<&Path>) -> Result<(), Failure> {
+    match vips.is_empty() && file.is_none() {
+        false => Ok(()),
+        true => Err(Failure::with_mend(
+            "there is no VIP on lo to adopt",
+            Some("name it: lvsd realserver --adopt --vip 192.168.1.200"),
+        )),
+    }
+}
+
+/// What was found, for people.
+fn story(on_lo: &[IpAddr], vips: &[IpAddr], leftovers: &[Leftover]) -> String {
+    let list = |ips: &[IpAddr]| {
+        let quoted: Vec<_> = ips.iter().map(|ip| format!("\"{ip}\"")).collect();
+        quoted.join(", ")
+    };
+    let mut text = match on_lo {
+        [] => "no VIP on lo yet\n".to_owned(),
+        _ => format!("on lo, and lvsd's from now on: {}\n", list(on_lo)),
+    };
+    if !vips.is_empty() {
+        let line = format!("in /etc/lvsd/realserver.toml: vips = [{}]\n", list(vips));
+        text.push_str(&line);
+    }
+    if leftovers.is_empty() {
+        text.push_str("nothing of the old scripts is left\n");
+    }
+    for Leftover {
+        place,
+        text: found,
+        mend,
+    } in leftovers
+    {
+        text.push_str(&format!("{place}: {found}\n    {mend}\n"));
+    }
+    text
+}
+
+/// Asks the running agent, and tells what it does now.
+fn ask(command: AgentCommand, runtime_dir: &Path) -> Result<(), Failure> {
+    let socket = runtime_dir.join(SOCKET);
+    let (path, wait) = match command {
+        AgentCommand::Drain { wait } => (endpoint::DRAIN, wait),
+        AgentCommand::Undrain => (endpoint::UNDRAIN, false),
+    };
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Failure::runtime)?;
+    runtime.block_on(async {
+        let reply = http::post(&socket, path, Vec::new()).await;
+        let mut status = answer(&reply.map_err(Failure::runtime)?)?;
+        while wait && status.state == State::Draining {
+            sleep(LOOK).await;
+            let reply = http::get(&socket, "/v1/status").await;
+            status = answer(&reply.map_err(Failure::runtime)?)?;
+        }
+        print(&line(&status))
+    })
+}
+
+fn answer(reply: &Reply) -> Result<Status, Failure> {
+    if reply.status != StatusCode::OK {
+        let text = String::from_utf8_lossy(&reply.body).trim().to_owned();
+        return Err(Failure::runtime(text));
+    }
+    serde_json::from_slice(&reply.body).map_err(Failure::runtime)
+}
+
+fn line(status: &Status) -> String {
+    match status.reasons.join("; ") {
+        reasons if reasons.is_empty() => format!("{}\n", status.state),
+        reasons => format!("{}: {reasons}\n", status.state),
+    }
+}

@@ -1,0 +1,197 @@
+use super::*;
+
+fn parse(text: &str) -> Result<RealServerConfig, String> {
+    RealServerConfig::parse(Path::new("r.toml"), text, &[]).map_err(|error| error.to_string())
+}
+
+fn good(text: &str) -> RealServerConfig {
+    parse(text).unwrap_or_else(|error| panic!("{text}\n{error}"))
+}
+
+const VIP: &str = "vips = ['192.168.1.200']\n";
+
+#[test]
+fn every_mistake_is_told_with_its_line_key_and_way_out() {
+    for (text, expected) in [
+        ("vips = ['224.0.0.1']", "not the address of a host"),
+        ("vips = ['255.255.255.255']", "not the address of a host"),
+        ("vips = ['0.0.0.0']", "not the address of a host"),
+        ("vips = ['0.1.2.3']", "from a reserved range"),
+        ("vips = ['240.0.0.1']", "from a reserved range"),
+        ("vips = ['127.0.0.1']", "not the address of a host"),
+        ("vips = ['169.254.1.1']", "an address of one link only"),
+        ("vips = ['fe80::1']", "an address of one link only"),
+        ("vips = ['::ffff:10.0.0.1']", "write it as IPv4"),
+        ("vips = ['192.168.1.200/24']", "not a network"),
+        (
+            "vips = ['10.0.0.1', '10.0.0.1']",
+            "this VIP is there already, line 1",
+        ),
+        ("drain = '1s'", "r.toml:1: vips: missing"),
+        (
+            "vips = ['10.0.0.1']\ninterface = 'a/b'",
+            "not the name of an interface",
+        ),
+        (
+            "vips = ['10.0.0.1']\nforwarding = 'local'",
+            "use one of: dr tun nat",
+        ),
+        (
+            "vips = ['10.0.0.1']\ngateways = ['10.0.0.2']",
+            "write forwarding = \"nat\" too",
+        ),
+        (
+            "vips = ['10.0.0.1']\ntunnel = {}",
+            "write forwarding = \"tun\" too",
+        ),
+        ("forwarding = 'nat'", "r.toml:1: gateways: missing"),
+        ("forwarding = 'nat'\ngateways = []", "no gateway"),
+        (
+            "forwarding = 'nat'\ngateways = ['0.0.0.0']",
+            "not the address of a host",
+        ),
+        (
+            "forwarding = 'nat'\ngateways = ['10.0.0.2']\nvips = ['10.0.0.1']",
+            "remove vips",
+        ),
+    ] {
+        let error = parse(text).unwrap_err();
+        assert!(error.contains(expected), "{text}: {error}");
+        assert!(error.contains("r.toml:"), "{text}: {error}");
+    }
+}
+
+#[test]
+fn every_mistake_of_a_tunnel_is_told() {
+    for (keys, expected) in [
+        ("type = 'vxlan'", "use one of: ipip gue gre"),
+        ("type = 'gue'", "tunnel.port: missing"),
+        ("type = 'gue'\nport = 0", "must be 1..=65535"),
+        ("port = 6080", "not used by a tunnel of type \"ipip\""),
+        (
+            "checksum = 'plain'",
+            "not used by a tunnel of type \"ipip\"",
+        ),
+        (
+            "type = 'gre'\nchecksum = 'remote'",
+            "use one of: none plain",
+        ),
+        ("type = 'gre'\nchecksum = 'plain'", "tunnel.local: missing"),
+        ("local = '192.168.1.200'", "a VIP: directors send to"),
+        (
+            "type = 'gre'\nlocal = '2001:db8::53'",
+            "gre over IPv6 is not supported",
+        ),
+        ("mss = 100", "must be 536..=65475, or 0"),
+    ] {
+        let text = format!("{VIP}forwarding = 'tun'\n[tunnel]\n{keys}");
+        let error = parse(&text).unwrap_err();
+        assert!(error.contains(expected), "{keys}: {error}");
+    }
+}
+
+#[test]
+fn every_mistake_of_the_endpoint_is_told() {
+    for (keys, expected) in [
+        ("allow = ['192.168.1.0/33']", "not a prefix length"),
+        ("allow = ['lvs51']", "not an IP address"),
+        ("token = 'short'", "write 8 to 256 letters"),
+        ("token = 'has a space in it'", "not a token"),
+        ("certificate = '/a.pem'", "a certificate without its key"),
+        ("key = '/a.key'", "a key without its certificate"),
+        (
+            "certificate = 'a.pem'\nkey = '/a.key'",
+            "begin it with a slash",
+        ),
+        ("max_connections = 0", "must be 1..=65535"),
+        ("timeout = '0s'", "must be 100ms to 1h"),
+        ("weight = {}", "weight.source: missing"),
+        (
+            "weight = { source = 'moon' }",
+            "use one of: load pressure file script",
+        ),
+        (
+            "weight = { source = 'load', full = 90, empty = 90 }",
+            "no room between",
+        ),
+        (
+            "weight = { source = 'load', path = '/x' }",
+            "not used by the source \"load\"",
+        ),
+        ("weight = { source = 'file' }", "weight.path: missing"),
+        (
+            "weight = { source = 'script', command = ['x'] }",
+            "with its whole path",
+        ),
+        (
+            "weight = { source = 'script', command = [] }",
+            "with its whole path",
+        ),
+    ] {
+        let error = parse(&format!("{VIP}[readiness]\n{keys}")).unwrap_err();
+        assert!(error.contains(expected), "{keys}: {error}");
+    }
+}
+
+#[test]
+fn a_service_with_a_port_is_checked_on_every_vip() {
+    let text = "vips = ['192.168.1.200', '2001:db8::200']\n[[service]]\nname = 'nginx'\n\
+                check = { type = 'http', port = 80, path = '/up' }\n";
+    let given = "192.168.1.199".parse().unwrap();
+    let config = RealServerConfig::parse(Path::new("r.toml"), text, &[given]).unwrap();
+    let probes = config.services[0].checks.iter();
+    let probes: Vec<_> = probes.map(|check| check.probe.to_string()).collect();
+    assert_eq!(
+        probes,
+        [
+            "http 192.168.1.199:80/up",
+            "http 192.168.1.200:80/up",
+            "http [2001:db8::200]:80/up",
+        ]
+    );
+    let shown = config.to_toml();
+    assert!(
+        shown.contains("port = 80") && !shown.contains("address ="),
+        "{shown}"
+    );
+    let elsewhere = parse(
+        "forwarding = 'nat'\ngateways = ['10.0.0.9']\n[[service]]\n\
+                           name = 'x'\ncheck = { port = 80 }",
+    );
+    assert!(elsewhere.unwrap_err().contains("there is no VIP to check"));
+}
+
+#[test]
+fn what_is_shown_means_the_same() {
+    for text in [
+        VIP.to_owned(),
+        format!("{VIP}interface = 'dummy0'\nwatch_arp = false\ndrain = '0s'"),
+        format!("{VIP}forwarding = 'tun'"),
+        format!("{VIP}forwarding = 'tun'\ntunnel = {{ type = 'gue', port = 6080, mss = 1400 }}"),
+        format!(
+            "{VIP}forwarding = 'tun'\n\
+             tunnel = {{ type = 'gre', checksum = 'plain', local = '10.0.0.3', mss = 0 }}"
+        ),
+        "forwarding = 'nat'\ngateways = ['192.168.1.254', '2001:db8::1']".to_owned(),
+        format!(
+            "{VIP}[readiness]\nallow = ['192.168.1.0/24', '10.0.0.1']\ntoken = '0123456789'\n\
+             certificate = '/a.pem'\nkey = '/a.key'\nmax_connections = 7\ntimeout = '1s'\n\
+             weight = {{ source = 'script', command = ['/bin/w', 'x'], interval = '1m' }}\n\
+             [[service]]\nname = 'a'\ncheck = {{ port = 80 }}\n\
+             [[service]]\nname = 'b'\ncheck = {{ address = '127.0.0.1:81' }}"
+        ),
+        format!("{VIP}[readiness.weight]\nsource = 'pressure'\nleast = 5"),
+    ] {
+        let config = good(&text);
+        assert_eq!(good(&config.to_toml()), config, "{}", config.to_toml());
+    }
+}
+
+#[test]
+fn vips_of_the_command_line_come_first_and_once() {
+    let given = ["192.168.1.201", "192.168.1.200"].map(|ip| ip.parse().unwrap());
+    let config = RealServerConfig::parse(Path::new("r.toml"), VIP, &given).unwrap();
+    assert_eq!(config.vips, given);
+    let wrong = RealServerConfig::from_vips(&["224.0.0.1".parse().unwrap()]);
+    assert!(wrong.unwrap_err().to_string().contains("--vip 224.0.0.1"));
+}

@@ -1,0 +1,93 @@
+//! The VIPs, of the file and of the command line.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use super::{INTERFACE, raw};
+use crate::config::check::is_host;
+use crate::config::document::Document;
+use crate::config::error::Error;
+use crate::lvs::Prefixed;
+
+/// The longest name of an interface: `IFNAMSIZ` of `<linux/if.h>` less its NUL.
+const MAX_NAME: usize = 15;
+
+/// The VIPs of the command line, each once.
+pub(super) fn of_command_line(given: &[IpAddr]) -> Result<Vec<IpAddr>, Error> {
+    let mut vips: Vec<IpAddr> = Vec::new();
+    for vip in given {
+        legal(*vip).map_err(|message| Error::Vip {
+            vip: *vip,
+            message: message.to_owned(),
+        })?;
+        if !vips.contains(vip) {
+            vips.push(*vip);
+        }
+    }
+    Ok(vips)
+}
+
+/// The VIPs of the file, after those that were given.
+pub(super) fn read(document: &mut Document<'_>, raw: &raw::Agent, given: &[IpAddr]) -> Vec<IpAddr> {
+    let mut places = HashMap::new();
+    let mut vips = given.to_vec();
+    for text in &raw.vips {
+        let parsed = text.get_ref().parse::<Prefixed>();
+        let vip = parsed.and_then(|prefixed| {
+            if prefixed == Prefixed::host(prefixed.address) {
+                legal(prefixed.address).map(|()| prefixed.address)
+            } else {
+                // With a shorter prefix on lo, the host takes the whole network for
+                // its own and answers none of its neighbours.
+                Err("a VIP is a single host, not a network")
+            }
+        });
+        let mend = "write the address of the VIP alone, such as \"192.168.1.200\"";
+        let Some(vip) = document.accept(&text.span(), vip, mend) else {
+            continue;
+        };
+        if let Some(first) = places.insert(vip, text.span()) {
+            let message = format!("this VIP is there already, {}", document.place(&first));
+            document.refuse(&text.span(), message, "list it once");
+        } else if !vips.contains(&vip) {
+            vips.push(vip);
+        }
+    }
+    vips
+}
+
+/// The interface that they are bound to.
+pub(super) fn interface(document: &mut Document<'_>, raw: &raw::Agent) -> Option<String> {
+    let Some(name) = &raw.interface else {
+        return Some(INTERFACE.to_owned());
+    };
+    let text = name.get_ref();
+    let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '/' | ':');
+    let legal = (1..=MAX_NAME).contains(&text.len()) && text.chars().all(plain);
+    let name_of_interface = legal
+        .then(|| text.clone())
+        .ok_or("not the name of an interface");
+    document.accept(
+        &name.span(),
+        name_of_interface,
+        "write the name of an interface, such as \"lo\" or \"dummy0\"",
+    )
+}
+
+fn legal(vip: IpAddr) -> Result<(), &'static str> {
+    let of_a_link = match vip {
+        IpAddr::V4(v4) => v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_unicast_link_local(),
+    };
+    if !is_host(vip) || vip.is_loopback() {
+        Err("not the address of a host")
+    } else if of_a_link {
+        Err("an address of one link only, which no client reaches")
+    } else if matches!(vip, IpAddr::V4(v4) if v4.octets()[0] == 0 || v4.octets()[0] >= 240) {
+        Err("not the address of a host: from a reserved range")
+    } else if matches!(vip, IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some()) {
+        Err("an IPv4 address in the dress of IPv6: write it as IPv4")
+    } else {
+        Ok(())
+    }
+}

@@ -1,0 +1,49 @@
+//! How mastership is taken and given away.
+
+use std::time::Duration;
+
+use super::super::document::Document;
+use super::super::values::duration;
+use super::raw;
+use crate::vrrp::Takeover;
+
+/// The longest delay before a takeover, as long as keepalived allows.
+const LONGEST_DELAY: Duration = Duration::from_secs(1_000);
+
+/// The longest that a stop may wait for a successor.
+const LONGEST_HANDOVER: Duration = Duration::from_secs(60);
+
+/// Reads the keys; `advert_interval` is what a default depends on.
+pub(super) fn takeover(
+    document: &mut Document<'_>,
+    raw: &raw::Vrrp,
+    advert_interval: Option<Duration>,
+) -> Option<Takeover> {
+    let delays = Duration::ZERO..=LONGEST_DELAY;
+    let preempt_delay = duration(document, &raw.preempt_delay, Duration::ZERO, delays.clone());
+    let startup_delay = duration(document, &raw.startup_delay, Duration::ZERO, delays);
+    let handover_timeout = duration(
+        document,
+        &raw.handover_timeout,
+        default_handover(advert_interval.unwrap_or_default()),
+        Duration::ZERO..=LONGEST_HANDOVER,
+    );
+    if let (Some(delay), Some(preempt)) = (&raw.preempt_delay, &raw.preempt)
+        && !preempt.get_ref()
+    {
+        let mend = "remove preempt_delay, or write preempt = true";
+        document.refuse(&delay.span(), "without preempt there is no delay", mend);
+    }
+    Some(Takeover {
+        preempt_delay: preempt_delay?,
+        startup_delay: startup_delay?,
+        handover_timeout: handover_timeout?,
+    })
+}
+
+/// A backup that heard the resignation takes over within its skew time: less than
+/// an advert interval, or a second in version 2. One that did not hear it needs
+/// more than three intervals, and its group waits for it.
+fn default_handover(advert_interval: Duration) -> Duration {
+    (4 * advert_interval).clamp(Duration::from_secs(1), Duration::from_secs(10))
+}

@@ -1,0 +1,150 @@
+//! Which virtual routers there are: those that hand over on their way out, and
+//! those that belong together.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use super::super::REMOVED;
+use super::super::instance::Instance;
+use super::VrrpThread;
+use crate::config::director::VrrpInstance;
+use crate::sys::clock;
+use crate::vrrp::group::{self, Member, Order};
+use crate::vrrp::router::Event;
+
+/// How often a group is asked at most before the loop goes on: each answer
+/// changes the role of a member, and there are few of these.
+const ROUNDS: usize = 16;
+
+impl VrrpThread {
+    /// A router that is configured no longer hands over first. One that is
+    /// replaced makes way at once for the one that has its name.
+    pub(super) fn retire(
+        &mut self,
+        now: Instant,
+        name: String,
+        wanted: &BTreeMap<String, VrrpInstance>,
+    ) {
+        let is_replaced = wanted.contains_key(&name);
+        if !is_replaced {
+            self.influences.remove(&name);
+        }
+        let Some(mut instance) = self.instances.remove(&name) else {
+            return;
+        };
+        let Some(interface) = self.interfaces.get(instance.interface()) else {
+            return;
+        };
+        instance.stop(now, interface, &mut self.log);
+        if !is_replaced && !instance.has_stopped() {
+            self.instances.insert(name + REMOVED, instance);
+        }
+    }
+
+    /// Has every router hand over and stop.
+    pub(super) fn shut_down(&mut self) {
+        self.stops = true;
+        let now = clock::now();
+        for instance in self.instances.values_mut() {
+            if let Some(interface) = self.interfaces.get(instance.interface()) {
+                instance.stop(now, interface, &mut self.log);
+            }
+        }
+    }
+
+    /// Forgets those that have handed over.
+    pub(super) fn forget_stopped(&mut self) {
+        let before = self.instances.len();
+        self.instances.retain(|_, instance| !instance.has_stopped());
+        if self.instances.len() != before {
+            self.changed = true;
+            self.want_sockets(clock::now());
+        }
+    }
+
+    /// Feeds an event to one router, if it is there.
+    pub(super) fn feed_one(&mut self, name: &str, event: Event) {
+        if let Some(instance) = self.instances.get_mut(name)
+            && let Some(interface) = self.interfaces.get(instance.interface())
+        {
+            instance.handle(clock::now(), event, interface, &mut self.log);
+        }
+    }
+
+    /// Feeds an event to every router.
+    pub(super) fn feed_all(&mut self, event: &Event) {
+        let names: Vec<_> = self.instances.keys().cloned().collect();
+        for name in names {
+            self.feed_one(&name, event.clone());
+        }
+    }
+
+    /// Feeds an event to a router and all of its group.
+    pub(super) fn feed_group(&mut self, name: &str, event: &Event) {
+        let group = self.instances.get(name).and_then(Instance::group);
+        let members = match group {
+            Some(group) => self.members_of(group),
+            None => vec![name.to_owned()],
+        };
+        for member in members {
+            self.feed_one(&member, event.clone());
+        }
+    }
+
+    /// Tells each router whether it belongs to a group.
+    pub(super) fn tell_membership(&mut self) {
+        let mut told = Vec::new();
+        for (name, instance) in &self.instances {
+            let order = match instance.group() {
+                None => Order::Alone,
+                Some(group) => {
+                    let members = self.members_of(group);
+                    let vrids = members
+                        .iter()
+                        .filter_map(|name| Some((name.as_str(), self.instances.get(name)?.vrid())));
+                    let decides_ties = group::decides_ties(vrids) == Some(name.as_str());
+                    Order::Member { decides_ties }
+                }
+            };
+            told.push((name.clone(), order));
+        }
+        for (name, order) in told {
+            self.feed_one(&name, Event::Group(order));
+        }
+    }
+
+    /// Does what groups want of their members, until they want no more.
+    pub(super) fn obey_groups(&mut self) {
+        let groups = self.instances.values().filter_map(Instance::group);
+        let groups: BTreeSet<String> = groups.map(str::to_owned).collect();
+        for group in groups {
+            for _ in 0..ROUNDS {
+                let orders = group::orders(&self.standings(&group));
+                if orders.is_empty() {
+                    break;
+                }
+                for (name, order) in orders {
+                    self.feed_one(&name, Event::Group(order));
+                }
+            }
+        }
+    }
+
+    fn standings(&self, group: &str) -> Vec<Member> {
+        let instances = self.instances.iter();
+        let members = instances.filter(|(_, instance)| instance.group() == Some(group));
+        let members = members.map(|(name, instance)| Member {
+            name: name.clone(),
+            vrid: instance.vrid(),
+            standing: instance.router().standing(),
+            shares_fault_of: instance.router().group_fault().map(str::to_owned),
+        });
+        members.collect()
+    }
+
+    fn members_of(&self, group: &str) -> Vec<String> {
+        let instances = self.instances.iter();
+        let members = instances.filter(|(_, instance)| instance.group() == Some(group));
+        members.map(|(name, _)| name.clone()).collect()
+    }
+}

@@ -1,0 +1,169 @@
+//! From what the kernel holds to the actions, and what must be remembered of it.
+
+use super::track::cause_of;
+use super::{Action, Agent, Cause};
+use crate::realserver::journal::{Journal, Origin};
+use crate::realserver::sysctl::{self, Original, Write};
+use crate::realserver::tunnel::Before;
+use crate::realserver::{mss, tunnel, vip};
+
+impl Agent {
+    /// Enters what is wanted and was never seen before.
+    pub(super) fn note_first_sight(&self, journal: &mut Journal) {
+        for key in self.wanted_sysctls().into_keys() {
+            if let Some(value) = self.seen.sysctls.get(&key).copied() {
+                let changed = false;
+                journal
+                    .sysctls
+                    .entry(key)
+                    .or_insert(Original { value, changed });
+            }
+        }
+        for vip in self.wanted_vips() {
+            let origin = match self.place(*vip).bound {
+                true => Origin::Found,
+                false => Origin::Created,
+            };
+            journal.vips.entry(*vip).or_insert(origin);
+        }
+        let tunnels = self.tunnels_wanted();
+        for device in &tunnels.devices {
+            let found = self.seen.link(&device.name);
+            let before = Before {
+                existed: found.is_some(),
+                up: found.is_some_and(|link| link.up),
+            };
+            let entry = journal.tunnels.entry(device.name.clone());
+            entry.or_insert(before);
+        }
+        if let Some(port) = tunnels.gue_port
+            && journal.gue_port.is_none()
+            && !self.seen.gue_ports.contains(&port)
+        {
+            journal.gue_port = Some(port);
+        }
+        journal.routing |= mss::is_needed(&self.method) && !self.wanted_vips().is_empty();
+        journal.drained = self.rests();
+    }
+
+    pub(super) fn removals(&self, journal: &Journal) -> Vec<Action> {
+        let Some(link) = self.seen.link(&self.interface).map(|link| link.index) else {
+            return Vec::new();
+        };
+        let unwanted = journal.vips.iter().filter(|(vip, origin)| {
+            **origin == Origin::Created
+                && !self.wanted_vips().contains(vip)
+                && self.place(**vip).bound
+        });
+        unwanted
+            .map(|(vip, _)| Action::RemoveVip { link, vip: *vip })
+            .collect()
+    }
+
+    /// What packets come out of.
+    pub(super) fn passage_steps(&self, journal: &Journal) -> Vec<Action> {
+        let wanted = self.tunnels_wanted();
+        let (links, ports) = (&self.seen.links, &self.seen.gue_ports);
+        let addresses = &self.seen.addresses;
+        let undo = tunnel::undo(
+            &wanted,
+            links,
+            addresses,
+            ports,
+            &journal.tunnels,
+            journal.gue_port,
+            &self.kept_devices,
+        );
+        // A port that lvsd opened is closed before it opens another: the journal
+        // knows of one.
+        let other_port = journal.gue_port.is_some() && journal.gue_port != wanted.gue_port;
+        let plan = tunnel::plan(&wanted, links, addresses, ports)
+            .into_iter()
+            .filter(|step| !(other_port && matches!(step, tunnel::Step::Open(_))));
+        undo.into_iter().chain(plan).map(Action::Tunnel).collect()
+    }
+
+    /// The way that answers take.
+    pub(super) fn route_steps(&self) -> Vec<Action> {
+        if !self.journal.routing && !mss::is_needed(&self.method) {
+            return Vec::new();
+        }
+        let vips = self.wanted_vips();
+        let steps = mss::plan(&self.method, vips, &self.seen.links, &self.seen.routing);
+        steps.into_iter().map(Action::Route).collect()
+    }
+
+    pub(super) fn sysctl_writes(&self, journal: &mut Journal) -> Vec<Action> {
+        let wanted = self.wanted_sysctls();
+        let writes = sysctl::plan(&self.seen.sysctls, &wanted, &journal.sysctls);
+        let action = |write: Write| {
+            let mut cause = Cause::Restore;
+            if wanted.contains_key(&write.key) {
+                if let Some(original) = journal.sysctls.get_mut(&write.key) {
+                    original.changed = true;
+                }
+                cause = cause_of(self.sysctls.get(&write.key));
+            }
+            Action::WriteSysctl { write, cause }
+        };
+        writes.into_iter().map(action).collect()
+    }
+
+    pub(super) fn additions(&self, journal: &mut Journal) -> Vec<Action> {
+        let Some(link) = self.seen.link(&self.interface).map(|link| link.index) else {
+            return Vec::new();
+        };
+        let mut present = self.seen.addresses.clone();
+        let mut actions = Vec::new();
+        for (nth, vip) in self.wanted_vips().iter().enumerate() {
+            if self.place(*vip).bound {
+                continue;
+            }
+            // Even one that was there before the first start: whoever put it there
+            // has taken it away, so what lvsd adds now is lvsd's to remove.
+            journal.vips.insert(*vip, Origin::Created);
+            let address = vip::new_address(*vip, &self.interface, nth, &present);
+            present.push(vip::as_listed(link, &address));
+            let cause = cause_of(self.vips.get(vip));
+            actions.push(Action::AddVip {
+                link,
+                address,
+                cause,
+            });
+        }
+        actions
+    }
+
+    /// Drops what is neither wanted nor left to be undone.
+    pub(super) fn forget(&self, journal: &mut Journal) {
+        let wanted = self.wanted_sysctls();
+        journal.sysctls.retain(|key, original| {
+            let found = self.seen.sysctls.get(key);
+            let differs = found.is_some_and(|value| *value != original.value);
+            wanted.contains_key(key) || (original.changed && differs)
+        });
+        journal.vips.retain(|vip, origin| {
+            let ours = *origin == Origin::Created && self.place(*vip).bound;
+            self.wanted_vips().contains(vip) || ours
+        });
+        let tunnels = self.tunnels_wanted();
+        journal.tunnels.retain(|name, before| {
+            let wanted = tunnels.devices.iter().any(|device| device.name == *name);
+            let left = self.seen.link(name).is_some_and(|link| {
+                let kept = before.existed || self.kept_devices.contains(name);
+                let addressed = tunnel::has_address(link, &self.seen.addresses);
+                (link.up && !before.up) || !kept || addressed
+            });
+            wanted || left
+        });
+        let open = |port: &u16| self.seen.gue_ports.contains(port);
+        journal.gue_port = journal
+            .gue_port
+            .filter(|port| tunnels.gue_port == Some(*port) || open(port));
+        let routing = mss::is_needed(&self.method) && !self.wanted_vips().is_empty();
+        let found = &self.seen.routing;
+        let left = found.routes.iter().any(|route| route.table == mss::TABLE)
+            || found.rules.iter().any(|rule| rule.table == mss::TABLE);
+        journal.routing &= routing || left;
+    }
+}

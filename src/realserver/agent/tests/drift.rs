@@ -1,0 +1,103 @@
+use super::*;
+
+#[test]
+fn what_somebody_takes_away_is_put_back_and_counted() {
+    let mut host = Host::fresh();
+    let mut agent = host.start(&config(&[VIP]));
+    host.settle(&mut agent);
+    for count in 1..=3 {
+        host.set(ARP_IGNORE, 0);
+        host.kernel.addresses.clear();
+        assert_eq!(
+            host.settle(&mut agent),
+            [
+                format!("{ARP_IGNORE} 0 -> 1 Repair {{ count: {count} }}"),
+                format!("add 192.168.1.200/32 as lo:0 Repair {{ count: {count} }}"),
+            ]
+        );
+    }
+    let status = agent.status();
+    assert_eq!(status.vips[0].repaired, 3);
+    assert_eq!(status.state, State::Ready);
+}
+
+#[test]
+fn a_vip_that_is_taken_away_again_before_the_next_look_counts_twice() {
+    let mut host = Host::fresh();
+    let mut agent = host.start(&config(&[VIP]));
+    host.settle(&mut agent);
+    for count in 1..=2 {
+        host.kernel.addresses.clear();
+        let actions = agent.reconcile(at(2), host.kernel.clone());
+        host.perform(&mut agent, actions);
+        assert_eq!(agent.status().vips[0].repaired, count);
+    }
+}
+
+#[test]
+fn a_failing_repair_counts_once_and_its_reason_is_told() {
+    let mut host = Host::fresh();
+    let mut agent = host.start(&config(&[VIP]));
+    host.settle(&mut agent);
+    host.set(ARP_IGNORE, 0);
+    for nth in 0..3 {
+        let actions = agent.reconcile(at(9), host.kernel.clone());
+        let news = agent.failed(&actions[0], "read-only file system");
+        assert_eq!(news, nth == 0);
+    }
+    let status = agent.status();
+    assert_eq!(
+        status.reasons,
+        ["net.ipv4.conf.all.arp_ignore is 0, must be 1: read-only file system"]
+    );
+    let sysctl = status.sysctls.iter().find(|s| s.key == ARP_IGNORE);
+    assert_eq!(sysctl.unwrap().repaired, 1);
+}
+
+#[test]
+fn a_sysctl_that_only_later_needs_a_write_gets_the_value_of_the_first_start_back() {
+    let mut host = Host::fresh();
+    host.set(ARP_IGNORE, 2);
+    let mut agent = host.start(&config(&[VIP]));
+    host.settle(&mut agent);
+    assert_eq!(host.get(ARP_IGNORE), 2, "strong enough is left alone");
+    host.set(ARP_IGNORE, 0);
+    host.settle(&mut agent);
+    assert_eq!(host.get(ARP_IGNORE), 1);
+    agent.stop();
+    host.settle(&mut agent);
+    assert_eq!(host.get(ARP_IGNORE), 2);
+}
+
+#[test]
+fn the_third_time_within_a_minute_is_an_error_that_names_who() {
+    let mut host = Host::fresh();
+    let mut agent = host.start(&config(&[VIP]));
+    host.settle(&mut agent);
+    for time in 1..=3 {
+        assert_eq!(agent.status().errors, [""; 0], "before time {time}");
+        host.kernel.addresses.clear();
+        let actions = agent.reconcile(at(10 * time), host.kernel.clone());
+        let contested = agent.blame(&actions[0], "systemd-network (pid 214)");
+        assert_eq!(contested, time == 3);
+        host.perform(&mut agent, actions);
+        agent.reconcile(at(10 * time), host.kernel.clone());
+    }
+    let status = agent.status();
+    assert_eq!(status.state, State::Ready, "it is repaired, after all");
+    assert_eq!(
+        status.errors,
+        [
+            "VIP 192.168.1.200 was taken away 3 times, the last three within a minute, by \
+             systemd-network (pid 214): see docs/realserver.md for how to make it stop"
+        ]
+    );
+    let taken_by = status.vips[0].taken_by.as_deref();
+    assert_eq!(taken_by, Some("systemd-network (pid 214)"));
+    agent.reconcile(at(120), host.kernel.clone());
+    assert_eq!(
+        agent.status().errors,
+        [""; 0],
+        "a minute later it is history"
+    );
+}

@@ -1,0 +1,60 @@
+//! `--one-shot` and `--undo`: what the scripts did, and its undoing, without a
+//! process that stays.
+
+use std::path::PathBuf;
+
+use tracing::info;
+
+use super::driver::{first_settle, texts};
+use super::journal::Journal;
+use super::{Error, SOCKET, agent::Agent, check_privilege, open};
+use crate::config::realserver::RealServerConfig;
+use crate::http::bind_unix;
+use crate::sys::clock;
+
+/// Binds the VIPs, sets the parameters, and leaves. What was there before is on disk,
+/// for [`undo`] or for an agent that is started later.
+pub async fn one_shot(
+    config: RealServerConfig,
+    runtime_dir: PathBuf,
+    adopt: bool,
+) -> Result<(), Error> {
+    check_privilege()?;
+    // The lock: no agent runs meanwhile.
+    let _alone = bind_unix(&runtime_dir.join(SOCKET))?;
+    let (mut kernel, mut journal) = open(&config, runtime_dir, adopt).await?;
+    // Whoever asks for the VIPs by hand wants them now.
+    journal.drained = false;
+    let mut agent = first_settle(&config, journal, &mut kernel).await?;
+    let failures = kernel.settle(&mut agent).await;
+    if !failures.is_empty() {
+        return Err(Error::Start(texts(&failures)));
+    }
+    info!(vips = ?config.vips, "bound; `lvsd realserver --undo` takes it back");
+    Ok(())
+}
+
+/// Gives everything back that [`one_shot`], or an agent that was killed, has changed.
+/// Without connections being waited for: that takes an agent.
+pub async fn undo(config: Option<RealServerConfig>, runtime_dir: PathBuf) -> Result<(), Error> {
+    check_privilege()?;
+    let _alone = bind_unix(&runtime_dir.join(SOCKET))?;
+    let config = config.map_or_else(|| RealServerConfig::from_vips(&[]), Ok);
+    // No VIP is given, so that none can be wrong.
+    let config = config.map_err(|error| Error::Refused(vec![error.to_string()]))?;
+    let (mut kernel, journal) = open(&config, runtime_dir, false).await?;
+    if journal == Journal::default() {
+        info!("there is nothing to undo");
+        return Ok(());
+    }
+    let mut agent = Agent::new(&config, journal, clock::now(), clock::wall());
+    agent.stop();
+    let failures = kernel.settle(&mut agent).await;
+    match failures.is_empty() {
+        true => {
+            info!("undone: VIPs and sysctls are as they were before the first start");
+            Ok(())
+        }
+        false => Err(Error::Stop(texts(&failures))),
+    }
+}

@@ -1,0 +1,197 @@
+//! Being master.
+
+use std::time::{Duration, Instant};
+
+use super::role::{Destination, Master, Role, Sighted};
+use super::{
+    ADVERT_SPACING, Action, Cause, Event, Heard, LINGER, Notice, Peer, Router, Settings, Version,
+};
+use crate::vrrp::group::Order;
+
+impl Router {
+    pub(super) fn in_master(&mut self, now: Instant, master: Master, event: Event) -> Vec<Action> {
+        match event {
+            Event::Heard(heard) => return self.hear_as_master(now, master, &heard),
+            Event::Deadline => return self.master_deadline(now, master),
+            Event::Reconfigure(settings) => return self.reconfigure_master(now, settings),
+            Event::Influence(influence) => {
+                self.influence = influence;
+                return self.leave_if_unfit(now);
+            }
+            Event::Group(order) => return self.obey_as_master(now, order),
+            Event::Yield => {
+                self.yielded = true;
+                return self.hand_over(now, Destination::Yield);
+            }
+            Event::Shutdown => return self.hand_over(now, Destination::Stop),
+            Event::LinkDown(fault) => return self.lose_link(now, fault),
+            Event::LinkUp { address } => self.note_link(Ok(address)),
+            Event::Ready(ready) => self.ready = ready,
+            Event::Reclaim | Event::Startup | Event::VipsHeld => {}
+        }
+        vec![]
+    }
+
+    /// RFC 9568 §6.4.2: the advert first, then the addresses.
+    pub(super) fn become_master(&mut self, now: Instant, cause: Cause) -> Vec<Action> {
+        let mut actions = vec![];
+        actions.extend(self.advert(self.priority().get()));
+        actions.push(Action::ClaimVips);
+        actions.push(self.enter_master(now, cause, None));
+        actions
+    }
+
+    /// Nobody else is master now, so whoever yielded serves again.
+    pub(super) fn enter_master(
+        &mut self,
+        now: Instant,
+        cause: Cause,
+        announce_again_at: Option<Instant>,
+    ) -> Action {
+        self.yielded = false;
+        self.lets_go_at = None;
+        let role = Self::fresh_master(now, self.settings.advert_interval, announce_again_at);
+        self.enter(now, role, cause)
+    }
+
+    pub(super) fn fresh_master(
+        now: Instant,
+        interval: Duration,
+        announce_again_at: Option<Instant>,
+    ) -> Role {
+        Role::Master(Master {
+            last_advert_at: now,
+            next_advert_at: now + interval,
+            rival: None,
+            announce_again_at,
+            disowned_at: None,
+        })
+    }
+
+    /// RFC 9568 §6.4.3. The preempt flag has no part in it.
+    fn hear_as_master(&mut self, now: Instant, master: Master, heard: &Heard) -> Vec<Action> {
+        let peer = Peer::from(heard);
+        let was_rival = master.rival.is_some();
+        let (master, mut actions) = master.see(now, peer);
+        self.role = Role::Master(master);
+        if peer.priority == 0 {
+            actions.extend(self.answer(now, master));
+        } else if self.is_outranked(now, master, peer) {
+            let interval = self.master_interval(heard);
+            let backup = self.listen(now, interval, Sighted::Master(peer));
+            let entered = self.enter(now, Role::Backup(backup), Cause::Outranked(peer));
+            if was_rival {
+                // It has been master for long: there is nothing to bridge.
+                return vec![Action::ReleaseVips, entered];
+            }
+            self.lets_go_at = Some(now + LINGER);
+            return vec![entered];
+        } else if self.settings.version == Version::V3 {
+            // RFC 3768 has the master stay silent, and so had RFC 5798.
+            actions.extend(self.assert_mastership(now, master));
+        }
+        actions
+    }
+
+    /// A greater priority, or the same and a greater address (RFC 9568 §6.4.3,
+    /// 740). In a group the addresses of one LAN decide for all; in the others a
+    /// master waits for that, as long as a backup would for a master.
+    fn is_outranked(&self, now: Instant, master: Master, peer: Peer) -> bool {
+        let own = (self.priority().get(), self.address);
+        let waits = peer.priority == own.0
+            && self.group.is_member
+            && !self.group.decides_ties
+            && master.rival.is_none_or(|rival| {
+                now < rival.first_heard + self.down_interval(self.settings.advert_interval)
+            });
+        (peer.priority, Some(peer.address)) > own && !waits
+    }
+
+    /// The advert is due. The next one keeps the rhythm, unless this one is so
+    /// late that it would be due at once.
+    fn master_deadline(&mut self, now: Instant, master: Master) -> Vec<Action> {
+        if now < master.next_advert_at {
+            return vec![];
+        }
+        let interval = self.settings.advert_interval;
+        let in_rhythm = master.next_advert_at + interval;
+        let (master, actions) = master.watch_rival(now, self.down_interval(interval));
+        let (master, again) = master.announce_again(now);
+        self.role = Role::Master(Master {
+            last_advert_at: now,
+            next_advert_at: if in_rhythm > now {
+                in_rhythm
+            } else {
+                now + interval
+            },
+            ..master
+        });
+        let advert = self.advert(self.priority().get());
+        advert.into_iter().chain(again).chain(actions).collect()
+    }
+
+    /// RFC 9568 §6.4.3: priority 0 is answered at once, and the timer starts anew.
+    fn answer(&mut self, now: Instant, master: Master) -> Option<Action> {
+        let at = now.max(master.last_advert_at + ADVERT_SPACING);
+        if at > now {
+            self.role = Role::Master(Master {
+                next_advert_at: at.min(master.next_advert_at),
+                ..master
+            });
+            return None;
+        }
+        self.role = Role::Master(Master {
+            last_advert_at: now,
+            next_advert_at: now + self.settings.advert_interval,
+            ..master
+        });
+        self.advert(self.priority().get())
+    }
+
+    /// RFC 9568 §6.4.3 (730): the lesser master is shown that there is a better
+    /// one. The timer goes on.
+    fn assert_mastership(&mut self, now: Instant, master: Master) -> Option<Action> {
+        let next_advert_at = master.next_advert_at;
+        let action = self.answer(now, master);
+        if let Role::Master(answered) = &mut self.role {
+            answered.next_advert_at = answered.next_advert_at.min(next_advert_at);
+        }
+        action
+    }
+
+    /// The new values go out at once: a backup that learnt a shorter interval
+    /// must not wait for an advert that comes later now.
+    fn reconfigure_master(&mut self, now: Instant, settings: Settings) -> Vec<Action> {
+        self.settings = settings;
+        if let Role::Master(master) = &mut self.role {
+            master.last_advert_at = now;
+            master.next_advert_at = now + self.settings.advert_interval;
+        }
+        let mut actions = vec![];
+        actions.extend(self.advert(self.priority().get()));
+        actions.push(Action::ClaimVips);
+        actions
+    }
+
+    fn obey_as_master(&mut self, now: Instant, order: Order) -> Vec<Action> {
+        let steps_down = matches!(order, Order::StepDown(_));
+        self.note_group(order);
+        if steps_down && self.fault().is_none() {
+            return self.hand_over(now, Destination::Group);
+        }
+        self.leave_if_unfit(now)
+    }
+
+    /// A master that is not fit serves on until a fit one does.
+    pub(super) fn leave_if_unfit(&mut self, now: Instant) -> Vec<Action> {
+        let Some(fault) = self.fault() else {
+            return vec![];
+        };
+        if let Role::Master(_) = self.role {
+            let mut actions = vec![Action::Report(Notice::Unfit(fault))];
+            actions.extend(self.hand_over(now, Destination::Fault));
+            return actions;
+        }
+        vec![self.enter(now, Role::Fault, fault)]
+    }
+}

@@ -1,0 +1,111 @@
+//! Planned changes of mastership, seen by a client that asks every 10 ms: nothing is lost.
+
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use crate::lab::lvsd::{DirectorFile, Running, text};
+use crate::lab::scenario::scenario;
+use crate::lab::site::VIP;
+use crate::lab::{Host, Lab, Scenario, Site, eventually, millis, secs, within};
+
+pub(crate) const SCENARIOS: &[Scenario] =
+    &[scenario!(planned_changes_of_master_cost_clients_nothing)];
+
+/// Adverts each 500 ms, so that a busy lab does not elect by itself. Both directors choose
+/// alike, and take over connections in their middle: a request that is under way when the
+/// address moves goes on at the same real server.
+fn file(priority: u8) -> DirectorFile {
+    DirectorFile::quick(priority)
+        .vrrp_key("advert_interval", "'500ms'")
+        .server_key("scheduler", "'mh'")
+        .server_key("scheduler_flags", "['port']")
+        .ipvs("[ipvs.sysctl]\nsloppy_tcp = true")
+}
+
+fn planned_changes_of_master_cost_clients_nothing(lab: &Lab) {
+    let Running {
+        site,
+        directors: [first, _second],
+        agents: _agents,
+    } = Site::build(lab).start([file(200), file(100)]);
+    becomes_master(&site.lvs51, &site.lvs52);
+    eventually("the site serves", within(secs(5)), || {
+        site.client.get(&format!("http://{VIP}/")).is_ok()
+    });
+
+    nothing_is_lost(lab, &site, "yield", || {
+        let told = site.lvs51.run("lvsd vrrp yield VI_1").ok();
+        assert!(told.contains("VI_1: backup, yielded"), "{told}");
+        becomes_master(&site.lvs52, &site.lvs51);
+    });
+    nothing_is_lost(lab, &site, "reclaim", || {
+        let told = site.lvs51.run("lvsd vrrp reclaim VI_1").ok();
+        assert_eq!(told.trim(), "VI_1: master; this host is master");
+        becomes_master(&site.lvs51, &site.lvs52);
+    });
+    nothing_is_lost(lab, &site, "clean stop", || {
+        first.signal(Signal::SIGTERM);
+        becomes_master(&site.lvs52, &site.lvs51);
+        first.expect_exit(0);
+    });
+    let mut first = None;
+    nothing_is_lost(lab, &site, "return with preemption", || {
+        first = Some(site.lvs51.director(&file(200)));
+        becomes_master(&site.lvs51, &site.lvs52);
+    });
+    let first = first.expect("it was started");
+    nothing_is_lost(lab, &site, "reload that removes all there is", || {
+        let other = DirectorFile {
+            vrrp: file(200)
+                .vrrp
+                .replace("VI_1", "VI_9")
+                .replace("= 51", "= 99")
+                .replace(VIP, "192.168.1.209"),
+            ..file(200).server_key("address", "'192.168.1.209:80'")
+        };
+        site.lvs51.reload(&first, &other.text());
+        eventually("52 has the VIP, 51 has not", within(secs(5)), || {
+            site.lvs52.holds(VIP) && !site.lvs51.holds(VIP)
+        });
+        eventually("its virtual server is gone", within(secs(5)), || {
+            !site.lvs51.ipvsadm().contains(&format!("{VIP}:80"))
+        });
+    });
+}
+
+#[track_caller]
+fn becomes_master(holder: &Host, other: &Host) {
+    eventually(
+        "one holds the VIP, the other does not",
+        within(secs(10)),
+        || {
+            holder.holds(VIP)
+                && !other.holds(VIP)
+                && text(&holder.status()["vrrp"][0]["state"]) == "master"
+        },
+    );
+}
+
+/// Makes a change under load, and looks at what became of the requests.
+#[track_caller]
+fn nothing_is_lost(lab: &Lab, site: &Site, what: &str, change: impl FnOnce()) {
+    let load = site
+        .client
+        .load_within(&format!("http://{VIP}/"), millis(10), LIMIT);
+    change();
+    // What was sent to the former master has been answered by then.
+    std::thread::sleep(millis(300));
+    let report = load.stop();
+    let failures = report.failures();
+    lab.say(&format!(
+        "{what}: {} requests, {} failed, longest gap {} ms",
+        report.asked.len(),
+        failures.len(),
+        report.longest_gap().as_millis()
+    ));
+    assert!(failures.is_empty(), "{what}: {failures:?}");
+}
+
+/// A SYN that is lost is sent again after a second, so an answer that needs one is late.
+const LIMIT: Duration = millis(900);

@@ -1,0 +1,76 @@
+//! Taking over from the scripts that were there before.
+
+use std::fs;
+use std::process::{Command, Stdio};
+
+use crate::host::{Agent, Host, VIP, arp, has_vip, ip, set_sysctl, state, until};
+
+/// What `lvs_dr_rs.sh` does.
+fn run_the_script() {
+    ip("address add 192.168.1.200/32 broadcast 192.168.1.200 dev lo label lo:0");
+    for (name, value) in [
+        ("lo/arp_ignore", "1"),
+        ("lo/arp_announce", "2"),
+        ("all/arp_ignore", "1"),
+        ("all/arp_announce", "2"),
+    ] {
+        set_sysctl(name, value);
+    }
+}
+
+#[test]
+fn the_scripts_vip_becomes_lvsds_and_never_leaves_lo() {
+    let host = Host::new();
+    run_the_script();
+    let seen = host.dir.path().join("monitor");
+    let mut monitor = Command::new("ip")
+        .args(["-o", "monitor", "address"])
+        .stdout(fs::File::create(&seen).unwrap())
+        .stdin(Stdio::null())
+        .spawn()
+        .unwrap();
+    let heard = |marker: &str| {
+        until("the monitor has caught up", || {
+            ip(&format!("address replace {marker}/32 dev lo scope host"));
+            fs::read_to_string(&seen).unwrap().contains(marker)
+        });
+    };
+    heard("127.1.1.1");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lvsd"));
+    command
+        .args(["realserver", "--adopt"])
+        .env("LVSD_RUNTIME_DIR", host.dir.path().join("run"));
+    let mut agent = Agent::spawn(&host, &mut command);
+    until("it is ready", || {
+        agent.assert_running();
+        state("127.0.0.1") == "ready"
+    });
+    let log = agent.log();
+    assert!(
+        log.contains("on lo, and lvsd's from now on: \"192.168.1.200\""),
+        "{log}"
+    );
+    assert!(log.contains("vips = [\"192.168.1.200\"]"), "{log}");
+    assert_eq!(arp(), ["1", "2", "1", "2"]);
+    heard("127.1.1.2");
+    let changes = fs::read_to_string(&seen).unwrap();
+    assert!(!changes.contains(VIP), "{changes}");
+    monitor.kill().unwrap();
+    monitor.wait().unwrap();
+    agent.stop();
+    assert!(!has_vip(), "adopted: lvsd's to remove");
+    assert_eq!(
+        arp(),
+        ["0", "0", "0", "0"],
+        "as the script's own stop leaves it"
+    );
+}
+
+#[test]
+fn a_host_without_a_vip_has_nothing_to_adopt() {
+    let host = Host::new();
+    let output = host.lvsd("realserver --adopt --one-shot");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(!has_vip());
+    assert_eq!(arp(), ["0", "0", "0", "0"]);
+}

@@ -1,0 +1,108 @@
+//! Killed at any moment.
+
+use std::fs;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use crate::host::{Agent, Host, VIP, arp, has_vip, ip, set_sysctl, state, sysctl, until};
+
+#[test]
+fn killed_at_a_hundred_moments_it_still_restores_the_first_values_when_it_stops() {
+    let host = Host::new();
+    set_sysctl("all/arp_announce", "1");
+    set_sysctl("lo/arp_ignore", "2");
+    ip("link add eth0 type veth peer name eth1");
+    set_sysctl("eth0/arp_ignore", "3");
+    let config = "drain = \"20ms\"\n";
+    for moment in 0..100 {
+        // A start takes some 5 ms and so does a stop, after its drain of 20 ms.
+        let step = Duration::from_micros(150) * (moment / 3);
+        let mut agent = match moment % 3 {
+            0 => {
+                let agent = host.spawn(config);
+                thread::sleep(step);
+                agent
+            }
+            1 => {
+                let agent = host.start_with(config);
+                agent.signal(Signal::SIGTERM);
+                thread::sleep(Duration::from_millis(19) + step);
+                agent
+            }
+            // Killed while it undoes what the last one left.
+            _ => {
+                let mut undo = Command::new(env!("CARGO_BIN_EXE_lvsd"));
+                undo.args(["realserver", "--undo"]);
+                undo.env("LVSD_RUNTIME_DIR", host.dir.path().join("run"));
+                let agent = Agent::spawn(&host, &mut undo);
+                thread::sleep(step);
+                agent
+            }
+        };
+        agent.kill();
+        let quiet = sysctl("all/arp_ignore") == "1" && sysctl("all/arp_announce") == "2";
+        assert!(
+            quiet || !has_vip(),
+            "the VIP is on lo while ARP is not quiet"
+        );
+    }
+    let mut agent = host.start();
+    assert_eq!(arp(), ["1", "2", "2", "2"]);
+    assert_eq!(state("127.0.0.1"), "ready");
+    agent.stop();
+    assert!(!has_vip());
+    assert_eq!(arp(), ["0", "1", "2", "0"]);
+    assert_eq!(sysctl("eth0/arp_ignore"), "3");
+    assert!(!host.journal().exists());
+}
+
+#[test]
+fn after_a_crash_it_adopts_the_vip_which_never_leaves_lo() {
+    let host = Host::new();
+    let mut agent = host.start();
+    let log = host.dir.path().join("monitor");
+    let mut monitor = Command::new("ip")
+        .args(["-o", "monitor", "address"])
+        .stdout(fs::File::create(&log).unwrap())
+        .stdin(Stdio::null())
+        .spawn()
+        .unwrap();
+    let heard = |marker: &str| {
+        until("the monitor has caught up", || {
+            ip(&format!("address replace {marker}/32 dev lo"));
+            fs::read_to_string(&log).unwrap().contains(marker)
+        });
+    };
+    heard("10.0.0.1");
+    agent.kill();
+    assert!(has_vip());
+    let mut agent = host.start();
+    heard("10.0.0.2");
+    let seen = fs::read_to_string(&log).unwrap();
+    assert!(!seen.contains(VIP), "{seen}");
+    monitor.kill().unwrap();
+    monitor.wait().unwrap();
+    agent.stop();
+    assert!(!has_vip(), "adopted, yet its own");
+}
+
+#[test]
+fn a_vip_that_was_there_before_the_first_start_stays() {
+    let host = Host::new();
+    ip("address add 192.168.1.200/32 dev lo label lo:7");
+    let mut agent = host.start();
+    agent.kill();
+    let mut agent = host.start();
+    until("the log says so", || {
+        agent.log().contains("left there at the stop")
+    });
+    assert!(
+        ip("-o address show dev lo").contains("lo:7"),
+        "an existing label is kept"
+    );
+    agent.stop();
+    assert!(has_vip());
+}

@@ -1,0 +1,115 @@
+//! What others take away or change is put back.
+
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use crate::host::{Host, arp, connection, has_vip, ip, now, set_sysctl, state, sysctl, until};
+
+#[test]
+fn a_vip_that_is_taken_away_is_back_at_once() {
+    let host = Host::new();
+    let mut agent = host.start();
+    for _ in 0..3 {
+        ip("address del 192.168.1.200/32 dev lo");
+        let gone = now();
+        until("the VIP is back", has_vip);
+        let took = now() - gone;
+        assert!(took < Duration::from_millis(500), "took {took:?}");
+    }
+    assert!(ip("-o address show dev lo").contains("lo:0"));
+    until("it is logged", || agent.log().contains("count=3"));
+    assert_eq!(state("127.0.0.1"), "ready");
+    agent.stop();
+}
+
+#[test]
+fn a_sysctl_that_is_changed_is_put_back_and_logged_with_both_values() {
+    let host = Host::new();
+    let mut agent = host.start();
+    for name in crate::host::SYSCTLS {
+        let wanted = sysctl(name);
+        set_sysctl(name, "0");
+        until("it is put back", || sysctl(name) == wanted);
+    }
+    let key = "net.ipv4.conf.lo.arp_announce";
+    until("the last one is logged", || {
+        agent.log().contains(key) && agent.log().contains("put back")
+    });
+    set_sysctl("all/arp_ignore", "2");
+    ip("address del 192.168.1.200/32 dev lo");
+    until("the VIP is back", has_vip);
+    assert_eq!(
+        sysctl("all/arp_ignore"),
+        "2",
+        "2 does as well and is left alone"
+    );
+    agent.stop();
+    assert_eq!(arp(), ["0", "0", "0", "0"]);
+}
+
+#[test]
+fn drift_is_repaired_while_draining() {
+    let host = Host::new();
+    let mut agent = host.start_with("drain = \"1h\"\n");
+    let _client = connection();
+    agent.signal(Signal::SIGTERM);
+    until("it is draining", || state("127.0.0.1") == "draining");
+    ip("address del 192.168.1.200/32 dev lo");
+    until("the VIP is back", has_vip);
+    agent.signal(Signal::SIGTERM);
+    agent.wait();
+}
+
+#[test]
+fn the_third_loss_within_a_minute_is_an_error_in_status_that_names_the_process() {
+    let host = Host::new();
+    let mut agent = host.start();
+    // A process that stays to be seen, as a network manager does.
+    let script = "while read line; do echo address del 192.168.1.200/32 dev lo; done | ip -batch -";
+    let mut culprit = Command::new("sh")
+        .args(["-c", script])
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let status = || {
+        let output = host.lvsd("status --json").stdout;
+        serde_json::from_slice::<serde_json::Value>(&output).unwrap()
+    };
+    for time in 1..=3 {
+        assert_eq!(status()["errors"], serde_json::json!([]));
+        let order = culprit.stdin.as_mut().unwrap();
+        order.write_all(b"now\n").unwrap();
+        order.flush().unwrap();
+        until("it is put back", || status()["vips"][0]["repaired"] == time);
+    }
+    let status = status();
+    let error = status["errors"][0].as_str().unwrap();
+    assert!(
+        error.contains("the last three within a minute, by ip (pid "),
+        "{error}"
+    );
+    assert_eq!(status["ready"], true);
+    let log = agent.log();
+    assert!(log.contains("by=\"ip (pid "), "{log}");
+    assert!(log.contains("the third time within a minute"), "{log}");
+    drop(culprit.stdin.take());
+    culprit.wait().unwrap();
+    agent.stop();
+}
+
+#[test]
+fn an_interface_that_is_plugged_in_is_quieted_at_once() {
+    let host = Host::new();
+    let mut agent = host.start();
+    ip("link add eth0.100 type veth peer name peer");
+    until("it is quiet", || {
+        sysctl("eth0.100/arp_ignore") == "1" && sysctl("eth0.100/arp_announce") == "2"
+    });
+    assert_eq!(state("127.0.0.1"), "ready");
+    agent.stop();
+    assert_eq!(sysctl("eth0.100/arp_ignore"), "0");
+    assert_eq!(sysctl("eth0.100/arp_announce"), "0");
+}

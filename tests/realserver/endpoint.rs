@@ -1,0 +1,187 @@
+//! Who is answered what.
+
+use std::fs;
+use std::io::Read as _;
+use std::net::{TcpListener, TcpStream};
+use std::process::Command;
+
+use nix::sys::signal::Signal;
+
+use crate::host::{Host, Neighbour, get, get_with, ready, state, until};
+
+#[test]
+fn only_the_directors_in_allow_may_ask() {
+    let host = Host::new();
+    let director = Neighbour::new();
+    let allow = "[readiness]\nlisten = \"0.0.0.0:9480\"\nallow = [\"192.168.1.10\"]\n";
+    let mut agent = host.spawn(allow);
+    until("it answers", || ready("127.0.0.1").is_some());
+    assert_eq!(ready("127.0.0.1").unwrap().0, 403);
+    assert_eq!(get("127.0.0.1", "/healthz").unwrap().0, 403);
+    assert_eq!(director.run(|| ready("192.168.1.53").unwrap().0), 200);
+    agent.signal(Signal::SIGTERM);
+    agent.signal(Signal::SIGINT);
+    assert!(agent.wait().success());
+}
+
+#[test]
+fn a_service_that_does_not_answer_makes_it_not_ready_by_name() {
+    let host = Host::new();
+    let config = "[[service]]\nname = \"nginx\"\n\
+                  check = { type = \"tcp\", address = \"127.0.0.1:80\", interval = \"100ms\" }\n";
+    let mut agent = host.start_with(config);
+    until("it is down", || {
+        ready("127.0.0.1")
+            .unwrap()
+            .1
+            .contains("service nginx: connection refused")
+    });
+    assert_eq!(ready("127.0.0.1").unwrap().0, 503);
+    let nginx = TcpListener::bind("127.0.0.1:80").unwrap();
+    until("it is up", || state("127.0.0.1") == "ready");
+    drop(nginx);
+    until("it is down again", || state("127.0.0.1") == "not-ready");
+    agent.stop();
+}
+
+#[test]
+fn a_network_in_allow_lets_in_all_of_it_and_a_token_keeps_out_who_has_none() {
+    let host = Host::new();
+    let config = "[readiness]\nallow = [\"127.0.0.0/8\"]\ntoken = \"0123456789abcdef\"\n";
+    let mut agent = host.spawn(config);
+    until("it answers", || get("127.0.0.1", "/healthz").is_ok());
+    let with = |token: &str| {
+        let header = format!("Authorization: Bearer {token}\r\n");
+        get_with("127.0.0.1", "/ready", &header).unwrap().0
+    };
+    assert_eq!(get("127.0.0.1", "/ready").unwrap().0, 401);
+    assert_eq!(get("127.0.0.1", "/metrics").unwrap().0, 401);
+    assert_eq!(with("0123456789abcdee"), 401);
+    assert_eq!(with("0123456789abcdef"), 200);
+    let stranger = Neighbour::new();
+    let header = "Authorization: Bearer 0123456789abcdef\r\n";
+    let status = stranger.run(|| get_with("192.168.1.53", "/ready", header).unwrap().0);
+    assert_eq!(status, 403);
+    agent.signal(Signal::SIGTERM);
+    agent.signal(Signal::SIGINT);
+    assert!(agent.wait().success());
+}
+
+#[test]
+fn metrics_are_there_for_prometheus() {
+    let host = Host::new();
+    let mut agent = host.start();
+    let (status, text) = get("127.0.0.1", "/metrics").unwrap();
+    assert_eq!(status, 200);
+    for line in [
+        "lvsd_agent_state{state=\"ready\"} 1",
+        "lvsd_agent_vip_present{vip=\"192.168.1.200\"} 1",
+        "lvsd_agent_sysctl_ok{key=\"net.ipv4.conf.all.arp_ignore\"} 1",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}:\n{text}");
+    }
+    agent.stop();
+}
+
+#[test]
+fn the_weight_follows_a_file() {
+    let host = Host::new();
+    let file = host.dir.path().join("weight");
+    fs::write(&file, "70\n").unwrap();
+    let config = format!(
+        "[readiness.weight]\nsource = \"file\"\npath = \"{}\"\ninterval = \"100ms\"\n",
+        file.display()
+    );
+    let mut agent = host.start_with(&config);
+    let weight = || {
+        let (status, body) = ready("127.0.0.1").unwrap();
+        assert_eq!(status, 200, "{body}");
+        let value: serde_json::Value = serde_json::from_str(&body).unwrap();
+        value["weight"].clone()
+    };
+    until("it is 70", || weight() == 70);
+    fs::write(&file, "0").unwrap();
+    until("it is 0", || weight() == 0);
+    fs::remove_file(&file).unwrap();
+    until("there is none", || weight().is_null());
+    let status = host.lvsd("status");
+    let text = String::from_utf8(status.stdout).unwrap();
+    assert!(
+        text.contains("ERROR      cannot read the weight from"),
+        "{text}"
+    );
+    agent.stop();
+}
+
+#[test]
+fn a_client_that_says_nothing_is_sent_away_in_time_and_holds_up_nobody() {
+    let host = Host::new();
+    let config = "[readiness]\nmax_connections = 2\ntimeout = \"200ms\"\n";
+    let mut agent = host.start_with(config);
+    let silent: Vec<_> = (0..2)
+        .map(|_| TcpStream::connect("127.0.0.1:9480").unwrap())
+        .collect();
+    assert_eq!(
+        ready("127.0.0.1").unwrap().0,
+        200,
+        "after they are sent away"
+    );
+    for mut stream in silent {
+        let mut rest = Vec::new();
+        // Closed, with or without a word.
+        let _ = stream.read_to_end(&mut rest);
+    }
+    agent.stop();
+}
+
+#[test]
+fn with_a_certificate_it_speaks_tls() {
+    let host = Host::new();
+    let (pem, key) = (host.dir.path().join("a.pem"), host.dir.path().join("a.key"));
+    let identity = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    fs::write(&pem, identity.cert.pem()).unwrap();
+    fs::write(&key, identity.signing_key.serialize_pem()).unwrap();
+    let config = format!(
+        "[readiness]\ncertificate = \"{}\"\nkey = \"{}\"\n",
+        pem.display(),
+        key.display()
+    );
+    let mut agent = host.spawn(&config);
+    let ask = || {
+        Command::new("curl")
+            .args(["-sS", "--max-time", "5", "--cacert"])
+            .arg(&pem)
+            .arg("https://localhost:9480/ready")
+            .output()
+            .unwrap()
+    };
+    until("it answers", || ask().status.success());
+    let body = String::from_utf8(ask().stdout).unwrap();
+    assert!(body.starts_with("{\"ready\":true"), "{body}");
+    assert!(get("127.0.0.1", "/ready").is_err(), "and nothing else");
+    let status = String::from_utf8(host.lvsd("status").stdout).unwrap();
+    assert!(
+        status.contains("readiness  https://0.0.0.0:9480/ready"),
+        "{status}"
+    );
+    agent.signal(Signal::SIGTERM);
+    agent.signal(Signal::SIGINT);
+    assert!(agent.wait().success());
+}
+
+#[test]
+fn a_service_is_asked_on_the_vip_and_one_on_another_address_does_not_do() {
+    let host = Host::new();
+    let config = "[[service]]\nname = \"nginx\"\n\
+                  check = { type = \"tcp\", port = 80, interval = \"100ms\" }\n";
+    let mut agent = host.start_with(config);
+    let elsewhere = TcpListener::bind("127.0.0.1:80").unwrap();
+    let reason = "service nginx: connection refused on 192.168.1.200:80";
+    until("it is down", || {
+        ready("127.0.0.1").unwrap().1.contains(reason)
+    });
+    drop(elsewhere);
+    let _nginx = TcpListener::bind("0.0.0.0:80").unwrap();
+    until("it is up", || state("127.0.0.1") == "ready");
+    agent.stop();
+}

@@ -1,0 +1,172 @@
+//! What is refused, in one clear line, with nothing touched.
+
+use std::fs;
+use std::net::TcpListener;
+use std::process::Command;
+
+use crate::host::{Agent, Host, arp, has_vip, ip, state};
+
+#[test]
+fn a_vip_on_another_interface_is_refused_and_nothing_is_touched() {
+    let host = Host::new();
+    ip("link add eth0 type veth peer name eth1");
+    ip("address add 192.168.1.200/24 dev eth0");
+    let mut agent = host.spawn("");
+    assert_eq!(agent.wait().code(), Some(1));
+    let log = agent.log();
+    assert!(log.contains("VIP 192.168.1.200 is on eth0"), "{log}");
+    assert!(
+        log.contains("ip address del 192.168.1.200/24 dev eth0"),
+        "{log}"
+    );
+    assert!(!has_vip());
+    assert_eq!(arp(), ["0", "0", "0", "0"]);
+    assert!(!host.journal().exists());
+}
+
+#[test]
+fn a_vip_with_a_network_on_lo_is_refused() {
+    let host = Host::new();
+    ip("address add 192.168.1.200/24 dev lo");
+    let mut agent = host.spawn("");
+    assert_eq!(agent.wait().code(), Some(1));
+    assert!(
+        agent.log().contains("as 192.168.1.200/24"),
+        "{}",
+        agent.log()
+    );
+    assert_eq!(arp(), ["0", "0", "0", "0"]);
+}
+
+#[test]
+fn a_taken_port_is_one_clear_line_and_nothing_is_touched() {
+    let host = Host::new();
+    let _other = TcpListener::bind("0.0.0.0:9480").unwrap();
+    let mut agent = host.spawn("");
+    assert_eq!(agent.wait().code(), Some(1));
+    let log = agent.log();
+    assert!(
+        log.contains("cannot listen on 0.0.0.0:9480: port taken"),
+        "{log}"
+    );
+    assert!(!has_vip());
+    assert_eq!(arp(), ["0", "0", "0", "0"]);
+}
+
+#[test]
+fn a_start_that_cannot_be_completed_is_undone() {
+    let host = Host::new();
+    fs::write("/proc/sys/net/ipv6/conf/lo/disable_ipv6", "1").unwrap();
+    let mut agent = host.spawn("vips = [\"2001:db8::200\"]\n");
+    assert_eq!(agent.wait().code(), Some(1));
+    assert!(agent.log().contains("2001:db8::200/128"), "{}", agent.log());
+    assert!(!has_vip());
+    assert_eq!(arp(), ["0", "0", "0", "0"]);
+    assert!(!host.journal().exists());
+}
+
+#[test]
+fn a_second_agent_is_refused_and_the_first_is_not_disturbed() {
+    let host = Host::new();
+    let mut first = host.start();
+    let mut second = Command::new(env!("CARGO_BIN_EXE_lvsd"));
+    second.args(["realserver", "--vip", "192.168.1.201"]);
+    second.env("LVSD_RUNTIME_DIR", host.dir.path().join("run"));
+    let output = second.output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(state("127.0.0.1"), "ready");
+    assert!(!ip("-o address show dev lo").contains("192.168.1.201"));
+    first.stop();
+}
+
+#[test]
+fn read_only_sysctls_are_refused_and_nothing_is_touched() {
+    let host = Host::new();
+    let mut command = Command::new("unshare");
+    let script = "mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys && \
+                  exec \"$0\" realserver --vip 192.168.1.200";
+    command.args(["--mount", "sh", "-c", script, env!("CARGO_BIN_EXE_lvsd")]);
+    command.env("LVSD_RUNTIME_DIR", host.dir.path().join("run"));
+    let mut agent = Agent::spawn(&host, &mut command);
+    assert_eq!(agent.wait().code(), Some(1));
+    assert!(
+        agent.log().contains("/proc/sys/net is read-only"),
+        "{}",
+        agent.log()
+    );
+    assert!(!has_vip());
+}
+
+/// Runs it to its end, which must be exit 1 with nothing touched; returns what it said.
+fn refused(host: &Host, config: &str) -> String {
+    let before = arp();
+    let mut agent = host.spawn(config);
+    assert_eq!(agent.wait().code(), Some(1), "{}", agent.log());
+    assert!(!has_vip());
+    assert_eq!(arp(), before);
+    assert!(!host.journal().exists());
+    agent.log()
+}
+
+#[test]
+fn an_address_that_no_host_of_the_lan_may_have_is_refused() {
+    let host = Host::new();
+    ip("link add eth0 type veth peer name eth1");
+    ip("address add 192.168.1.53/24 dev eth0");
+    for (vip, what) in [
+        (
+            "192.168.1.0",
+            "the network's own address in 192.168.1.53/24",
+        ),
+        ("192.168.1.255", "the broadcast address in 192.168.1.53/24"),
+        ("192.168.1.53", "VIP 192.168.1.53 is on eth0"),
+    ] {
+        let log = refused(&host, &format!("vips = [\"{vip}\"]\n"));
+        assert!(log.contains(what), "{log}");
+        assert_eq!(log.lines().count(), 1, "{log}");
+    }
+}
+
+#[test]
+fn an_interface_that_is_not_there_or_speaks_arp_is_refused() {
+    let host = Host::new();
+    let log = refused(&host, "interface = \"dummy7\"\n");
+    assert!(log.contains("there is no interface dummy7"), "{log}");
+    ip("link add eth0 type veth peer name eth1");
+    let log = refused(&host, "interface = \"eth0\"\n");
+    assert!(log.contains("eth0 speaks ARP"), "{log}");
+}
+
+#[test]
+fn without_the_right_to_change_addresses_nothing_is_begun() {
+    let host = Host::new();
+    let mut command = Command::new("setpriv");
+    command.args(["--bounding-set", "-net_admin", "--inh-caps", "-net_admin"]);
+    command.arg(env!("CARGO_BIN_EXE_lvsd"));
+    command.args(["realserver", "--vip", "192.168.1.200"]);
+    command.env("LVSD_RUNTIME_DIR", host.dir.path().join("run"));
+    let mut agent = Agent::spawn(&host, &mut command);
+    assert_eq!(agent.wait().code(), Some(1));
+    assert!(
+        agent.log().contains("lacks CAP_NET_ADMIN"),
+        "{}",
+        agent.log()
+    );
+    assert!(!has_vip());
+}
+
+#[test]
+fn a_certificate_that_cannot_be_used_is_named() {
+    let host = Host::new();
+    let (pem, key) = (host.dir.path().join("a.pem"), host.dir.path().join("a.key"));
+    let config = format!(
+        "[readiness]\ncertificate = \"{}\"\nkey = \"{}\"\n",
+        pem.display(),
+        key.display()
+    );
+    let log = refused(&host, &config);
+    assert!(log.contains("cannot read the certificate in"), "{log}");
+    fs::write(&pem, "nothing\n").unwrap();
+    let log = refused(&host, &config);
+    assert!(log.contains("there is none in it"), "{log}");
+}

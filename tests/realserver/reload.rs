@@ -1,0 +1,51 @@
+//! SIGHUP.
+
+use nix::sys::signal::Signal;
+
+use crate::host::{Host, has_vip, ip, state, until};
+
+#[test]
+fn sighup_adds_and_removes_vips_singly() {
+    let host = Host::new();
+    let mut agent = host.start_with("vips = [\"192.168.1.201\"]\n");
+    let lo = || ip("-o address show dev lo");
+    assert!(
+        lo().contains("192.168.1.201/32 scope global lo:1"),
+        "{}",
+        lo()
+    );
+    host.configure("vips = [\"192.168.1.202\"]\n");
+    agent.signal(Signal::SIGHUP);
+    until("the new one is there", || lo().contains("192.168.1.202/32"));
+    until("the old one is gone", || !lo().contains("192.168.1.201"));
+    assert!(has_vip());
+    assert_eq!(state("127.0.0.1"), "ready");
+    agent.stop();
+    assert!(!lo().contains("192.168.1.20"), "{}", lo());
+}
+
+#[test]
+fn a_refused_reload_leaves_everything_as_it_is() {
+    let host = Host::new();
+    let mut agent = host.start_with("drain = \"10s\"\n");
+    ip("link add eth0 type veth peer name eth1");
+    ip("address add 192.168.1.201/24 dev eth0");
+    host.configure("vips = [\"192.168.1.201\", \"192.168.1.202\"]\n");
+    agent.signal(Signal::SIGHUP);
+    until("it is logged", || {
+        agent.log().contains("192.168.1.201 is on eth0")
+    });
+    assert_eq!(state("127.0.0.1"), "ready");
+    assert!(!ip("-o address show dev lo").contains("192.168.1.202"));
+    agent.stop();
+}
+
+#[test]
+fn sighup_without_a_file_is_survived() {
+    let host = Host::new();
+    let mut agent = host.start();
+    agent.signal(Signal::SIGHUP);
+    until("it says so", || agent.log().contains("not reloaded"));
+    assert_eq!(state("127.0.0.1"), "ready");
+    agent.stop();
+}
