@@ -27,6 +27,7 @@ mod table;
 mod track;
 mod vrrp;
 mod vrrp_faults;
+mod vrrp_flood;
 mod vrrp_handover;
 mod vrrp_holdings;
 mod vrrp_interop;
@@ -67,6 +68,7 @@ const ALL: &[&[Scenario]] = &[
     track::SCENARIOS,
     vrrp::SCENARIOS,
     vrrp_faults::SCENARIOS,
+    vrrp_flood::SCENARIOS,
     vrrp_handover::SCENARIOS,
     vrrp_holdings::SCENARIOS,
     vrrp_interop::SCENARIOS,
