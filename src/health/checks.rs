@@ -266,7 +266,7 @@ impl CheckStatus {
     fn record(&mut self, now: Moment, took: Duration, outcome: Outcome) -> Option<State> {
         self.attempts += 1;
         match outcome {
-            Outcome::Passed | Outcome::Draining => {}
+            Outcome::Passed | Outcome::Wants(_) | Outcome::Draining => {}
             Outcome::Failed(_) => self.failures += 1,
             Outcome::Undecided(_) => self.undecided += 1,
         }
