@@ -8,7 +8,7 @@
 //! | looking for faults of either role | [`doctor`] |
 //! | the two roles: tasks, threads, order of start and stop | [`director`], [`realserver`] |
 //! | input and output | [`config`], [`ipvs::client`], [`health::probe`], [`http`], [`sys`] |
-//! | decisions: values and the time in, values out | [`vrrp`], [`health`], [`pool`], [`ipvs::plan`], [`keepalived`] |
+//! | decisions: values and the time in, values out | [`vrrp`], [`health`], [`track`], [`pool`], [`ipvs::plan`], [`keepalived`] |
 //! | what they tell each other | [`status`] |
 //! | nouns | [`lvs`] |
 
@@ -25,4 +25,5 @@ pub mod pool;
 pub mod realserver;
 pub mod status;
 pub mod sys;
+pub mod track;
 pub mod vrrp;

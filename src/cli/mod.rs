@@ -3,6 +3,7 @@
 mod agent;
 mod config;
 mod doctor;
+mod events;
 mod failure;
 mod ipvs;
 mod log;
@@ -20,6 +21,7 @@ use clap::{Args, Parser, Subcommand};
 pub use failure::Failure;
 
 use crate::config::DIRECTOR_FILE;
+use crate::director::control::LAST_EVENTS;
 
 /// Linux Virtual Server in one binary.
 ///
@@ -58,6 +60,8 @@ enum Command {
     Config(ConfigArgs),
     /// Ask the running director or agent what it is doing.
     Status(StatusArgs),
+    /// Print what happened to the running director, a JSON object a line.
+    Events(EventsArgs),
     /// Read and change the kernel's IPVS table by hand, as ipvsadm does.
     Ipvs(ipvs::IpvsArgs),
     /// Change a real server of the running director: drain, enable, weight.
@@ -151,6 +155,18 @@ enum ConfigCommand {
 }
 
 #[derive(Debug, Args)]
+struct EventsArgs {
+    /// Go on with what happens from now on, until interrupted or the director
+    /// ends.
+    #[arg(long, short)]
+    follow: bool,
+
+    /// So many of the newest that have happened already; at most 1,000 are kept.
+    #[arg(long, short = 'n', default_value_t = LAST_EVENTS, value_name = "NUMBER")]
+    last: usize,
+}
+
+#[derive(Debug, Args)]
 struct StatusArgs {
     /// Print the whole snapshot as one JSON document; where director and agent
     /// both run, the agent's is in the director's, under "realserver".
@@ -185,6 +201,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Config(ConfigArgs {
             command: ConfigCommand::Show { file },
         }) => config::show(&file),
+        Command::Events(args) => events::run(&runtime_dir, args.last, args.follow),
         Command::Config(ConfigArgs {
             command: ConfigCommand::Import { file },
         }) => config::import(&file),

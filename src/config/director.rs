@@ -11,10 +11,12 @@ use super::error::Error;
 use super::ipvs::{self, Ipvs};
 use super::rules::{Conduct, Rules};
 use super::values::parsed;
+pub use super::vrrp::hooks::VrrpHooks;
 use super::{pool, raw, show, vrrp as vrrp_tables};
 use crate::health::Check;
 use crate::ipvs::table;
 use crate::lvs::{Family, Forwarding, RealServerId, VirtualServerId};
+use crate::track::Tracker;
 use crate::vrrp;
 pub use vrrp_tables::holdings::{Announce, Holdings, VirtualAddress, VirtualMac};
 
@@ -66,6 +68,10 @@ pub struct VrrpInstance {
     pub addresses: Vec<VirtualAddress>,
     /// What else does.
     pub holdings: Arc<Holdings>,
+    /// What decides whether it may be master, and with which priority.
+    pub trackers: Arc<[Tracker]>,
+    /// What is run when its state changes.
+    pub hooks: Arc<VrrpHooks>,
 }
 
 /// A virtual server and its pool.
@@ -111,15 +117,22 @@ impl DirectorConfig {
     /// [`Error::Unreadable`], or [`Error::Refused`] with everything that is
     /// wrong with it.
     pub fn read(path: &Path) -> Result<Self, Error> {
-        Self::parse(path, &super::read(path)?)
+        let text = super::read(path)?;
+        let mut document = Document::parse(path, &text);
+        document.look_at_host();
+        Self::of(document)
     }
 
-    /// Checks the text of a file; `path` is what errors call it.
+    /// Checks the text of a file; `path` is what errors call it. Programs and
+    /// users are not looked for on this host.
     ///
     /// # Errors
     /// [`Error::Refused`] with everything that is wrong with it.
     pub fn parse(path: &Path, text: &str) -> Result<Self, Error> {
-        let mut document = Document::parse(path, text);
+        Self::of(Document::parse(path, text))
+    }
+
+    fn of(mut document: Document<'_>) -> Result<Self, Error> {
         let raw: raw::Director = document.read();
         let router_id = match &raw.router_id {
             Some(id) if id.get_ref().trim().is_empty() => {
@@ -143,6 +156,7 @@ impl DirectorConfig {
         let ipvs = ipvs::read(&mut document, &raw.ipvs, &raw.vrrp, &vrrp);
         let virtual_servers =
             pool::read(&mut document, &raw.virtual_server, raw.ipvs.sync.is_some());
+        vrrp_tables::track::check_virtual_servers(&mut document, &raw.vrrp, &virtual_servers);
         if raw.vrrp.is_empty() && raw.virtual_server.is_empty() {
             let mend = "write at least one [[vrrp]] or [[virtual_server]] table";
             document.refuse_missing(&(0..0), "[[virtual_server]]", mend);

@@ -26,6 +26,8 @@ pub(super) struct Document<'a> {
     root: Option<Spanned<DeTable<'a>>>,
     /// Byte offset in the text and the problem found there.
     problems: Vec<(usize, Problem)>,
+    /// Whether it is for the host that it is read on.
+    on_host: bool,
     /// Whether the text is not TOML at all: what the values say is then guesswork.
     broken: bool,
 }
@@ -40,6 +42,7 @@ impl<'a> Document<'a> {
             text,
             root: Some(root),
             problems: Vec::new(),
+            on_host: false,
             broken: !errors.is_empty(),
         };
         for error in errors {
@@ -82,6 +85,16 @@ impl<'a> Document<'a> {
             };
         }
         T::default()
+    }
+
+    /// From now on, what it names is looked for on this host.
+    pub(super) fn look_at_host(&mut self) {
+        self.on_host = true;
+    }
+
+    /// Whether programs and users that it names must be on this host.
+    pub(super) fn looks_at_host(&self) -> bool {
+        self.on_host
     }
 
     /// Notes that the value at `span` cannot be used, why, and the way out.

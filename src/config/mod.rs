@@ -16,6 +16,7 @@ mod pool;
 mod raw;
 pub mod realserver;
 pub mod rules;
+mod script;
 mod show;
 mod values;
 mod vrrp;

@@ -85,6 +85,7 @@ pub(super) struct VirtualServer {
     pub(super) on_quorum_up: Field<Vec<String>>,
     pub(super) on_quorum_down: Field<Vec<String>>,
     pub(super) hook_timeout: Field<Text>,
+    pub(super) hook_user: Field<String>,
     pub(super) on_failure: Field<String>,
     pub(super) slow_start: Field<Text>,
     pub(super) drain: Field<Text>,

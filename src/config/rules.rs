@@ -26,6 +26,8 @@ pub struct Rules {
     pub on_quorum_down: Option<Vec<String>>,
     /// How long a hook may run.
     pub hook_timeout: Duration,
+    /// Who runs them; none: whoever runs lvsd.
+    pub hook_user: Option<String>,
     /// What serves when neither the pool nor the backup pool can.
     pub sorry_server: Option<(RealServerId, RealServer)>,
     /// What serves instead of a pool without quorum.
@@ -41,6 +43,7 @@ impl Default for Rules {
             on_quorum_up: None,
             on_quorum_down: None,
             hook_timeout: HOOK_TIMEOUT,
+            hook_user: None,
             sorry_server: None,
             backup_servers: BTreeMap::new(),
         }

@@ -231,6 +231,9 @@ fn rules(keys: Keys, rules: &Rules, outer: Option<Forwarding>) -> Keys {
             keys = keys.set(key, argv.clone());
         }
     }
+    if let Some(user) = &rules.hook_user {
+        keys = keys.set_text("hook_user", user);
+    }
     if let Some((id, server)) = &rules.sorry_server {
         keys = keys
             .set_text("sorry_server", bare(id))

@@ -6,6 +6,7 @@
 mod addresses;
 pub(super) mod groups;
 pub(super) mod holdings;
+pub(super) mod hooks;
 mod identity;
 mod mac;
 mod protocol;
@@ -14,6 +15,7 @@ mod routing;
 mod seen;
 pub(super) mod show;
 mod takeover;
+pub(super) mod track;
 mod transport;
 
 use std::collections::BTreeMap;
@@ -66,6 +68,8 @@ fn instance(
     let holdings = holdings(document, raw, (interface.as_deref(), vrid, family));
     let transport = transport::transport(document, raw, family);
     let preempt = raw.preempt.as_ref().is_none_or(|it| *it.get_ref());
+    let trackers = track::trackers(document, raw, priority);
+    let hooks = hooks::hooks(document, raw);
     let takeover = takeover::takeover(document, raw, advert_interval);
     let extra_addresses = addresses::extra_addresses(document, raw);
     let addresses = addresses?;
@@ -84,6 +88,8 @@ fn instance(
         transport: transport?,
         addresses: addresses.into_iter().chain(extra_addresses?).collect(),
         holdings: Arc::new(holdings?),
+        trackers: trackers.into(),
+        hooks: hooks.into(),
     };
     Some((name?.to_owned(), instance))
 }

@@ -6,7 +6,8 @@ use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
 use super::control::{self, Changed, Fault, Refused, Reloaded, ServerWish, VrrpChanged, VrrpWish};
-use crate::http::{Request, Response};
+use super::events::Follower;
+use crate::http::{self, Request, Response};
 use crate::status::director::Director;
 use crate::status::metrics;
 
@@ -18,6 +19,8 @@ pub(super) type Answer<T> = Result<T, Refused>;
 pub(super) enum Ask {
     /// A snapshot of everything.
     Status(oneshot::Sender<Box<Director>>),
+    /// The newest events, so many of them, and those to come if that is true.
+    Events(usize, bool, oneshot::Sender<Option<Follower>>),
     /// To read the file again.
     Reload(oneshot::Sender<Answer<Reloaded>>),
     /// To change a real server.
@@ -36,13 +39,51 @@ pub(super) enum Access {
 }
 
 /// Answers one request; `asks` reaches the task that knows everything.
-pub(super) async fn handle(request: Request, access: Access, asks: mpsc::Sender<Ask>) -> Response {
-    match (request.path.as_str(), access) {
+pub(super) async fn handle(
+    request: Request,
+    access: Access,
+    asks: mpsc::Sender<Ask>,
+) -> http::Answer {
+    if request.path == control::EVENTS && access == Access::Control {
+        return events(&request, &asks).await;
+    }
+    let response = match (request.path.as_str(), access) {
         (control::RELOAD | control::SERVER | control::VRRP, Access::Control) => {
             command(&request, &asks).await
         }
         ("/v1/status" | "/metrics" | "/healthz" | "/readyz", _) => report(&request, &asks).await,
         _ => Response::not_found(),
+    };
+    response.into()
+}
+
+/// `?last=100&follow=true`; both may be left out.
+async fn events(request: &Request, asks: &mpsc::Sender<Ask>) -> http::Answer {
+    if request.method != Method::GET {
+        return Response::method_not_allowed().into();
+    }
+    let (mut last, mut follow) = (control::LAST_EVENTS, false);
+    let pairs = request.query.as_deref().unwrap_or_default().split('&');
+    for pair in pairs.filter(|pair| !pair.is_empty()) {
+        match pair.split_once('=') {
+            Some(("last", number)) if number.parse::<usize>().is_ok() => {
+                last = number.parse().unwrap_or(last);
+            }
+            Some(("follow", value @ ("true" | "false"))) => follow = value == "true",
+            _ => {
+                let text = format!("{pair}: write last=NUMBER or follow=true");
+                return Response::text(StatusCode::BAD_REQUEST, &text).into();
+            }
+        }
+    }
+    match ask(asks, |reply| Ask::Events(last, follow, reply)).await {
+        None => stopping().into(),
+        Some(None) => Response::text(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "too many follow the events already; end one of them",
+        )
+        .into(),
+        Some(Some(follower)) => http::Answer::Lines(Box::pin(follower.lines())),
     }
 }
 

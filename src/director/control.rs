@@ -17,6 +17,13 @@ pub const VRRP: &str = "/v1/vrrp";
 /// `POST` here, with an empty body: answered by [`Reloaded`].
 pub const RELOAD: &str = "/v1/reload";
 
+/// `GET` here: the newest events, a JSON object a line, and those to come with
+/// `?follow=true`.
+pub const EVENTS: &str = "/v1/events";
+
+/// So many of the newest events are told unless another number is asked for.
+pub const LAST_EVENTS: usize = 100;
+
 /// A wish for a real server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -3,10 +3,12 @@
 mod balance;
 mod control;
 mod drain;
+mod events;
 mod handover;
+mod track;
 mod whole;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,8 +19,10 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use tracing::{error, info};
 
 use self::balance::{after, reported, standing, until};
+use self::track::Tracking;
 use super::api::Ask;
 use super::balancer::Balancer;
+use super::events::Journal;
 use super::hooks::Hooks;
 use super::reconcile::Report;
 use super::settings::Settings;
@@ -27,12 +31,13 @@ use super::sysctls::{self, Sysctls};
 use super::vips::{self, VipsHandle};
 use super::vrrp::{self, Command, VrrpHandle};
 use super::{Error, preflight, snapshot};
-use crate::config::director::{DirectorConfig, OnStop};
+use crate::config::director::{DirectorConfig, OnStop, VrrpHooks};
 use crate::health::runner::{self, Changes, Runner};
 use crate::ipvs::table::Table;
 use crate::lvs::VirtualServerId;
 use crate::pool::{Configured, Overrides, Pools, Standing};
 use crate::status::director as status;
+use crate::status::event::Event;
 use crate::status::text::chain;
 use crate::sys::signal::{Signal, Signals};
 use crate::sys::state_file::StateFile;
@@ -80,6 +85,11 @@ pub(super) struct Core {
     /// Drains wait for the kernel to count no connections.
     draining: bool,
     hooks: Hooks,
+    journal: Journal,
+    /// Repairs of the table that were told.
+    repaired: u64,
+    /// Those of the virtual routers that run, or have yet to tell their end.
+    router_hooks: BTreeMap<String, Arc<VrrpHooks>>,
     /// None until a configuration has virtual servers.
     balancer: Option<Balancer>,
     /// What it reports; here for as long as it is.
@@ -92,6 +102,7 @@ pub(super) struct Core {
     held_back: BTreeSet<VirtualServerId>,
     /// The generation of the newest wanted table.
     generation: u64,
+    tracking: Tracking,
     vrrp: VrrpHandle,
     vips: VipsHandle,
     ready: bool,
@@ -133,12 +144,16 @@ impl Core {
             rest_until: clock::now(),
             draining: false,
             hooks: Hooks::start(),
+            journal: Journal::new(),
+            repaired: 0,
+            router_hooks: BTreeMap::new(),
             balancer: None,
             reports: None,
             wanted: None,
             settings: None,
             held_back: BTreeSet::new(),
             generation: 0,
+            tracking: Tracking::new(),
             vrrp,
             vips,
             ready: false,
@@ -175,10 +190,14 @@ impl Core {
                     // The log tells what came of it.
                     Signal::Reload => drop(self.reload()),
                 },
-                Some(_) = after(self.rest_until, self.changes.next()) => self.rebalance(),
+                Some(changes) = after(self.rest_until, self.changes.next()) => {
+                    self.tell_checks(&changes);
+                    self.rebalance();
+                }
                 () = reported(&mut self.reports), if self.draining => self.rebalance(),
                 () = after(self.rest_until, until(self.pools_deadline)) => self.rebalance(),
                 Ok(()) = self.vrrp.status.changed() => self.follow_vrrp(),
+                Some((source, seen)) = self.tracking.eyes.next() => self.observe(&source, &seen),
                 Some(occurrence) = self.vrrp.occurrences.recv() => self.note(&occurrence),
                 Some(ask) = asks.recv() => self.answer(ask),
                 _ = readiness.tick(), if !self.may_preempt => self.call_ready_if_checked(),
@@ -195,6 +214,7 @@ impl Core {
             }
         };
         info!("stopping");
+        self.journal.tell(Event::Stopping);
         self.drain(&mut signals, &mut asks).await;
         self.hand_over(&mut signals, &mut asks).await;
         systemd::stopping("giving back addresses and virtual servers", STOP_WITHIN);
@@ -220,6 +240,10 @@ impl Core {
         self.apply_settings()?;
         self.held_back = self.to_hold_back();
         self.configure_pools(before);
+        self.configure_tracking();
+        let hooks = self.config.vrrp.iter();
+        let hooks = hooks.map(|(name, it)| (name.clone(), Arc::clone(&it.hooks)));
+        self.router_hooks.extend(hooks);
         self.vrrp
             .commands
             .send(Command::Configure(self.config.vrrp.clone()));
@@ -256,6 +280,7 @@ impl Core {
 
     fn call_ready(&mut self) {
         self.ready = true;
+        self.journal.tell(Event::Ready);
         memory::give_back();
         info!(router_id = self.config.router_id, file = %self.path.display(), "director is ready");
         self.told = self.summary();
@@ -336,6 +361,7 @@ impl Core {
                         vips.problems_of(router),
                         conflicts,
                         vips.describe_holdings_of(router),
+                        self.describe_trackers(name),
                     )
                 })
                 .collect(),
@@ -360,9 +386,13 @@ impl Core {
     /// sysctls: the next master answers before this host stops forwarding.
     async fn stop(mut self, on_stop: OnStop) {
         self.vrrp.commands.send(Command::Shutdown);
+        while let Some(occurrence) = self.vrrp.occurrences.recv().await {
+            self.note(&occurrence);
+        }
         join("VRRP", self.vrrp.join).await;
         self.vips.shutdown();
         join("VIP", self.vips.join).await;
+        self.tracking.eyes.stop().await;
         self.checks.stop().await;
         self.hooks.stop().await;
         if let Some(balancer) = self.balancer {

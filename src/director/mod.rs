@@ -16,6 +16,7 @@ mod api;
 mod balancer;
 pub mod control;
 mod core;
+mod events;
 mod hooks;
 mod local;
 mod module;
@@ -25,6 +26,7 @@ mod settings;
 mod snapshot;
 mod summary;
 mod sysctls;
+mod track;
 pub mod vips;
 pub mod vrrp;
 

@@ -1,6 +1,7 @@
 //! Asking a running lvsd over its Unix socket.
 
 use std::io;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -85,6 +86,51 @@ pub async fn get(socket: &Path, path: &str) -> Result<Reply, ClientError> {
 pub async fn post(socket: &Path, path: &str, json: impl Into<Bytes>) -> Result<Reply, ClientError> {
     within(TIMEOUT, socket, Method::POST, path, json.into()).await
 }
+
+/// Asks for lines that go on, and hands on what comes until there is no more or
+/// `each` says that it is enough.
+///
+/// Returns the whole answer instead where its status is not 200.
+pub async fn follow(
+    socket: &Path,
+    path: &str,
+    mut each: impl FnMut(Bytes) -> ControlFlow<()>,
+) -> Result<Option<Reply>, ClientError> {
+    let fault = |source: BoxError| ClientError::Exchange {
+        path: socket.to_owned(),
+        request: format!("GET {path}"),
+        source,
+    };
+    let stream = UnixStream::connect(socket);
+    let stream = stream.await.map_err(|e| unreachable(socket, e))?;
+    let handshake = http1::handshake(TokioIo::new(stream)).await;
+    let (mut sender, connection) = handshake.map_err(|error| fault(error.into()))?;
+    let asking = async {
+        let request = Request::get(path).header(HOST, "localhost");
+        let request = request.body(Full::new(Bytes::new()))?;
+        let response = match timeout(TIMEOUT, sender.send_request(request)).await {
+            Ok(response) => response?,
+            Err(_) => return Err("no answer in time".into()),
+        };
+        let status = response.status();
+        let mut body = response.into_body();
+        if status != hyper::StatusCode::OK {
+            let body = Limited::new(body, MAX_ANSWER).collect().await?.to_bytes();
+            return Ok(Some(Reply { status, body }));
+        }
+        while let Some(frame) = body.frame().await {
+            if let Ok(lines) = frame?.into_data()
+                && each(lines).is_break()
+            {
+                break;
+            }
+        }
+        Ok(None)
+    };
+    drive(connection, asking).await.map_err(fault)
+}
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 async fn within(
     limit: Duration,

@@ -11,9 +11,12 @@ mod server;
 mod tls;
 
 use std::net::IpAddr;
+use std::pin::Pin;
+
+use futures_util::Stream;
 
 pub use bind::{BindError, UnixSocket, bind_tcp, bind_unix};
-pub use client::{ClientError, Reply, get, post};
+pub use client::{ClientError, Reply, follow, get, post};
 pub(crate) use drive::drive;
 pub use hyper::body::Bytes;
 pub use hyper::{HeaderMap, Method, StatusCode};
@@ -47,6 +50,34 @@ pub struct Response {
     pub content_type: &'static str,
     /// The body.
     pub body: Bytes,
+}
+
+/// What a handler answers: a whole response, or lines that go on.
+pub enum Answer {
+    /// All of it.
+    Whole(Response),
+    /// Status 200, and one JSON document a line, until the stream or the
+    /// connection ends. It is asked for more only when the client has taken what
+    /// there was.
+    Lines(Lines),
+}
+
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Whole(response) => response.fmt(f),
+            Self::Lines(_) => f.write_str("Lines"),
+        }
+    }
+}
+
+/// Lines that go on.
+pub type Lines = Pin<Box<dyn Stream<Item = Bytes> + Send>>;
+
+impl From<Response> for Answer {
+    fn from(response: Response) -> Self {
+        Self::Whole(response)
+    }
 }
 
 impl Response {

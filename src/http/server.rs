@@ -8,18 +8,22 @@
 //! A connection carries one exchange and is then closed, so a client holds a
 //! place for [`Limits::exchange`] at most, whether it is silent, drips its
 //! request or never reads its answer. One address holds at most
-//! [`Limits::connections_per_peer`] places.
+//! [`Limits::connections_per_peer`] places. Lines that go on ([`Answer::Lines`])
+//! have no such end; whoever offers them limits how many may read.
 
 mod peers;
 
 use std::convert::Infallible;
 use std::io;
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::body::{Bytes, Incoming};
+use futures_util::{Stream, StreamExt};
+use http_body_util::{BodyExt, Either, Full, LengthLimitError, Limited, StreamBody};
+use hyper::body::{Bytes, Frame, Incoming};
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -33,7 +37,7 @@ use tracing::{debug, warn};
 
 use self::peers::Peers;
 use super::tls::Identity;
-use super::{Request, Response, StatusCode, UnixSocket};
+use super::{Answer, Request, Response, StatusCode, UnixSocket};
 
 /// How long to leave a listener alone that cannot accept.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -97,27 +101,27 @@ impl From<UnixSocket> for Listener {
     }
 }
 
-enum Stream {
+enum Connected {
     Tcp(TcpStream),
     Tls(TcpStream, Identity),
     Unix(UnixStream),
 }
 
 impl Listener {
-    async fn accept(&self) -> io::Result<(Stream, Option<IpAddr>)> {
+    async fn accept(&self) -> io::Result<(Connected, Option<IpAddr>)> {
         match self {
             Self::Tcp(listener) => {
                 let (stream, peer) = listener.accept().await?;
-                Ok((Stream::Tcp(stream), Some(peer.ip().to_canonical())))
+                Ok((Connected::Tcp(stream), Some(peer.ip().to_canonical())))
             }
             Self::Tls(listener, identity) => {
                 let (stream, peer) = listener.accept().await?;
-                let stream = Stream::Tls(stream, identity.clone());
+                let stream = Connected::Tls(stream, identity.clone());
                 Ok((stream, Some(peer.ip().to_canonical())))
             }
             Self::Unix(socket) => {
                 let (stream, _) = socket.listener.accept().await?;
-                Ok((Stream::Unix(stream), None))
+                Ok((Connected::Unix(stream), None))
             }
         }
     }
@@ -134,7 +138,7 @@ pub async fn serve<H, F>(
     shutdown: impl Future<Output = ()>,
 ) where
     H: Fn(Request) -> F + Send + Sync + 'static,
-    F: Future<Output = Response> + Send + 'static,
+    F: Future<Output: Into<Answer>> + Send + 'static,
 {
     let listener = listener.into();
     let grace = limits.grace;
@@ -160,7 +164,7 @@ async fn accept_all<H, F>(
     exchanges: &mut JoinSet<()>,
 ) where
     H: Fn(Request) -> F + Send + Sync + 'static,
-    F: Future<Output = Response> + Send + 'static,
+    F: Future<Output: Into<Answer>> + Send + 'static,
 {
     let places = Arc::new(Semaphore::new(limits.connections));
     let peers = Peers::new(limits.connections_per_peer);
@@ -179,9 +183,9 @@ async fn accept_all<H, F>(
         exchanges.spawn(async move {
             let _held = (place, seat);
             match stream {
-                Stream::Tcp(stream) => exchange(stream, peer, &limits, handler).await,
-                Stream::Unix(stream) => exchange(stream, peer, &limits, handler).await,
-                Stream::Tls(stream, identity) => {
+                Connected::Tcp(stream) => exchange(stream, peer, &limits, handler).await,
+                Connected::Unix(stream) => exchange(stream, peer, &limits, handler).await,
+                Connected::Tls(stream, identity) => {
                     match timeout(limits.head, identity.greet(stream)).await {
                         Ok(Ok(stream)) => exchange(stream, peer, &limits, handler).await,
                         Ok(Err(error)) => debug!(?peer, %error, "TLS handshake failed"),
@@ -194,7 +198,7 @@ async fn accept_all<H, F>(
 }
 
 /// Waits for a connection, however long the listener is unable to accept one.
-async fn accept_one(listener: &Listener) -> (Stream, Option<IpAddr>) {
+async fn accept_one(listener: &Listener) -> (Connected, Option<IpAddr>) {
     let mut failing = false;
     loop {
         match listener.accept().await {
@@ -216,16 +220,20 @@ async fn exchange<S, H, F>(stream: S, peer: Option<IpAddr>, limits: &Limits, han
 where
     S: AsyncRead + AsyncWrite + Unpin,
     H: Fn(Request) -> F,
-    F: Future<Output = Response>,
+    F: Future<Output: Into<Answer>>,
 {
+    let goes_on = Flag::default();
     let service = service_fn(|request: hyper::Request<Incoming>| {
-        let handler = Arc::clone(&handler);
+        let (handler, goes_on) = (Arc::clone(&handler), &goes_on);
         async move {
-            let response = match read(request, peer, limits).await {
-                Ok(request) => handler(request).await,
-                Err(refusal) => refusal,
+            let answer = match read(request, peer, limits).await {
+                Ok(request) => handler(request).await.into(),
+                Err(refusal) => refusal.into(),
             };
-            Ok::<_, Infallible>(to_wire(response))
+            if let Answer::Lines(_) = &answer {
+                goes_on.set(true);
+            }
+            Ok::<_, Infallible>(to_wire(answer))
         }
     });
     let connection = http1::Builder::new()
@@ -235,7 +243,12 @@ where
         .header_read_timeout(limits.head)
         .max_header_size(limits.head_bytes)
         .serve_connection(TokioIo::new(stream), service);
-    match timeout(limits.exchange, connection).await {
+    tokio::pin!(connection);
+    let mut ended = timeout(limits.exchange, connection.as_mut()).await;
+    if ended.is_err() && goes_on.is_set() {
+        ended = Ok(connection.await);
+    }
+    match ended {
         Ok(Ok(())) => {}
         Ok(Err(error)) => debug!(?peer, %error, "HTTP exchange failed"),
         Err(_) => debug!(?peer, "HTTP exchange took too long"),
@@ -276,10 +289,42 @@ async fn read(
     })
 }
 
-fn to_wire(response: Response) -> hyper::Response<Full<Bytes>> {
-    let mut wire = hyper::Response::new(Full::new(response.body));
-    *wire.status_mut() = response.status;
-    if let Ok(content_type) = HeaderValue::from_str(response.content_type) {
+/// Whether an answer goes on beyond the limit of an exchange.
+#[derive(Default)]
+struct Flag(AtomicBool);
+
+impl Flag {
+    fn set(&self, value: bool) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+type Frames = StreamBody<Pin<Box<dyn Stream<Item = Result<Frame<Bytes>, Infallible>> + Send>>>;
+
+fn to_wire(answer: Answer) -> hyper::Response<Either<Full<Bytes>, Frames>> {
+    let (status, content_type, body) = match answer {
+        Answer::Whole(response) => (
+            response.status,
+            response.content_type,
+            Either::Left(Full::new(response.body)),
+        ),
+        Answer::Lines(lines) => {
+            let frames = lines.map(|line| Ok(Frame::data(line)));
+            let frames: Frames = StreamBody::new(Box::pin(frames));
+            (
+                StatusCode::OK,
+                "application/x-ndjson",
+                Either::Right(frames),
+            )
+        }
+    };
+    let mut wire = hyper::Response::new(body);
+    *wire.status_mut() = status;
+    if let Ok(content_type) = HeaderValue::from_str(content_type) {
         wire.headers_mut().insert(CONTENT_TYPE, content_type);
     }
     wire

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::text::elapsed;
 use crate::lvs::VirtualServerId;
 pub use vrrp::{
-    Holding, Mismatch, Peer, Rejected, Rival, VipConflict, VirtualRouter, VrrpInterface,
+    Holding, Mismatch, Peer, Rejected, Rival, Tracker, VipConflict, VirtualRouter, VrrpInterface,
 };
 
 /// Everything a director knows about itself and its site.
@@ -265,6 +265,7 @@ impl fmt::Display for Director {
         }
         if !self.vrrp.is_empty() {
             write!(f, "\n{}{}", self.vrrp_table(), self.vrrp_troubles())?;
+            write!(f, "{}", self.tracker_table())?;
         }
         if !self.virtual_servers.is_empty() {
             write!(f, "\n{}\n{}", self.ipvs, self.server_table())?;

@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
 
-use super::director::{Director, Ipvs, RealServer, Traffic, VirtualRouter, VirtualServer};
+use super::director::{Director, Ipvs, RealServer, Tracker, Traffic, VirtualRouter, VirtualServer};
 
 /// A metric of each `T`: name, help and value.
 type Metric<T> = (&'static str, &'static str, fn(&T) -> u64);
+
+/// The same of a value that may be negative.
+type Signed<T> = (&'static str, &'static str, fn(&T) -> i16);
 
 /// Counters of [`Traffic`]; each name is a suffix.
 const TRAFFIC: [Metric<Traffic>; 5] = [
@@ -105,9 +108,43 @@ fn vrrp(text: &mut Exposition, status: &Director) {
             text.sample(name, &[("name", &router.name)], value(router));
         }
     }
+    vrrp_trackers(text, status);
     vrrp_troubles(text, status);
     vrrp_holdings(text, status);
     vrrp_discarded(text, status);
+}
+
+fn vrrp_trackers(text: &mut Exposition, status: &Director) {
+    let name = "lvsd_vrrp_priority";
+    text.family(name, "gauge", "The priority that it runs with");
+    for router in &status.vrrp {
+        text.sample(name, &[("name", &router.name)], router.priority);
+    }
+    let values: [Signed<Tracker>; 2] = [
+        (
+            "lvsd_vrrp_tracker_up",
+            "1 while what it tracks is up",
+            |t| i16::from(t.state == "up"),
+        ),
+        (
+            "lvsd_vrrp_tracker_adds",
+            "What it adds to the priority",
+            |t| t.adds,
+        ),
+    ];
+    for (name, help, value) in values {
+        text.family(name, "gauge", help);
+        for router in &status.vrrp {
+            for tracker in &router.trackers {
+                let labels = [
+                    ("name", router.name.as_str()),
+                    ("tracker", &tracker.name),
+                    ("kind", &tracker.kind),
+                ];
+                text.sample(name, &labels, value(tracker));
+            }
+        }
+    }
 }
 
 fn vrrp_troubles(text: &mut Exposition, status: &Director) {

@@ -4,6 +4,7 @@
 //! The types are the JSON: fields are added, never renamed.
 
 pub mod director;
+pub mod event;
 pub mod metrics;
 pub mod realserver;
 pub mod text;

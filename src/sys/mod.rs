@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod clock;
+pub mod command;
 pub mod errno;
 pub mod fou;
 pub mod hop;

@@ -45,6 +45,8 @@ pub mod mismatch;
 pub mod receive;
 pub mod refused;
 pub mod router;
+#[cfg(test)]
+mod rules;
 pub mod timers;
 pub mod transport;
 

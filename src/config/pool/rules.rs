@@ -11,6 +11,7 @@ use crate::config::director::{RealServer, VirtualServer};
 use crate::config::document::Document;
 use crate::config::raw::{self, Field, Text};
 use crate::config::rules::{Conduct, HOOK_TIMEOUT, Rules};
+use crate::config::script;
 use crate::config::values::{duration, number, parsed};
 use crate::lvs::{RealServerId, Scheduler, Weight};
 
@@ -65,13 +66,15 @@ pub(super) fn read(
     let most = i64::from(u32::MAX);
     let range = Duration::from_millis(100)..=LONGEST;
     let default = Rules::default();
+    let user = script::user(document, &raw.hook_user);
     let rules = Rules {
         quorum: number(document, &raw.quorum, 1, 1..=most).unwrap_or(1),
         hysteresis: number(document, &raw.hysteresis, 0, 0..=most).unwrap_or(0),
-        on_quorum_up: hook(document, &raw.on_quorum_up),
-        on_quorum_down: hook(document, &raw.on_quorum_down),
+        on_quorum_up: script::argv(document, &raw.on_quorum_up, user.as_deref()),
+        on_quorum_down: script::argv(document, &raw.on_quorum_down, user.as_deref()),
         hook_timeout: duration(document, &raw.hook_timeout, HOOK_TIMEOUT, range)
             .unwrap_or(HOOK_TIMEOUT),
+        hook_user: user,
         ..default
     };
     Written {
@@ -94,20 +97,6 @@ impl Written {
             ..self.rules.clone()
         }
     }
-}
-
-fn hook(document: &mut Document<'_>, field: &Field<Vec<String>>) -> Option<Vec<String>> {
-    let field = field.as_ref()?;
-    let argv = field.get_ref();
-    let legal = match argv.first() {
-        None => Err("names no program"),
-        Some(program) if !program.starts_with('/') => Err("the program has no absolute path"),
-        Some(_) if argv.iter().any(|word| word.contains('\0')) => Err("holds a NUL"),
-        Some(_) => Ok(argv.clone()),
-    };
-    let mend = "write the program's absolute path and its arguments, as in \
-                [\"/usr/local/bin/notify\", \"up\"]";
-    document.accept(&field.span(), legal, mend)
 }
 
 fn sorry(

@@ -5,6 +5,7 @@ use toml::{Table, Value};
 use super::super::director::{Announce, VirtualAddress, VrrpInstance};
 use super::super::show::{Keys, shortest, texts};
 use super::super::values::show_duration;
+use super::{hooks, track};
 use crate::lvs::Family;
 use crate::lvs::routing::{Route, RouteKind, RouteScope, Rule};
 use crate::vrrp::transport::{Reach, Transport};
@@ -31,7 +32,12 @@ pub(in crate::config) fn vrrp(name: &str, instance: &VrrpInstance) -> Table {
     let keys = takeover(keys, settings);
     let keys =
         transport(keys, &instance.transport).set("virtual_addresses", addresses(instance, true));
-    holdings(keys, instance).0
+    let keys = holdings(hooks::show(keys, &instance.hooks), instance);
+    let trackers: Vec<_> = instance.trackers.iter().map(track::show).collect();
+    match trackers.is_empty() {
+        true => keys.0,
+        false => keys.set("track", trackers).0,
+    }
 }
 
 /// Those that the adverts name, or those that they do not.

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use super::super::director::DirectorConfig;
 use crate::lvs::Family;
+use crate::vrrp::Version;
 use crate::vrrp::transport::{Reach, Unicast};
 
 const V4: &str = r#"
@@ -71,6 +72,16 @@ fn adverts_are_multicast_unless_there_are_peers_whose_ttl_is_255_unless_said() {
         panic!("{farther:?}");
     };
     assert_eq!(unicast.min_ttl, 253);
+}
+
+/// 6.1-c.
+#[test]
+fn the_defaults_are_those_of_the_rfc() {
+    let settings = &with(V4, "").unwrap().vrrp["VI_1"].settings;
+    assert_eq!(settings.version, Version::V3);
+    assert_eq!(settings.priority.get(), 100);
+    assert_eq!(settings.advert_interval, Duration::from_secs(1));
+    assert!(settings.preempt);
 }
 
 #[test]

@@ -72,11 +72,13 @@ impl Core {
         for event in outcome.events {
             self.tell(&event);
         }
+        self.track_pools();
         let ended = clock::now();
         self.rest_until = ended + (ended - started) * REST;
     }
 
-    fn tell(&self, event: &Event) {
+    fn tell(&mut self, event: &Event) {
+        self.tell_pool(event);
         match event {
             Event::QuorumLost { .. } => warn!("{event}"),
             Event::QuorumGained { .. }
@@ -84,7 +86,7 @@ impl Core {
             | Event::Draining { .. }
             | Event::Drained { .. } => info!("{event}"),
         }
-        if let Some(hook) = hooks::of(event, &self.config) {
+        if let Some(hook) = hooks::of_pool(event, &self.config) {
             self.hooks.run(hook);
         }
     }

@@ -10,6 +10,7 @@ use crate::director::api::{Answer, Ask};
 use crate::director::control::{Changed, Refused, Reloaded, ServerWish, Target, WishKind};
 use crate::lvs::{RealServerId, VirtualServerId};
 use crate::pool::Override;
+use crate::status::event::Event;
 use crate::status::text::chain;
 use crate::sys::{clock, memory, systemd};
 
@@ -21,6 +22,9 @@ impl Core {
     pub(super) fn answer(&mut self, ask: Ask) {
         match ask {
             Ask::Status(reply) => drop(reply.send(Box::new(self.snapshot()))),
+            Ask::Events(last, follow, reply) => {
+                drop(reply.send(self.journal.read(last, follow)));
+            }
             Ask::Reload(reply) => drop(reply.send(self.reload())),
             Ask::Server(wish, reply) => drop(reply.send(self.change(&wish))),
             Ask::Vrrp(wish, reply) => drop(reply.send(self.move_mastership(&wish))),
@@ -43,10 +47,16 @@ impl Core {
                 if let Some(more @ 1..) = count.checked_sub(MOST_LOGGED) {
                     info!(more, "changes that are not listed");
                 }
+                self.journal.tell(Event::Reloaded {
+                    count,
+                    changes: changes.iter().take(MOST_LOGGED).cloned().collect(),
+                });
             }
             Err(Refused { error, .. }) => {
                 error!("reload refused, the running configuration runs on\n{error}");
                 self.refused = Some(error.clone());
+                let error = error.clone();
+                self.journal.tell(Event::ReloadRefused { error });
             }
         }
         self.told = self.summary();

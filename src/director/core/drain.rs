@@ -50,6 +50,7 @@ impl Core {
                 Signal::Terminate = signals.next() => {
                     return warn!("told to stop again: connections that are left are cut");
                 }
+                Some(occurrence) = self.vrrp.occurrences.recv() => self.note(&occurrence),
                 Some(ask) = asks.recv() => self.answer_while_stopping(ask),
                 _ = alive.tick() => systemd::alive(),
             }
@@ -69,6 +70,7 @@ impl Core {
         match ask {
             Ask::Status(reply) => drop(reply.send(Box::new(self.snapshot()))),
             Ask::Reload(reply) => drop(reply.send(Err(refused()))),
+            Ask::Events(last, follow, reply) => drop(reply.send(self.journal.read(last, follow))),
             Ask::Server(_, reply) => drop(reply.send(Err(refused()))),
             Ask::Vrrp(_, reply) => drop(reply.send(Err(refused()))),
         }

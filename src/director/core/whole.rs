@@ -10,10 +10,11 @@ use super::Core;
 use crate::director::reconcile::Report;
 use crate::director::settings::{self, Settings};
 use crate::director::vrrp::Occurrence;
-use crate::director::{Error, local, module, snapshot, sysctls};
+use crate::director::{Error, hooks, local, module, snapshot, sysctls};
 use crate::lvs::VirtualServerId;
 use crate::status::director as status;
 use crate::sys::address;
+use crate::vrrp::router::State;
 
 impl Core {
     /// Tells the kernel what holds for the whole of its IPVS.
@@ -47,6 +48,7 @@ impl Core {
         // What is wrong has been told, and is in the status.
         let _ = self.sysctls.hold(&sysctls::wanted(&self.config));
         self.follow_vrrp();
+        self.tell_repairs();
     }
 
     /// Something happened to a virtual router.
@@ -57,6 +59,16 @@ impl Core {
             notice = ?occurrence.notice,
             "virtual router"
         );
+        self.tell_router(occurrence);
+        let name = &occurrence.instance;
+        if let Some(hooks) = self.router_hooks.get(name)
+            && let Some(hook) = hooks::of_router(occurrence, hooks, &self.config.router_id)
+        {
+            self.hooks.run(hook);
+        }
+        if occurrence.state == State::Initialize && !self.config.vrrp.contains_key(name) {
+            self.router_hooks.remove(name);
+        }
     }
 
     /// Takes virtual servers out of the table, or puts them in, as this host

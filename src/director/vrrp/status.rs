@@ -12,7 +12,8 @@ use super::Link;
 use super::rejected::{Rejections, in_words};
 use crate::config::director::{Holdings, VirtualAddress};
 use crate::status::director::{
-    Holding, Mismatch, Peer as PeerStatus, Rival, VipConflict, VirtualRouter, VrrpInterface,
+    Holding, Mismatch, Peer as PeerStatus, Rival, Tracker, VipConflict, VirtualRouter,
+    VrrpInterface,
 };
 use crate::vrrp::discard::Discard;
 use crate::vrrp::refused::Refused;
@@ -214,14 +215,15 @@ impl InterfaceStatus {
 }
 
 impl InstanceStatus {
-    /// The same for people and programs outside; `problems` and `conflicts` are
-    /// what others know of it.
+    /// The same for people and programs outside; `problems`, `conflicts`
+    /// and `trackers` are what others know of it.
     pub fn describe(
         &self,
         name: &str,
         problems: Vec<String>,
         conflicts: Vec<VipConflict>,
         holdings: Vec<Holding>,
+        trackers: Vec<Tracker>,
     ) -> VirtualRouter {
         let version = self.version();
         let counters = &self.counters;
@@ -268,6 +270,7 @@ impl InstanceStatus {
                 .unwrap_or(u64::MAX),
             holdings,
             problems,
+            trackers,
         }
     }
 

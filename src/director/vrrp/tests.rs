@@ -21,6 +21,8 @@ fn instance(interface: &str, vrid: u8, priority: u8) -> VrrpInstance {
         transport: Transport::default(),
         addresses: vec!["192.0.2.200".parse().unwrap()],
         holdings: Arc::default(),
+        trackers: Arc::default(),
+        hooks: Arc::default(),
     }
 }
 

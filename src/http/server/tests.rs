@@ -309,3 +309,62 @@ impl Server {
         String::from_utf8_lossy(&answer).into_owned()
     }
 }
+
+#[tokio::test]
+async fn lines_go_on_beyond_the_limit_of_an_exchange_as_the_reader_takes_them() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("director.sock");
+    let limits = Limits {
+        exchange: Duration::from_millis(50),
+        ..Limits::default()
+    };
+    let (stop, stopped) = oneshot::channel::<()>();
+    let handler = |_| async {
+        let lines = futures_util::stream::unfold(0, |n| async move {
+            sleep(Duration::from_millis(30)).await;
+            Some((Bytes::from(format!("{n}\n")), n + 1))
+        });
+        Answer::Lines(Box::pin(lines))
+    };
+    let serving = serve(bind_unix(&path).unwrap(), limits, handler, async {
+        let _ = stopped.await;
+    });
+    let asking = async {
+        let mut heard = String::new();
+        let asked = crate::http::follow(&path, "/", |lines| {
+            heard.push_str(&String::from_utf8_lossy(&lines));
+            if heard.ends_with("9\n") {
+                std::ops::ControlFlow::Break(())
+            } else {
+                std::ops::ControlFlow::Continue(())
+            }
+        });
+        assert_eq!(asked.await.unwrap(), None);
+        assert_eq!(heard, "0\n1\n2\n3\n4\n5\n6\n7\n8\n9\n");
+        stop.send(()).unwrap();
+    };
+    tokio::join!(serving, asking);
+}
+
+#[tokio::test]
+async fn a_refusal_to_tell_lines_is_told_whole() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("director.sock");
+    let (stop, stopped) = oneshot::channel::<()>();
+    let handler = |_| async { Response::not_found() };
+    let serving = serve(
+        bind_unix(&path).unwrap(),
+        Limits::default(),
+        handler,
+        async {
+            let _ = stopped.await;
+        },
+    );
+    let asking = async {
+        let asked = crate::http::follow(&path, "/", |_| std::ops::ControlFlow::Continue(()));
+        let reply = asked.await.unwrap().unwrap();
+        assert_eq!(reply.status, StatusCode::NOT_FOUND);
+        stop.send(()).unwrap();
+    };
+    tokio::join!(serving, asking);
+}

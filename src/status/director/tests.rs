@@ -83,6 +83,16 @@ pub(crate) fn example() -> Director {
             worst_lateness_us: 1_020_304,
             holdings: vec![],
             problems: vec![],
+            trackers: vec![Tracker {
+                name: "gateway".to_owned(),
+                kind: "script".to_owned(),
+                state: "down".to_owned(),
+                since,
+                reason: "exits 1".to_owned(),
+                weight: Some(-50),
+                adds: -50,
+                unclear: None,
+            }],
         }],
         vrrp_interfaces: vec![VrrpInterface {
             name: "ens192".to_owned(),

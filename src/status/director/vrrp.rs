@@ -79,6 +79,8 @@ pub struct VirtualRouter {
     pub holdings: Vec<Holding>,
     /// What is wrong with it now, e.g. an address that could not be added.
     pub problems: Vec<String>,
+    /// What it tracks.
+    pub trackers: Vec<Tracker>,
 }
 
 /// Something that comes and goes with mastership.
@@ -160,7 +162,61 @@ pub struct Rejected {
     pub last: Timestamp,
 }
 
+/// Something that a virtual router tracks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tracker {
+    /// Its name.
+    pub name: String,
+    /// `interface`, `script`, `process`, `file` or `virtual_server`.
+    pub kind: String,
+    /// `up`, `down`, or `unknown` before anybody has looked.
+    pub state: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// Why it is down; else empty.
+    pub reason: String,
+    /// The configured weight; none: it is a fault while down.
+    pub weight: Option<i16>,
+    /// What it adds to the priority now.
+    pub adds: i16,
+    /// What it says that cannot be used.
+    pub unclear: Option<String>,
+}
+
 impl Director {
+    /// What is tracked, a line each; empty where nothing is.
+    pub(super) fn tracker_table(&self) -> String {
+        let head = [
+            "TRACKER", "OF", "KIND", "STATE", "FOR", "WEIGHT", "ADDS", "BECAUSE",
+        ];
+        let mut rows = vec![head.map(str::to_owned).to_vec()];
+        for router in &self.vrrp {
+            rows.extend(router.trackers.iter().map(|it| {
+                let weight = it.weight.map(|weight| format!("{weight:+}"));
+                let weight = weight.unwrap_or_else(|| match it.kind.as_str() {
+                    "file" => "its number".to_owned(),
+                    _ => "fault".to_owned(),
+                });
+                vec![
+                    it.name.clone(),
+                    router.name.clone(),
+                    it.kind.clone(),
+                    it.state.clone(),
+                    elapsed(it.since, self.now),
+                    weight,
+                    it.adds.to_string(),
+                    it.unclear.clone().unwrap_or_else(|| it.reason.clone()),
+                ]
+            }));
+        }
+        if rows.len() == 1 {
+            return String::new();
+        }
+        use Align::{Left, Right};
+        let table = text::table(&[Left, Left, Left, Left, Right, Left, Right, Left], &rows);
+        format!("\n{table}")
+    }
+
     pub(super) fn vrrp_table(&self) -> String {
         let head = [
             "VRRP",

@@ -269,3 +269,17 @@ fn of_both_forms_the_standard_one_is_heard_last() {
     let form = Checksum::PseudoHeader;
     assert!(Forms::One(form).each().eq([form]));
 }
+
+/// 3-5.2.8: over IPv6 there is one form.
+#[test]
+fn over_ipv6_the_pseudo_header_is_part_of_the_checksum() {
+    let (_, _, source, advert) = captured().pop().unwrap();
+    let message = advert.encode(Checksum::MessageOnly, source, group(source));
+    let datagram = Datagram {
+        source,
+        destination: group(source),
+        ttl: 255,
+        message: &message,
+    };
+    assert_eq!(verified_checksum(&datagram), None);
+}

@@ -8,6 +8,8 @@ use crate::vrrp::transport::{MULTICAST_V4, Reach};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+mod mutated;
+
 const MULTICAST: Transport = Transport {
     source: None,
     reach: Reach::Multicast,

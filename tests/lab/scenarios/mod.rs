@@ -25,8 +25,10 @@ mod storm;
 mod sync;
 mod systemd;
 mod table;
+mod track;
 mod vrrp;
 mod vrrp_faults;
+mod vrrp_flood;
 mod vrrp_handover;
 mod vrrp_holdings;
 mod vrrp_interop;
@@ -65,8 +67,10 @@ const ALL: &[&[Scenario]] = &[
     sync::SCENARIOS,
     systemd::SCENARIOS,
     table::SCENARIOS,
+    track::SCENARIOS,
     vrrp::SCENARIOS,
     vrrp_faults::SCENARIOS,
+    vrrp_flood::SCENARIOS,
     vrrp_handover::SCENARIOS,
     vrrp_holdings::SCENARIOS,
     vrrp_interop::SCENARIOS,

@@ -13,7 +13,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario!(forged_truncated_and_foreign_packets_are_counted_and_move_nothing).on_any_linux(),
 ];
 
-const GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
+pub(super) const GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
 
 /// The file of seed 000, without its virtual servers.
 fn seed(priority: u8) -> DirectorFile {
@@ -135,7 +135,7 @@ fn counted(host: &Host, reason: &str) -> u64 {
 }
 
 /// A version 3 advert of the client's for the VIP, each 100 ms.
-fn advert(vrid: u8, priority: u8) -> Vec<u8> {
+pub(super) fn advert(vrid: u8, priority: u8) -> Vec<u8> {
     with_checksum(vec![0x31, vrid, priority, 1, 0, 10, 0, 0, 192, 168, 1, 200])
 }
 
@@ -154,13 +154,19 @@ fn with_checksum(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
+/// A socket for adverts of the client.
+pub(super) fn socket(ttl: u32) -> std::io::Result<Socket> {
+    let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(112)))?;
+    socket.set_multicast_if_v4(&Ipv4Addr::new(192, 168, 1, 10))?;
+    socket.set_multicast_ttl_v4(ttl)?;
+    socket.set_ttl_v4(ttl)?;
+    Ok(socket)
+}
+
 fn send(from: &Host, ttl: u32, to: Ipv4Addr, bytes: &[u8], times: usize) {
     let bytes = bytes.to_vec();
     let sent = from.within(move || {
-        let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(112)))?;
-        socket.set_multicast_if_v4(&Ipv4Addr::new(192, 168, 1, 10))?;
-        socket.set_multicast_ttl_v4(ttl)?;
-        socket.set_ttl_v4(ttl)?;
+        let socket = socket(ttl)?;
         (0..times).try_for_each(|_| {
             socket
                 .send_to(&bytes, &SocketAddrV4::new(to, 0).into())

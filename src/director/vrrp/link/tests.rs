@@ -23,6 +23,8 @@ fn router(vip: &str) -> VrrpInstance {
         transport: Transport::default(),
         addresses: vec![],
         holdings: std::sync::Arc::default(),
+        trackers: std::sync::Arc::default(),
+        hooks: std::sync::Arc::default(),
     }
 }
 
