@@ -112,7 +112,11 @@ fn a_router_that_starts_waits_for_its_sources_and_one_that_runs_does_not() {
     board.observe(NOW, &first, &Observation::Good);
     assert_eq!(now_of(&board), (0, vec![]));
 
-    let trackers = [tracker(first, None), tracker(second.clone(), None)];
+    let other = Tracker {
+        name: "other".to_owned(),
+        ..tracker(second.clone(), None)
+    };
+    let trackers = [tracker(first, None), other];
     board.configure(NOW, [(&"VI_1".to_owned(), &trackers[..])]);
     assert_eq!(now_of(&board), (0, vec![]), "it runs already");
     board.observe(NOW, &second, &bad());

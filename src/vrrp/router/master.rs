@@ -115,7 +115,7 @@ impl Router {
         }
         let interval = self.settings.advert_interval;
         let in_rhythm = master.next_advert_at + interval;
-        let (master, actions) = master.watch_rival(now, self.down_interval(interval));
+        let (master, actions) = master.watch_rival(now, self.down_interval(interval), interval);
         let (master, again) = master.announce_again(now);
         self.role = Role::Master(Master {
             last_advert_at: now,

@@ -85,6 +85,7 @@ pub(super) struct Rival {
     pub(super) peer: Peer,
     pub(super) first_heard: Instant,
     pub(super) heard_at: Instant,
+    pub(super) has_resigned: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,24 +121,40 @@ impl Backup {
 }
 
 impl Master {
-    /// Remembers another master, and says so when it is new or when it resigns.
+    /// Remembers another master, and says so when it is new. One is remembered at a
+    /// time, and that it resigned is told when it is silent for an interval: forged
+    /// adverts make no more noise than a real rival.
     pub(super) fn see(self, now: Instant, peer: Peer) -> (Self, Vec<Action>) {
-        let known = self
-            .rival
-            .filter(|rival| rival.peer.address == peer.address);
-        let rival = (peer.priority != 0).then_some(Rival {
-            peer,
-            first_heard: known.map_or(now, |rival| rival.first_heard),
-            heard_at: now,
-        });
-        match (rival, known) {
-            (Some(_), Some(_)) => (Self { rival, ..self }, vec![]),
-            (Some(_), None) => {
+        match self.rival {
+            Some(rival) if rival.peer.address != peer.address => (self, vec![]),
+            Some(rival) if peer.priority == 0 => {
+                let rival = Some(Rival {
+                    heard_at: now,
+                    has_resigned: true,
+                    ..rival
+                });
+                Self { rival, ..self }.hear_disowned(now)
+            }
+            Some(rival) => {
+                let rival = Some(Rival {
+                    peer,
+                    heard_at: now,
+                    has_resigned: false,
+                    ..rival
+                });
+                (Self { rival, ..self }, vec![])
+            }
+            None if peer.priority == 0 => self.hear_disowned(now),
+            None => {
+                let rival = Some(Rival {
+                    peer,
+                    first_heard: now,
+                    heard_at: now,
+                    has_resigned: false,
+                });
                 let report = Action::Report(Notice::RivalHeard(peer));
                 (Self { rival, ..self }, vec![Action::AnnounceVips, report])
             }
-            (None, Some(_)) => self.lose_rival(),
-            (None, None) => self.hear_disowned(now),
         }
     }
 
@@ -155,9 +172,18 @@ impl Master {
         (master, vec![Action::AnnounceVips])
     }
 
-    /// Forgets a rival that was not heard for `patience`.
-    pub(super) fn watch_rival(self, now: Instant, patience: Duration) -> (Self, Vec<Action>) {
+    /// Forgets a rival that was not heard for `patience`, or for `interval` since it
+    /// resigned.
+    pub(super) fn watch_rival(
+        self,
+        now: Instant,
+        patience: Duration,
+        interval: Duration,
+    ) -> (Self, Vec<Action>) {
         match self.rival {
+            Some(rival) if rival.has_resigned && now >= rival.heard_at + interval => {
+                self.lose_rival()
+            }
             Some(rival) if now > rival.heard_at + patience => self.lose_rival(),
             Some(_) | None => (self, vec![]),
         }

@@ -21,6 +21,28 @@ fn a_flood_of_lesser_adverts_is_not_answered_packet_for_packet() {
     }
 }
 
+#[test]
+fn forged_rivals_make_no_more_noise_than_our_own_adverts() {
+    let (mut router, now) = master(settings(V3, 100));
+    let (mut told, mut announced) = (0, 0);
+    for n in 0..30_000 {
+        let at = now + Duration::from_micros(n * 100);
+        let source = if n % 3 == 0 { LESSER } else { "192.168.1.49" };
+        let priority = if n % 2 == 0 { 50 } else { 0 };
+        let due = (router.deadline().unwrap() <= at).then_some(Event::Deadline);
+        for event in due.into_iter().chain([hear(V3, source, priority)]) {
+            for action in router.handle(at, event) {
+                told += usize::from(matches!(action, Action::Report(_)));
+                announced += usize::from(action == Action::AnnounceVips);
+            }
+        }
+    }
+    assert!(told > 0 && announced > 0);
+    assert_eq!(router.state(), State::Master);
+    assert!(told <= 8, "{told} notices in 3 s");
+    assert!(announced <= 8, "{announced} announcements in 3 s");
+}
+
 /// timers: wake late = listen before claiming.
 #[test]
 fn a_backup_that_wakes_late_listens_once_more_but_only_once() {
