@@ -20,6 +20,13 @@
 //! At rest: failed under `on_failure = "quiesce"`, or alive in a pool without
 //! quorum while a substitute serves.
 //!
+//! # The weight of a server that serves
+//! In this order: the operator's, else the one of the file; of that the share
+//! that the server itself wants ([`Share`]); of that what slow start has reached.
+//! A share of none is weight 0: nothing new, and what it has goes on. The quorum
+//! counts the weight before the share, because a pool whose servers are all busy
+//! is no smaller for it; a server that wants nothing counts nothing.
+//!
 //! # Who serves
 //! The pool, as long as it has its quorum. Without it the backup pool if any of
 //! it is usable, else the sorry server, else what is alive of the pool: a quorum
@@ -46,8 +53,8 @@ pub use self::view::{MemberView, PoolView};
 
 use self::one::Pool;
 use crate::config::director::{RealServer, VirtualServer};
-use crate::health::Check;
 use crate::health::checks::Origin;
+use crate::health::{Check, Share};
 use crate::ipvs::table::Table;
 use crate::lvs::{RealServerId, VirtualServerId, Weight};
 
@@ -86,6 +93,8 @@ pub struct Inputs<'a> {
     pub configured: &'a Configured,
     /// What the checks say.
     pub standing: &'a dyn Fn(&VirtualServerId, &RealServerId, &RealServer) -> Standing,
+    /// How much of its weight the server wants.
+    pub share: &'a dyn Fn(&VirtualServerId, &RealServerId, &RealServer) -> Share,
     /// What the kernel says; none: it has no such entry.
     pub load: &'a dyn Fn(&VirtualServerId, &RealServerId) -> Option<Load>,
 }

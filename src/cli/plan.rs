@@ -2,16 +2,17 @@
 
 mod running;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::ExitCode;
 
-use self::running::{Place, Running};
+use self::running::Running;
 use super::Failure;
 use super::config::print;
 use super::server::in_runtime;
 use crate::config::director::{DirectorConfig, RealServer};
 use crate::director::{OVERRIDES_FILE, OWNED_FILE};
+use crate::health::Share;
 use crate::ipvs::client::Client;
 use crate::ipvs::plan::{Op, apply, plan};
 use crate::ipvs::table::Table;
@@ -38,7 +39,7 @@ pub(super) fn run(runtime_dir: &Path, config: &Path, exit_code: bool) -> Result<
     kernel.retain(|id, _| owned.contains(id));
     let overrides: StateFile<Overrides> = StateFile::new(runtime_dir.join(OVERRIDES_FILE));
     let overrides = overrides.load().map_err(Failure::runtime)?;
-    let mut steps = steps(&configured, &kernel, overrides, &running.health);
+    let mut steps = steps(&configured, &kernel, overrides, &running);
     let going_on = running.take_out(&kernel, &mut steps);
     print(&tell(&steps, &going_on, running.health.is_empty()))?;
     let differs = exit_code && steps.iter().any(|ops| !ops.is_empty());
@@ -54,14 +55,24 @@ fn steps(
     configured: &Configured,
     kernel: &Table,
     overrides: Overrides,
-    health: &HashMap<Place, Standing>,
+    running: &Running,
 ) -> [Vec<Op>; 2] {
     let standing = |id: &VirtualServerId, rip: &RealServerId, server: &RealServer| {
-        let known = health.get(&(*id, *rip)).copied();
+        let known = running.health.get(&(*id, *rip)).copied();
         match server.check {
             None => Standing::Up,
             Some(_) => known.unwrap_or(Standing::Up),
         }
+    };
+    let share = |id: &VirtualServerId, rip: &RealServerId, server: &RealServer| {
+        let known = running.shares.get(&(*id, *rip)).copied();
+        let told = known.filter(|_| {
+            server
+                .check
+                .as_ref()
+                .is_some_and(|check| check.tells_share())
+        });
+        told.unwrap_or(Share::FULL)
     };
     let mut pools = Pools::new(overrides);
     pools.configure(&Configured::new(), configured, kernel);
@@ -72,6 +83,7 @@ fn steps(
             now,
             configured,
             standing: &standing,
+            share: &share,
             load: &|_, _| None,
         });
         let ops = plan(&outcome.table, &kernel);

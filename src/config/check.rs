@@ -1,5 +1,7 @@
 //! Health checks as written, inherited and filled in.
 
+mod agent;
+
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
@@ -61,6 +63,9 @@ pub(super) fn inherit<'a>(
         path: inner.path.or(of_outer.path),
         host: inner.host.or(of_outer.host),
         status: inner.status.or(of_outer.status),
+        follow_weight: inner.follow_weight.or(of_outer.follow_weight),
+        token_file: inner.token_file.or(of_outer.token_file),
+        tls: inner.tls.or(of_outer.tls),
         interval: inner.interval.or(outer.interval),
         timeout: inner.timeout.or(outer.timeout),
         retries: inner.retries.or(outer.retries),
@@ -91,6 +96,11 @@ pub(super) fn read(
     } else {
         refuse_http(document, raw, kind)
     };
+    let agent = if kind == "readiness" {
+        agent::read(document, raw)
+    } else {
+        agent::refuse(document, raw, kind)
+    };
     let probe = match kind {
         "none" => return timing.map(|_| None),
         "tcp" => Probe::Tcp {
@@ -108,6 +118,7 @@ pub(super) fn read(
         }
         "readiness" => Probe::Readiness {
             address: address(document, raw, target, Some(READINESS_PORT), place)?,
+            agent: agent?,
         },
         _ => {
             document.refuse(&span, "unknown check type", TYPES);

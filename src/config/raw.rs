@@ -133,6 +133,17 @@ pub(super) struct Check {
     pub(super) retries: Field<i64>,
     pub(super) retry_delay: Field<Text>,
     pub(super) rise: Field<i64>,
+    pub(super) follow_weight: Field<bool>,
+    pub(super) token_file: Field<String>,
+    pub(super) tls: Option<Spanned<CheckTls>>,
+}
+
+#[derive(Default, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct CheckTls {
+    pub(super) ca: Field<String>,
+    pub(super) name: Field<String>,
+    pub(super) fingerprint: Field<String>,
 }
 
 /// A length of time as written: a string with a unit.

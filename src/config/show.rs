@@ -10,7 +10,8 @@ use super::rules::Rules;
 use super::values::show_duration;
 use super::vrrp::groups;
 use super::vrrp::show::vrrp;
-use crate::health::{Check, Probe};
+use crate::health::agent::Trust;
+use crate::health::{Agent, Check, Probe};
 use crate::ipvs::sysctl::PARAMETERS;
 use crate::lvs::{Checksum, Family, Forwarding, Prefixed, RealServerId, Tunnel, VirtualServerId};
 
@@ -266,7 +267,10 @@ pub(super) fn check(check: Option<&Check>, server: Option<RealServerId>) -> Tabl
     };
     let keys = match &check.probe {
         Probe::Tcp { address } => place(Keys::default().set("type", "tcp"), address),
-        Probe::Readiness { address } => place(Keys::default().set("type", "readiness"), address),
+        Probe::Readiness { address, agent } => agent_keys(
+            place(Keys::default().set("type", "readiness"), address),
+            agent,
+        ),
         Probe::Http {
             address,
             path,
@@ -288,6 +292,28 @@ pub(super) fn check(check: Option<&Check>, server: Option<RealServerId>) -> Tabl
         .set_text("retry_delay", show_duration(timing.retry_delay))
         .set("rise", i64::from(timing.rise))
         .0
+}
+
+fn agent_keys(keys: Keys, agent: &Agent) -> Keys {
+    let keys = keys.set("follow_weight", agent.follow_weight);
+    let keys = match &agent.token_file {
+        Some(path) => keys.set_text("token_file", path.display()),
+        None => keys,
+    };
+    let tls = match &agent.tls {
+        None => return keys,
+        Some(Trust::Certificate(fingerprint)) => {
+            Keys::default().set_text("fingerprint", fingerprint)
+        }
+        Some(Trust::Authority { ca, name }) => {
+            let tls = Keys::default().set_text("ca", ca.display());
+            match name {
+                Some(name) => tls.set_text("name", name),
+                None => tls,
+            }
+        }
+    };
+    keys.set("tls", tls.0)
 }
 
 pub(super) fn texts(values: &[impl Display]) -> Vec<String> {

@@ -4,10 +4,12 @@
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use toml::Spanned;
 
 use super::document::Document;
 use super::raw::{Field, Text};
@@ -82,4 +84,11 @@ pub(super) fn duration(
 pub(super) fn show_duration(duration: Duration) -> String {
     SignedDuration::try_from(duration)
         .map_or_else(|_| format!("{duration:?}"), |d| format!("{d:#}"))
+}
+
+/// A file, by a path that means the same wherever lvsd is started.
+pub(super) fn absolute(document: &mut Document<'_>, text: &Spanned<String>) -> Option<PathBuf> {
+    let path = PathBuf::from(text.get_ref());
+    let legal = path.is_absolute().then_some(path).ok_or("not a whole path");
+    document.accept(&text.span(), legal, "begin it with a slash")
 }

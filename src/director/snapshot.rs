@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use crate::config::director::DirectorConfig;
-use crate::health::Check;
-use crate::health::checks::CheckStatus;
+use crate::health::checks::{Attempt, CheckStatus};
+use crate::health::verdict::State;
+use crate::health::{Check, Outcome};
 use crate::ipvs::daemon::{Daemon, Role};
 use crate::ipvs::kernel::{self, Counters, KernelRealServer, KernelVirtualServer, Rates};
 use crate::lvs::VirtualServerId;
@@ -76,6 +77,18 @@ fn real_server(
 ) -> status::RealServer {
     let configured = member.server;
     let (health, since, reason) = match check {
+        // Nothing but this host's own trouble explains why there is no verdict.
+        Some(CheckStatus {
+            verdict,
+            last:
+                Some(Attempt {
+                    outcome: Outcome::Undecided(why),
+                    ..
+                }),
+            ..
+        }) if verdict.state == State::Unchecked => {
+            (verdict.state.as_str(), verdict.since.wall, why.as_str())
+        }
         Some(CheckStatus { verdict, .. }) => (
             verdict.state.as_str(),
             verdict.since.wall,
@@ -99,6 +112,7 @@ fn real_server(
         upper_threshold: configured.settings.upper_threshold,
         lower_threshold: configured.settings.lower_threshold,
         configured_weight: configured.settings.weight.get(),
+        share_percent: check.and_then(share),
         weight: entry.map(|entry| entry.real_server.weight.get()),
         health: health.to_owned(),
         since,
@@ -112,6 +126,13 @@ fn real_server(
         inactive: entry.map_or(0, |entry| entry.inactive_connections),
         traffic: entry.map(KernelRealServer::traffic).unwrap_or_default(),
     }
+}
+
+/// How much of its weight a server wants, if it is one that tells.
+fn share(status: &CheckStatus) -> Option<u8> {
+    let verdict = &status.verdict;
+    let known = status.check.tells_share() && verdict.state == State::Up && !verdict.adopted;
+    known.then(|| verdict.share.get())
 }
 
 /// The connection to the kernel's table.

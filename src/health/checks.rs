@@ -106,7 +106,8 @@ struct Entry {
 pub struct Checks {
     jitter: Jitter,
     next_id: u64,
-    entries: HashMap<CheckId, Entry>,
+    /// Boxed, because half of the places of a map may be empty.
+    entries: HashMap<CheckId, Box<Entry>>,
     ids: HashMap<Arc<Check>, CheckId, RandomState>,
     waiting: BTreeSet<(Instant, CheckId)>,
 }
@@ -182,12 +183,12 @@ impl Checks {
         };
         self.entries.insert(
             id,
-            Entry {
+            Box::new(Entry {
                 status,
                 due,
                 started: None,
                 in_phase: false,
-            },
+            }),
         );
         self.ids.insert(check, id);
         self.waiting.insert((due, id));
@@ -266,7 +267,7 @@ impl CheckStatus {
     fn record(&mut self, now: Moment, took: Duration, outcome: Outcome) -> Option<State> {
         self.attempts += 1;
         match outcome {
-            Outcome::Passed | Outcome::Draining => {}
+            Outcome::Passed | Outcome::Wants(_) | Outcome::Draining => {}
             Outcome::Failed(_) => self.failures += 1,
             Outcome::Undecided(_) => self.undecided += 1,
         }

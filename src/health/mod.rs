@@ -8,15 +8,20 @@
 //! [`verdict`] and [`checks`] decide and are pure; [`probe`] asks; [`runner`]
 //! drives them. What a verdict does to the IPVS table is [`crate::pool`]'s.
 
+pub mod agent;
 pub mod checks;
 pub mod probe;
 pub mod readiness;
 pub mod runner;
+pub mod share;
 pub mod verdict;
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
+
+pub use self::agent::Agent;
+pub use self::share::Share;
 
 /// A check: what is asked and when.
 ///
@@ -53,6 +58,8 @@ pub enum Probe {
     Readiness {
         /// Where the agent listens.
         address: SocketAddr,
+        /// How it is asked.
+        agent: Agent,
     },
 }
 
@@ -77,6 +84,8 @@ pub struct Timing {
 pub enum Outcome {
     /// The server answered as it should.
     Passed,
+    /// It did, and told how much of its weight it wants.
+    Wants(Share),
     /// The server asks for no new connections, and still serves those it has.
     Draining,
     /// It did not answer, or wrongly. The reason reads after "because": lower
@@ -87,13 +96,20 @@ pub enum Outcome {
     Undecided(String),
 }
 
+impl Check {
+    /// Whether its answers may tell how much of its weight the server wants.
+    pub fn tells_share(&self) -> bool {
+        matches!(&self.probe, Probe::Readiness { agent, .. } if agent.follow_weight)
+    }
+}
+
 impl Probe {
     /// Where the probe connects.
     pub fn address(&self) -> SocketAddr {
         match self {
-            Self::Tcp { address } | Self::Http { address, .. } | Self::Readiness { address } => {
-                *address
-            }
+            Self::Tcp { address }
+            | Self::Http { address, .. }
+            | Self::Readiness { address, .. } => *address,
         }
     }
 }
@@ -117,7 +133,10 @@ impl fmt::Display for Probe {
             } => {
                 write!(f, "http {address}{path} (host {host})")
             }
-            Self::Readiness { address } => write!(f, "readiness {address}"),
+            Self::Readiness { address, agent } => match agent.tls {
+                None => write!(f, "readiness {address}"),
+                Some(_) => write!(f, "readiness {address} over TLS"),
+            },
         }
     }
 }

@@ -10,6 +10,9 @@
 //! | up, adopted | up, confirmed | the first success: from now on the configuration counts |
 //! | draining | up | `rise` successes in a row, so that an agent that wavers does not make it flap |
 //!
+//! How much of its weight a server wants counts at once when it comes up, and
+//! from then on in steps: see [`Share::follow`].
+//!
 //! Any other result breaks a streak, except [`Outcome::Undecided`], which is as
 //! if nobody had asked. A draining server keeps its connections, so one lost
 //! probe must not cut them: it goes down by the same count as one that is up.
@@ -21,7 +24,7 @@ use std::time::Instant;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Outcome, Timing};
+use super::{Outcome, Share, Timing};
 
 /// A point in time: for arithmetic and for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +78,8 @@ pub struct Verdict {
     pub reason: Arc<str>,
     /// Up because an earlier run left it so, and not confirmed by a check yet.
     pub adopted: bool,
+    /// How much of its weight it wants while it is up.
+    pub share: Share,
     /// Successes in a row.
     pub passes: u32,
     /// Failures in a row.
@@ -95,6 +100,7 @@ impl Verdict {
             since: now,
             reason: Arc::clone(&UNCHECKED),
             adopted: false,
+            share: Share::FULL,
             passes: 0,
             failures: 0,
         }
@@ -111,10 +117,12 @@ impl Verdict {
         }
     }
 
-    /// Takes one result into account; returns the state before if it changed.
+    /// Takes one result into account; returns the state before if it changed, or
+    /// what the server wants did.
     pub fn record(&mut self, timing: &Timing, now: Moment, outcome: &Outcome) -> Option<State> {
         match outcome {
-            Outcome::Passed => self.passed(timing, now),
+            Outcome::Passed => self.passed(timing, now, Share::FULL),
+            Outcome::Wants(share) => self.passed(timing, now, *share),
             Outcome::Draining => {
                 (self.passes, self.failures) = (0, 0);
                 (self.state != State::Draining)
@@ -130,17 +138,26 @@ impl Verdict {
         (1..=timing.retries).contains(&self.failures)
     }
 
-    fn passed(&mut self, timing: &Timing, now: Moment) -> Option<State> {
+    fn passed(&mut self, timing: &Timing, now: Moment, heard: Share) -> Option<State> {
         self.failures = 0;
         self.passes = self.passes.saturating_add(1);
-        if self.adopted {
-            (self.adopted, self.reason) = (false, Arc::clone(&PASSED));
-            return Some(State::Up);
-        }
         match self.state {
-            State::Up => None,
+            State::Up => {
+                let share = match self.adopted {
+                    true => heard,
+                    false => self.share.follow(heard),
+                };
+                let changed = self.adopted || share != self.share;
+                if changed {
+                    (self.adopted, self.share, self.reason) = (false, share, passed(share));
+                }
+                changed.then_some(State::Up)
+            }
             State::Unchecked | State::Draining | State::Down => {
-                (self.passes >= timing.rise).then(|| self.turn(State::Up, now, Arc::clone(&PASSED)))
+                (self.passes >= timing.rise).then(|| {
+                    self.share = heard;
+                    self.turn(State::Up, now, passed(heard))
+                })
             }
         }
     }
@@ -161,6 +178,13 @@ impl Verdict {
         (self.state, self.since, self.reason, self.adopted) = (state, now, reason, false);
         before
     }
+}
+
+fn passed(share: Share) -> Arc<str> {
+    if share == Share::FULL {
+        return Arc::clone(&PASSED);
+    }
+    format!("the check passed; the server wants {share} of its weight").into()
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use super::member::{Because, Member, Role, Wish};
 use super::{Override, Serving, Standing};
 use crate::config::director::RealServer;
 use crate::config::rules::{Conduct, OnFailure};
+use crate::health::Share;
 use crate::ipvs::table;
 use crate::lvs::Weight;
 
@@ -22,6 +23,8 @@ pub(super) struct Assessed {
     standing: Standing,
     /// The operator's drain, with its limit.
     drained_by_operator: Option<Duration>,
+    /// What it counts for in the quorum.
+    full: Weight,
     /// What it should have in the table when it serves.
     pub(super) settings: table::RealServer,
     pub(super) conduct: Conduct,
@@ -31,7 +34,7 @@ impl Assessed {
     pub(super) fn new(
         member: &Member,
         server: &RealServer,
-        standing: Standing,
+        (standing, share): (Standing, Share),
         overridden: Option<&Override>,
     ) -> Self {
         let leaving = member.left().is_some();
@@ -40,6 +43,11 @@ impl Assessed {
         if let Some(Override::Weight(weight)) = overridden {
             settings.weight = *weight;
         }
+        let full = match share {
+            Share::NONE => Weight::ZERO,
+            _ => settings.weight,
+        };
+        settings.weight = share.of(settings.weight);
         let drained_by_operator = match overridden {
             Some(Override::Drain { limit }) => Some(limit.unwrap_or(server.conduct.drain)),
             Some(Override::Weight(_)) | None => None,
@@ -51,6 +59,7 @@ impl Assessed {
             weight: member.entry().map(|entry| entry.weight),
             standing,
             drained_by_operator,
+            full,
             settings,
             conduct: server.conduct,
         }
@@ -67,11 +76,7 @@ impl Assessed {
             || self.leaving
             || self.drained_by_operator.is_some()
             || self.weight.is_some_and(|weight| weight > Weight::ZERO);
-        if judged {
-            0
-        } else {
-            self.settings.weight.get().into()
-        }
+        if judged { 0 } else { self.full.get().into() }
     }
 
     /// The weight that it can contribute in this role. `bridging`: what leaves
@@ -89,8 +94,10 @@ impl Assessed {
                     Weight::ZERO
                 }
             }
-            Standing::Up => self.settings.weight,
-            Standing::Unchecked => present,
+            Standing::Up => self.full,
+            // It may have had a share when lvsd stopped.
+            Standing::Unchecked if present > Weight::ZERO => present.max(self.full),
+            Standing::Unchecked => Weight::ZERO,
             Standing::Draining | Standing::Down => Weight::ZERO,
         };
         weight.get().into()

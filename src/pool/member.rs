@@ -127,7 +127,8 @@ pub(super) struct Member {
     left: Option<Box<RealServer>>,
     entry: Option<table::RealServer>,
     phase: Phase,
-    drain: Option<Drain>,
+    /// Few drain at a time.
+    drain: Option<Box<Drain>>,
     /// It has been out, and grows slowly when it comes back.
     cold: bool,
     growing_since: Option<Instant>,
@@ -183,7 +184,7 @@ impl Member {
     }
 
     pub(super) fn drain(&self) -> Option<Drain> {
-        self.drain
+        self.drain.as_deref().copied()
     }
 
     pub(super) fn is_growing(&self) -> bool {
@@ -260,7 +261,7 @@ impl Member {
         now: Instant,
         load: impl FnOnce() -> Option<Load>,
     ) -> Option<Turn> {
-        let since = self.drain.map_or(now, |drain| drain.since);
+        let since = self.drain.as_ref().map_or(now, |drain| drain.since);
         let until = since + limit;
         let load = load();
         let is_empty = |load: Load| {
@@ -281,7 +282,7 @@ impl Member {
             until,
             because,
         };
-        let began = self.drain.replace(drain).is_none();
+        let began = self.drain.replace(Box::new(drain)).is_none();
         self.entry = self.entry.as_ref().map(at_rest);
         self.phase = Phase::Draining;
         self.growing_since = None;
@@ -298,7 +299,7 @@ impl Member {
 
     /// When it has to be looked at again, later than now.
     pub(super) fn deadline(&self, conduct: &Conduct, now: Instant) -> Option<Instant> {
-        let drain = self.drain.map(|drain| {
+        let drain = self.drain.as_ref().map(|drain| {
             let settled = drain.since + SETTLE;
             if settled > now {
                 settled.min(drain.until)

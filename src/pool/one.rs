@@ -155,8 +155,10 @@ impl Pool {
         let members = self.members.iter().filter_map(|(rip, member)| {
             let server = member.left().or_else(|| find(configured?, rip))?;
             let standing = (inputs.standing)(id, rip, server);
+            let share = (inputs.share)(id, rip, server);
             let overridden = overrides.get(id, rip);
-            Some((*rip, Assessed::new(member, server, standing, overridden)))
+            let assessed = Assessed::new(member, server, (standing, share), overridden);
+            Some((*rip, assessed))
         });
         members.collect()
     }

@@ -210,6 +210,7 @@ impl World {
             now: self.now,
             configured: &self.configured,
             standing: &|_, rip, server| self.standing(rip, server),
+            share: &|_, _, _| Share::FULL,
             load: &|id, rip| {
                 let entry = self.kernel.get(id)?.real_servers.get(rip)?;
                 Some(Load {

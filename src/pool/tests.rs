@@ -1,3 +1,4 @@
+mod shares;
 mod world;
 
 use std::time::Duration;

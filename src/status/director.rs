@@ -193,6 +193,9 @@ pub struct RealServer {
     pub lower_threshold: u32,
     /// The weight in the file.
     pub configured_weight: u32,
+    /// How much of that it wants itself, in percent; none: its check does not tell.
+    #[serde(default)]
+    pub share_percent: Option<u8>,
     /// The weight in the kernel; none: it is not in the table.
     pub weight: Option<u32>,
     /// `up`, `down`, `draining` or `unchecked`.

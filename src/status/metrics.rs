@@ -338,7 +338,7 @@ fn virtual_servers(text: &mut Exposition, status: &Director) {
 }
 
 fn real_servers(text: &mut Exposition, status: &Director) {
-    let gauges: [Metric<RealServer>; 6] = [
+    let gauges: [Metric<RealServer>; 7] = [
         ("lvsd_real_server_draining", "1 while it drains", |s| {
             u64::from(s.draining.is_some())
         }),
@@ -354,6 +354,11 @@ fn real_servers(text: &mut Exposition, status: &Director) {
             "lvsd_real_server_weight",
             "Weight in the kernel, 0 if absent",
             |s| u64::from(s.weight.unwrap_or(0)),
+        ),
+        (
+            "lvsd_real_server_share_percent",
+            "How much of its weight it wants, 100 unless it tells",
+            |s| u64::from(s.share_percent.unwrap_or(100)),
         ),
         (
             "lvsd_real_server_active_connections",

@@ -6,6 +6,7 @@ use std::path::Path;
 use crate::cli::Failure;
 use crate::cli::server::answer;
 use crate::director::SOCKET;
+use crate::health::Share;
 use crate::http::{self, ClientError};
 use crate::ipvs::plan::Op;
 use crate::ipvs::table::{RealServer, Table};
@@ -21,6 +22,8 @@ pub(super) type Place = (VirtualServerId, RealServerId);
 pub(super) struct Running {
     /// What health says of each real server.
     pub(super) health: HashMap<Place, Standing>,
+    /// How much of its weight a real server wants, where it tells.
+    pub(super) shares: HashMap<Place, Share>,
     /// Drains that are under way, with what is told of them.
     drains: BTreeMap<Place, String>,
     /// Servers whose weight grows.
@@ -58,6 +61,9 @@ impl Running {
             _ => Standing::Up,
         };
         self.health.insert(place, standing);
+        if let Some(share) = found.share_percent.and_then(Share::percent) {
+            self.shares.insert(place, share);
+        }
         if let Some(drain) = &found.draining {
             let told = format!("{}, {} s left", drain.because, drain.left_s);
             self.drains.insert(place, told);

@@ -10,7 +10,7 @@ use super::weight::{self, Weight};
 use super::{READINESS_LISTEN, raw};
 use crate::config::document::Document;
 use crate::config::raw::Field;
-use crate::config::values::{duration, number, parsed};
+use crate::config::values::{absolute, duration, number, parsed};
 use crate::lvs::Prefixed;
 
 /// The readiness endpoint.
@@ -130,11 +130,4 @@ fn tls(document: &mut Document<'_>, raw: &raw::Readiness) -> Option<Option<Tls>>
             None
         }
     }
-}
-
-/// A file, by a path that means the same wherever lvsd is started.
-pub(super) fn absolute(document: &mut Document<'_>, text: &Spanned<String>) -> Option<PathBuf> {
-    let path = PathBuf::from(text.get_ref());
-    let legal = path.is_absolute().then_some(path).ok_or("not a whole path");
-    document.accept(&text.span(), legal, "begin it with a slash")
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use toml::Spanned;
 
 use super::raw;
-use super::readiness::absolute;
 use crate::config::document::Document;
+use crate::config::values::absolute;
 use crate::config::values::{duration, number};
 
 /// How the weight in the readiness answer is found.

@@ -12,6 +12,7 @@ use crate::config::director::{OnStop, RealServer};
 use crate::director::balancer::Balancer;
 use crate::director::hooks;
 use crate::director::reconcile::Report;
+use crate::health::Share;
 use crate::health::runner::Verdicts;
 use crate::health::verdict::State;
 use crate::ipvs::table::Table;
@@ -52,6 +53,7 @@ impl Core {
             now: started,
             configured: &self.config.virtual_servers,
             standing: &|_, _, server| standing(&verdicts, server),
+            share: &|_, _, server| share(&verdicts, server),
             load: &|id, rip| load(&report, id, rip),
         });
         drop(verdicts);
@@ -105,6 +107,13 @@ pub(super) fn standing(verdicts: &Verdicts<'_>, server: &RealServer) -> Standing
             State::Down => Standing::Down,
         },
     }
+}
+
+/// How much of its weight a server wants.
+pub(super) fn share(verdicts: &Verdicts<'_>, server: &RealServer) -> Share {
+    let check = server.check.as_deref();
+    let verdict = check.and_then(|check| verdicts.of(check));
+    verdict.map_or(Share::FULL, |verdict| verdict.share)
 }
 
 pub(super) fn load(report: &Report, id: &VirtualServerId, rip: &RealServerId) -> Option<Load> {

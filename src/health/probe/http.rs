@@ -6,8 +6,9 @@ use std::io;
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
-use hyper::header::{CONNECTION, HOST, USER_AGENT};
+use hyper::header::{AUTHORIZATION, CONNECTION, HOST, HeaderValue, USER_AGENT};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use super::{Outcome, fault};
@@ -25,7 +26,7 @@ pub(super) async fn ask(
     path: &str,
     expected: (u16, u16),
 ) -> Outcome {
-    match get(stream, host, path, |_| None).await {
+    match get(stream, host, path, None, |_| None).await {
         Ok((status, _)) if (expected.0..=expected.1).contains(&status) => Outcome::Passed,
         Ok((status, _)) => {
             Outcome::Failed(format!("status {status}, expected {}", range(expected)))
@@ -42,20 +43,25 @@ fn range((first, last): (u16, u16)) -> String {
     }
 }
 
-/// Sends the request and returns the status, with the body if `limit` of the
+/// Sends the request, with this authorization if there is one, and returns the status, with the body if `limit` of the
 /// status is its longest length and the body keeps to it.
 pub(super) async fn get(
-    stream: TcpStream,
+    stream: impl AsyncRead + AsyncWrite + Unpin,
     host: &str,
     path: &str,
+    authorization: Option<HeaderValue>,
     limit: impl Fn(u16) -> Option<usize>,
 ) -> Result<(u16, Option<Bytes>), Outcome> {
-    let request = hyper::Request::get(path)
+    let mut request = hyper::Request::get(path)
         .header(HOST, host)
         .header(USER_AGENT, AGENT)
         .header(CONNECTION, "close")
         .body(Empty::<Bytes>::new())
         .map_err(|error| Outcome::Undecided(format!("cannot ask for {path}: {error}")))?;
+    if let Some(mut secret) = authorization {
+        secret.set_sensitive(true);
+        request.headers_mut().insert(AUTHORIZATION, secret);
+    }
     let mut builder = http1::Builder::new();
     builder.max_header_size(MAX_HEAD);
     let (mut sender, connection) = builder

@@ -12,6 +12,8 @@
 mod fault;
 mod http;
 mod readiness;
+mod tls;
+mod token;
 
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
@@ -41,7 +43,7 @@ pub async fn attempt(probe: &Probe, limit: Duration) -> Outcome {
                 let host = host.clone().unwrap_or_else(|| address.to_string());
                 http::ask(stream, &host, path, *status).await
             }
-            Probe::Readiness { address } => readiness::ask(stream, &address.to_string()).await,
+            Probe::Readiness { address, agent } => readiness::ask(stream, *address, agent).await,
         }
     };
     tokio::select! {

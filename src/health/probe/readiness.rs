@@ -1,10 +1,15 @@
 //! Asking the real-server agent.
 
+use std::net::SocketAddr;
+use std::path::Path;
+
 use hyper::body::Bytes;
+use hyper::header::HeaderValue;
 use tokio::net::TcpStream;
 
-use super::{Outcome, http};
+use super::{Outcome, http, tls, token};
 use crate::health::readiness::{PATH, Readiness, ReadinessState};
+use crate::health::{Agent, Share};
 
 /// The longest answer that is read for its reasons.
 const MAX_BODY: usize = 64 * 1024;
@@ -12,16 +17,43 @@ const MAX_BODY: usize = 64 * 1024;
 const MAX_REASON: usize = 300;
 
 /// Passes on status 200; reads anything else for what the agent has to say.
-pub(super) async fn ask(stream: TcpStream, host: &str) -> Outcome {
-    match http::get(stream, host, PATH, |status| {
-        (status != 200).then_some(MAX_BODY)
-    })
-    .await
-    {
-        Ok((200, _)) => Outcome::Passed,
+pub(super) async fn ask(stream: TcpStream, address: SocketAddr, agent: &Agent) -> Outcome {
+    let asking = async {
+        let secret = agent.token_file.as_deref().map(authorization).transpose()?;
+        let host = address.to_string();
+        let limit = |status| (status != 200 || agent.follow_weight).then_some(MAX_BODY);
+        match &agent.tls {
+            None => http::get(stream, &host, PATH, secret, limit).await,
+            Some(trust) => {
+                let stream = tls::greet(stream, address, trust).await?;
+                http::get(stream, &host, PATH, secret, limit).await
+            }
+        }
+    };
+    match asking.await {
+        Ok((200, body)) => ready(body.as_ref(), agent.follow_weight),
+        Ok((401, _)) => Outcome::Failed(match &agent.token_file {
+            Some(path) => format!("the agent refuses the token in {}", path.display()),
+            None => "the agent wants a token, and check.token_file names none".to_owned(),
+        }),
         Ok((status, body)) => judge(status, body.as_ref()),
         Err(outcome) => outcome,
     }
+}
+
+fn authorization(path: &Path) -> Result<HeaderValue, Outcome> {
+    let token = token::read(path).map_err(Outcome::Undecided)?;
+    HeaderValue::try_from(format!("Bearer {token}"))
+        .map_err(|error| Outcome::Undecided(format!("cannot send the token: {error}")))
+}
+
+/// What a 200 says: the status counts, and the weight if it is one.
+fn ready(body: Option<&Bytes>, follow_weight: bool) -> Outcome {
+    let answer = body
+        .filter(|_| follow_weight)
+        .and_then(|body| serde_json::from_slice::<Readiness>(body).ok());
+    let share = answer.and_then(|answer| Share::percent(answer.weight?));
+    share.map_or(Outcome::Passed, Outcome::Wants)
 }
 
 /// What an answer other than 200 means. Only a 503 is the agent's own word.
@@ -59,6 +91,24 @@ fn spoken(state: ReadinessState, reasons: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_weight_of_a_ready_agent_is_what_it_wants_if_that_is_followed() {
+        let said = |body: &str| ready(Some(&Bytes::from(body.to_owned())), true);
+        let with = |weight| format!(r#"{{"ready":true,"state":"ready","weight":{weight}}}"#);
+        for percent in [0, 40, 100] {
+            let wants = Outcome::Wants(Share::percent(percent).unwrap());
+            assert_eq!(said(&with(i64::from(percent))), wants);
+            let body = Bytes::from(with(i64::from(percent)));
+            assert_eq!(ready(Some(&body), false), Outcome::Passed);
+        }
+        // What is no weight does not make a server that is ready less so.
+        for weight in [101, 255, 256, -1] {
+            assert_eq!(said(&with(weight)), Outcome::Passed, "{weight}");
+        }
+        assert_eq!(said("OK"), Outcome::Passed);
+        assert_eq!(ready(None, true), Outcome::Passed);
+    }
 
     #[test]
     fn draining_is_told_apart_from_not_ready() {

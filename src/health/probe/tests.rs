@@ -1,3 +1,5 @@
+mod agent;
+
 use std::io::ErrorKind;
 
 use socket2::{Domain, Socket, Type};
@@ -7,6 +9,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::*;
+use crate::health::Agent;
 
 const SOON: Duration = Duration::from_millis(50);
 const LONG: Duration = Duration::from_secs(30);
@@ -28,7 +31,7 @@ async fn a_port_that_nobody_listens_on_is_refused() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
-    for probe in [tcp(address), http(address), Probe::Readiness { address }] {
+    for probe in [tcp(address), http(address), agent_at(address)] {
         assert_eq!(attempt(&probe, LONG).await, failed("connection refused"));
     }
 }
@@ -212,7 +215,7 @@ async fn a_head_up_to_the_limit_is_read() {
 async fn silence_after_the_connection_runs_into_the_timeout() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    for probe in [http(address), Probe::Readiness { address }] {
+    for probe in [http(address), agent_at(address)] {
         assert_eq!(
             attempt(&probe, SOON).await,
             failed("connected, but no answer within 50 ms")
@@ -302,9 +305,12 @@ fn http(address: SocketAddr) -> Probe {
 }
 
 fn readiness(server: &Server) -> Probe {
-    Probe::Readiness {
-        address: server.address,
-    }
+    agent_at(server.address)
+}
+
+fn agent_at(address: SocketAddr) -> Probe {
+    let agent = Agent::default();
+    Probe::Readiness { address, agent }
 }
 
 /// Serves one connection; its task returns the request.

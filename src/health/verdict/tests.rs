@@ -196,3 +196,46 @@ fn later(seconds: u64) -> Moment {
         ..now
     }
 }
+
+fn wants(percent: u8) -> Outcome {
+    Outcome::Wants(Share::percent(percent).unwrap())
+}
+
+#[test]
+fn what_a_server_wants_counts_at_once_when_it_comes_up_and_in_steps_from_then_on() {
+    let timing = timing(0, 1);
+    let mut verdict = unchecked();
+    let mut follow = |outcome: &Outcome| {
+        let reported = verdict.record(&timing, now(), outcome);
+        (reported, verdict.share.get(), verdict.reason.to_string())
+    };
+    let passed = |percent: u8| match percent {
+        100 => "the check passed".to_owned(),
+        _ => format!("the check passed; the server wants {percent}% of its weight"),
+    };
+    for (outcome, reported, share) in [
+        (wants(98), Some(State::Unchecked), 98),
+        (wants(95), None, 98),
+        (wants(40), Some(State::Up), 40),
+        (wants(41), None, 40),
+        (wants(0), Some(State::Up), 0),
+        (Outcome::Passed, Some(State::Up), 100),
+    ] {
+        assert_eq!(
+            follow(&outcome),
+            (reported, share, passed(share)),
+            "{outcome:?}"
+        );
+    }
+}
+
+#[test]
+fn a_share_changes_neither_the_state_nor_since_when_it_is() {
+    let timing = timing(2, 1);
+    let mut verdict = up();
+    let since = verdict.since;
+    verdict.record(&timing, later(10), &wants(0));
+    assert_eq!((verdict.state, verdict.since), (State::Up, since));
+    verdict.record(&timing, later(20), &failed());
+    assert_eq!(verdict.share, Share::NONE, "one lost answer is no change");
+}

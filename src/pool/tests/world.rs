@@ -21,6 +21,7 @@ pub(super) struct World {
     pub(super) configured: Configured,
     pub(super) standings: BTreeMap<RealServerId, Standing>,
     pub(super) otherwise: Standing,
+    pub(super) shares: BTreeMap<RealServerId, Share>,
     pub(super) connections: BTreeMap<RealServerId, u32>,
     /// When they were counted; none: now.
     pub(super) counted_at: Option<Instant>,
@@ -39,6 +40,7 @@ impl World {
             configured: Configured::new(),
             standings: BTreeMap::new(),
             otherwise: Standing::Unchecked,
+            shares: BTreeMap::new(),
             connections: BTreeMap::new(),
             counted_at: None,
             kernel: Table::new(),
@@ -77,6 +79,7 @@ impl World {
                 (_, Some(standing)) => *standing,
                 _ => self.otherwise,
             },
+            share: &|_, rip, _| self.shares.get(rip).copied().unwrap_or(Share::FULL),
             load: &|id, rip| {
                 let entry = self.kernel.get(id)?.real_servers.get(rip)?;
                 Some(Load {

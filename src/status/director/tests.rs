@@ -17,6 +17,7 @@ pub(crate) fn example() -> Director {
         upper_threshold: 0,
         lower_threshold: 0,
         configured_weight: 1,
+        share_percent: None,
         weight,
         health: health.to_owned(),
         since,

@@ -12,6 +12,7 @@ mod lab_itself;
 mod local;
 mod nat;
 mod pools;
+mod readiness;
 mod readme;
 mod realserver;
 mod realserver_forwarding;
@@ -54,6 +55,7 @@ const ALL: &[&[Scenario]] = &[
     nat::SCENARIOS,
     pools::SCENARIOS,
     readme::SCENARIOS,
+    readiness::SCENARIOS,
     realserver::SCENARIOS,
     realserver_forwarding::SCENARIOS,
     realserver_networkd::SCENARIOS,
