@@ -6,7 +6,7 @@ use std::fs;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Mutex, RwLock, mpsc};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
@@ -15,8 +15,9 @@ use super::scenario::{Lab, Needs, Scenario};
 use super::wait::{secs, within};
 use super::{scenarios, systemd};
 
-/// How many scenarios run at a time unless `LVSD_LAB_JOBS` says otherwise: they mostly wait.
-const JOBS: usize = 6;
+/// How many scenarios run at a time unless `LVSD_LAB_JOBS` says otherwise: they mostly wait,
+/// yet user-mode Linux has one processor for all of them.
+const JOBS: usize = 3;
 
 /// What a panicking thread said, until somebody asks.
 static PANICS: Mutex<Option<HashMap<ThreadId, String>>> = Mutex::new(None);
@@ -35,17 +36,22 @@ pub(crate) fn main() -> ExitCode {
     println!("lab: up");
     let queue: VecDeque<_> = plan().iter().map(|name| scenarios::find(name)).collect();
     let queue = Arc::new(Mutex::new(queue));
+    // Shared by all, or held by one that is to be alone.
+    let room = Arc::new(RwLock::new(()));
     let jobs = std::env::var("LVSD_LAB_JOBS")
         .ok()
         .and_then(|text| text.parse().ok());
     let workers: Vec<_> = (0..jobs.unwrap_or(JOBS).max(1))
         .map(|_| {
-            let (queue, out) = (Arc::clone(&queue), out.clone());
+            let (queue, room, out) = (Arc::clone(&queue), Arc::clone(&room), out.clone());
             thread::spawn(move || {
                 loop {
                     let Some(scenario) = queue.lock().unwrap().pop_front() else {
                         return;
                     };
+                    let stands = "nobody panics in the room";
+                    let _alone = scenario.alone.then(|| room.write().expect(stands));
+                    let _shared = (!scenario.alone).then(|| room.read().expect(stands));
                     println!("lab: begins {}", scenario.name);
                     let outcome = run(scenario);
                     println!("lab: ended {}", scenario.name);

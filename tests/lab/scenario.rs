@@ -17,6 +17,8 @@ pub(crate) struct Scenario {
     pub(crate) needs: Needs,
     /// How long it may take, on hardware.
     pub(crate) limit: Duration,
+    /// No other runs beside it: it would starve them of the kernel's one processor.
+    pub(crate) alone: bool,
 }
 
 /// What a scenario needs of its kernel.
@@ -49,6 +51,7 @@ impl Scenario {
             run,
             needs: Needs::Ipvs,
             limit: secs(120),
+            alone: false,
         }
     }
 
@@ -64,6 +67,12 @@ impl Scenario {
         units: &'static [(&'static str, &'static str)],
     ) -> Self {
         self.needs = Needs::Systemd(units);
+        self
+    }
+
+    /// It keeps a processor busy, so no other scenario runs beside it.
+    pub(crate) const fn alone(mut self) -> Self {
+        self.alone = true;
         self
     }
 

@@ -97,14 +97,19 @@ fn two_directors_serve_themselves_and_each_other(lab: &Lab) {
 }
 
 fn requests_are_spread_without_loops(lab: &Lab, pair: &Pair) {
-    let before = pair.packets();
-    let counts = pair.client.ask(40, &Site::url());
-    let each = (pair.packets() - before) / 40;
-    lab.say(&format!(
-        "40 requests: {counts:?}, {each} packets sent by the two hosts for each"
-    ));
     let even = ["I am 51", "I am 52"].map(|body| (body.to_owned(), 20));
-    assert_eq!(counts, BTreeMap::from(even));
+    let even = BTreeMap::from(even);
+    let mut each = 0;
+    // A machine with other things to do may fail a check meanwhile.
+    eventually("requests are spread evenly", within(secs(20)), || {
+        let before = pair.packets();
+        let counts = pair.client.ask(40, &Site::url());
+        each = (pair.packets() - before) / 40;
+        counts == even
+    });
+    lab.say(&format!(
+        "40 requests: 20 to each, {each} packets sent by the two hosts for each"
+    ));
     assert!(
         each <= 30,
         "a loop would send each packet up to 64 times: {each}"

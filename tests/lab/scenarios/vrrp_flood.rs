@@ -12,7 +12,11 @@ use crate::lab::{Host, Lab, Scenario, eventually, secs, within};
 use super::vrrp_wire::{GROUP, advert, socket};
 
 pub(crate) const SCENARIOS: &[Scenario] =
-    &[scenario!(a_flood_of_adverts_starves_neither_mastership_nor_checks).on_any_linux()];
+    &[
+        scenario!(a_flood_of_adverts_starves_neither_mastership_nor_checks)
+            .alone()
+            .on_any_linux(),
+    ];
 
 /// What the neighbour tries to send in a second.
 const RATE: u32 = 50_000;

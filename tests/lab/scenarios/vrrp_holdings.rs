@@ -14,7 +14,9 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         .on_any_linux(),
     scenario!(lvsd_and_keepalived_share_a_virtual_mac).on_any_linux(),
     scenario!(clients_are_balanced_through_a_virtual_mac),
-    scenario!(five_hundred_vips_are_held_and_announced_at_once_and_without_a_flood).on_any_linux(),
+    scenario!(five_hundred_vips_are_held_and_announced_at_once_and_without_a_flood)
+        .alone()
+        .on_any_linux(),
 ];
 
 /// One of each.

@@ -143,6 +143,8 @@ fn lvsd_and_keepalived_elect_one_master_in_either_role_on_every_wire(lab: &Lab) 
         keepalived.signal(Signal::SIGTERM);
         let what = format!("{name}: keepalived resigns, lvsd follows");
         moves(&what, vip, (lvs51, lvs52));
+        // The addresses come before the advert.
+        eventually(&what, within(secs(10)), || lvs51.vrrp_state() == "master");
         let cause = lvs51.status()["vrrp"][0]["cause"].to_string();
         assert!(cause.contains("resigned"), "{name}: {cause}");
         lab.say(&format!("{name}: master and backup in either role"));
