@@ -112,6 +112,16 @@ pub enum Version {
     V3,
 }
 
+impl Version {
+    /// As the wire has it.
+    pub fn number(self) -> u8 {
+        match self {
+            Self::V2 { .. } => 2,
+            Self::V3 => 3,
+        }
+    }
+}
+
 /// A version 2 password: 1 to 8 bytes, zero-padded as on the wire.
 ///
 /// It travels in the clear: it keeps a mistyped VRID out, not an attacker.

@@ -260,6 +260,7 @@ impl Instance {
             interface: self.config.interface.clone(),
             state: self.router.state(),
             priority: self.router.priority().get(),
+            version: self.config.settings.version.number(),
             peer: self.router.master().or(self.rival()),
             notice: notice.clone(),
         });
