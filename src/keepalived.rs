@@ -53,14 +53,16 @@ pub fn import(text: &str) -> Result<Imported, Unreadable> {
     let mut notes = Notes::default();
     let global = Global::read(&statements, &mut notes);
     let groups = server::groups(&statements);
+    let definitions = router::Definitions::of(&statements);
     let mut keys = Keys::default();
     keys.extend(global.top());
     let mut ipvs = global.ipvs();
     let (mut routers, mut servers) = (Vec::new(), Vec::new());
+    let mut sync_groups = Vec::new();
     for statement in &statements {
         match statement.key() {
             "vrrp_instance" => {
-                let router = router::read(statement, &global, &mut notes);
+                let router = router::read(statement, &global, &definitions, &mut notes);
                 if let Some(sync) = router.sync {
                     ipvs.entry("sync").or_insert(sync.into());
                 }
@@ -70,12 +72,21 @@ pub fn import(text: &str) -> Result<Imported, Unreadable> {
                 let server = server::read(statement, &groups, &mut notes);
                 servers.push(Value::Table(server.0));
             }
+            "vrrp_sync_group" => {
+                let group = router::group(statement, &mut notes);
+                sync_groups.push(Value::Table(group.0));
+            }
             "virtual_server_group" | "global_defs" => {}
+            _ if router::Definitions::has(statement) => {}
             _ => notes.no_equivalent(statement),
         }
     }
     let mut file = keys.0;
-    for (key, tables) in [("vrrp", routers), ("virtual_server", servers)] {
+    for (key, tables) in [
+        ("vrrp", routers),
+        ("vrrp_group", sync_groups),
+        ("virtual_server", servers),
+    ] {
         if !tables.is_empty() {
             file.insert(key.to_owned(), tables.into());
         }

@@ -9,8 +9,8 @@ use crate::config::director::DirectorConfig;
 use crate::keepalived;
 
 /// Says that the file is good, or everything that is wrong with it.
-pub(super) fn check(file: &Path) -> Result<(), Failure> {
-    let (what, advice) = match File::read(file)? {
+pub(super) fn check(file: &Path, elsewhere: bool) -> Result<(), Failure> {
+    let (what, advice) = match File::read(file, elsewhere)? {
         File::Director(config) => {
             let what = format!(
                 "a director's file with {} and {}",
@@ -36,7 +36,7 @@ pub(super) fn check(file: &Path) -> Result<(), Failure> {
 
 /// Prints the file with every default filled in.
 pub(super) fn show(file: &Path) -> Result<(), Failure> {
-    print(&match File::read(file)? {
+    print(&match File::read(file, true)? {
         File::Director(config) => config.to_toml(),
         File::RealServer(config) => config.to_toml(),
     })

@@ -74,12 +74,65 @@ fn an_instance_keeps_what_keepalived_would_have_made_of_it() {
     );
     assert_eq!(
         notes,
-        [
-            "9: nopreempt: counts only with `state BACKUP`, and is left out",
-            "13: 10.0.0.9/24: only the address itself is taken",
-            "15: notify: has no equivalent, and is left out",
-        ]
+        ["9: nopreempt: counts only with `state BACKUP`, and is left out",]
     );
+}
+
+#[test]
+fn what_moves_with_an_instance_what_it_tracks_and_runs_comes_out() {
+    let (config, notes) = accepted(include_str!("tests/gateway.conf"));
+    assert_eq!(notes, [""; 0], "{notes:#?}");
+    insta::assert_snapshot!(config.to_toml());
+}
+
+#[test]
+fn accept_mode_comes_out_as_it_was() {
+    let drops = |global: &str, keys: &str| {
+        let text = format!(
+            "global_defs {{\n vrrp_version 3\n {global}\n}}\nvrrp_instance A {{\n interface eth0\n \
+             virtual_router_id 7\n {keys}\n virtual_ipaddress {{\n 10.0.0.9\n }}\n}}\n"
+        );
+        accepted(&text).0.vrrp["A"].holdings.drops_packets
+    };
+    assert!(!drops("", ""));
+    assert!(!drops("", "accept"));
+    assert!(drops("", "no_accept"));
+    assert!(drops("vrrp_strict", ""));
+    assert!(!drops("vrrp_strict", "accept"));
+    assert!(
+        !drops("vrrp_strict", "priority 255"),
+        "an owner accepts always"
+    );
+    assert!(!drops("", "no_accept\n state MASTER"), "which is an owner");
+}
+
+#[test]
+fn what_of_an_instance_has_no_equivalent_is_told() {
+    let (_, notes) = accepted(
+        "vrrp_script gone {\n script \"/bin/true\"\n init_fail\n}\n\
+         vrrp_track_file f {\n file \"/run/f\"\n weight 2\n}\n\
+         vrrp_instance A {\n interface eth0\n virtual_router_id 7\n preempt_delay 5\n\
+         notify /bin/n\n notify_master /bin/m root\n\
+         track_script {\n gone weight 5 reverse\n missing\n }\n track_file {\n f\n }\n\
+         virtual_routes {\n 10.1.0.0/16 via 10.0.0.1 onlink\n }\n\
+         garp_lower_prio_delay 5\n virtual_ipaddress {\n 10.0.0.9 home\n }\n}\n\
+         vrrp_sync_group G {\n group {\n A B\n }\n notify /bin/x\n}\n\
+         vrrp_instance B {\n interface eth1\n virtual_router_id 8\n virtual_ipaddress {\n 10.1.0.9\n }\n}\n",
+    );
+    let expected = [
+        "3: init_fail: has no equivalent, and is left out",
+        "5: vrrp_track_file: the number in the file is added as it is: a weight has no equivalent, \
+         and the tracker is left out",
+        "13: notify: all hooks of a virtual router have one user, the first",
+        "13: notify: notify_master is run in its place, not beside it",
+        "16: gone: `reverse` has no equivalent, and is left out",
+        "17: missing: is not defined, and is left out",
+        "23: 10.1.0.0/16: `onlink` is left out",
+        "25: garp_lower_prio_delay: has no equivalent, and is left out",
+        "27: 10.0.0.9: only address, label and dev are taken",
+        "34: notify: has no equivalent, and is left out",
+    ];
+    assert_eq!(notes, expected);
 }
 
 #[test]

@@ -125,7 +125,7 @@ fn put(holding: &Holding, spec: &Spec, kernel: &mut Kernel) {
             });
         }
         (Holding::Up(name), _) => set_up(kernel, name, true),
-        (Holding::Filter(address), _) => filtered(kernel, |all| drop(all.insert(*address))),
+        (Holding::Filter(address), _) => filtered(kernel, *address, true),
         (Holding::Address(place), Spec::Address { label, .. }) => {
             let link = kernel.link(&place.interface).unwrap().index;
             kernel.addresses.push(Address {
@@ -149,7 +149,7 @@ fn take(holding: &Holding, kernel: &mut Kernel) {
     match holding {
         Holding::Interface(name) => kernel.links.retain(|link| link.name != *name),
         Holding::Up(name) => set_up(kernel, name, false),
-        Holding::Filter(address) => filtered(kernel, |all| drop(all.remove(address))),
+        Holding::Filter(address) => filtered(kernel, *address, false),
         Holding::Address(place) => {
             let link = kernel.link(&place.interface).unwrap().index;
             kernel
@@ -162,12 +162,15 @@ fn take(holding: &Holding, kernel: &mut Kernel) {
 }
 
 /// No address, no filter.
-fn filtered(kernel: &mut Kernel, change: impl FnOnce(&mut BTreeSet<IpAddr>)) {
+fn filtered(kernel: &mut Kernel, address: IpAddr, filtered: bool) {
     let mut addresses = match &kernel.filter {
         Found::Whole { addresses, .. } => addresses.clone(),
         Found::Absent | Found::Damaged => BTreeSet::new(),
     };
-    change(&mut addresses);
+    match filtered {
+        true => addresses.insert(address),
+        false => addresses.remove(&address),
+    };
     kernel.filter = match addresses.is_empty() {
         true => Found::Absent,
         false => Found::Whole {
