@@ -47,13 +47,14 @@ pub(super) fn import(file: &Path) -> Result<(), Failure> {
     let place = file.display();
     let text = std::fs::read_to_string(file)
         .map_err(|error| Failure::runtime(format!("cannot read {place}: {error}")))?;
-    let imported = keepalived::import(&text);
-    let imported = imported.map_err(|error| Failure::Refused(format!("{place}:{error}")))?;
+    let imported = keepalived::import(file, &text);
+    let imported = imported.map_err(|error| Failure::Refused(error.to_string()))?;
     print(&imported.toml)?;
-    let notes = imported.notes.iter();
-    let notes: String = notes
-        .map(|note| format!("{place}:{}: {}\n", note.line, note.text))
-        .collect();
+    let notes = imported.notes.iter().map(|note| {
+        let file = imported.files[note.file].display();
+        format!("{file}:{}: {}\n", note.line, note.text)
+    });
+    let notes: String = notes.collect();
     write_to(io::stderr().lock(), &notes)?;
     DirectorConfig::parse(Path::new("(imported)"), &imported.toml)?;
     Ok(())

@@ -4,12 +4,12 @@ use super::*;
 use crate::config::director::DirectorConfig;
 
 fn imported(text: &str) -> Imported {
-    import(text).unwrap_or_else(|error| panic!("{error}"))
+    import(Path::new("k.conf"), text).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// What is imported, and accepted as it is.
 fn accepted(text: &str) -> (DirectorConfig, Vec<String>) {
-    let Imported { toml, notes } = imported(text);
+    let Imported { toml, notes, .. } = imported(text);
     let config = DirectorConfig::parse(Path::new("imported.toml"), &toml);
     let config = config.unwrap_or_else(|error| panic!("{toml}\n{error}"));
     let notes = notes
@@ -179,11 +179,12 @@ fn every_kind_of_virtual_server_comes_out() {
 
 #[test]
 fn what_cannot_be_read_is_told_by_line_and_nothing_panics() {
+    let import = |text: &str| import(Path::new("k.conf"), text);
     let line = |text| import(text).unwrap_err().to_string();
-    assert_eq!(line("a {\n b\n"), "1: { without }");
-    assert_eq!(line("a\n}\n"), "2: } without {");
-    assert_eq!(line("{\n}\n"), "2: a block of nothing");
-    assert_eq!(line("a \"b\n"), "1: a quotation that does not end");
+    assert_eq!(line("a {\n b\n"), "k.conf:1: { without }");
+    assert_eq!(line("a\n}\n"), "k.conf:2: } without {");
+    assert_eq!(line("{\n}\n"), "k.conf:2: a block of nothing");
+    assert_eq!(line("a \"b\n"), "k.conf:1: a quotation that does not end");
     for text in GUIDES {
         for end in (0..text.len())
             .step_by(5)
@@ -193,4 +194,48 @@ fn what_cannot_be_read_is_told_by_line_and_nothing_panics() {
             let _ = import(&text[end..]);
         }
     }
+}
+
+#[test]
+fn included_files_stand_where_they_are_named_and_are_told_by_their_names() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        std::fs::write(dir.path().join(name), text).unwrap();
+        dir.path().join(name)
+    };
+    write("vips.inc", "192.168.1.200\n192.168.1.201\n");
+    write(
+        "b.conf",
+        "vrrp_instance B {\n interface $NIC\n virtual_router_id 2\n odd\n include vips.inc\n}\n",
+    );
+    write("a.conf", "$NIC=eth7\n");
+    let text = "include ?.conf\ninclude missing\n\
+                vrrp_instance A {\n interface eth0\n virtual_router_id 1\n virtual_ipaddress {\n \
+                include vips.inc\n }\n}\n";
+    let path = write("k.txt", text);
+    let imported = import(&path, text).unwrap();
+    let file: Table = imported.toml.parse().unwrap();
+    assert_eq!(file["vrrp"][0]["interface"].as_str(), Some("eth7"));
+    let vips = file["vrrp"][1]["virtual_addresses"].as_array().unwrap();
+    assert_eq!(vips.len(), 2, "{vips:?}");
+    let notes = imported.notes.iter().map(|note| {
+        let file = imported.files[note.file].file_name().unwrap();
+        format!("{}:{}: {}", file.display(), note.line, note.text)
+    });
+    let notes: Vec<_> = notes.take(2).collect();
+    assert_eq!(
+        notes,
+        [
+            "k.txt:2: include: names no file that can be read",
+            "b.conf:4: odd: has no equivalent, and is left out",
+        ]
+    );
+    write("loop.conf", "include loop.conf\n");
+    let told = import(&path, "include loop.conf\n")
+        .unwrap_err()
+        .to_string();
+    assert!(
+        told.ends_with("loop.conf:1: files that include each other"),
+        "{told}"
+    );
 }

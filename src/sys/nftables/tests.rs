@@ -92,7 +92,7 @@ fn rules_are_known_again_by_what_they_do_and_counted() {
     assert_eq!(whole(&turned), None, "another order");
     let twice = [rules.clone(), rules[..1].to_vec()].concat();
     assert_eq!(whole(&twice), None, "one too many");
-    let mut changed = rules.clone();
+    let mut changed = rules;
     changed[0].attributes.pop();
     assert_eq!(whole(&changed), None, "one without expressions");
 }
