@@ -242,12 +242,10 @@ impl Reconciler {
         }
         let table = Arc::make_mut(&mut self.report.kernel);
         let mut refused = refusals.iter().peekable();
-        for op in ops {
-            // Refusals come in the order of their ops.
-            if refused.next_if(|refusal| refusal.op == *op).is_none() {
-                table.note(op);
-            }
-        }
+        // Refusals come in the order of their ops.
+        let done = |op: &&Op| refused.next_if(|refusal| refusal.op == **op).is_none();
+        let done: Vec<_> = ops.iter().filter(done).copied().collect();
+        table.note(&done);
         Ok(refusals)
     }
 

@@ -102,12 +102,12 @@ fn virtual_server() -> impl Strategy<Value = VirtualServer> {
                 one_packet: false,
                 persistence: None,
             },
-            real_servers,
+            real_servers: real_servers.into_iter().collect(),
             rules: Rules {
                 quorum: quorum.0,
                 hysteresis: quorum.1,
                 sorry_server: sorry,
-                backup_servers: backup,
+                backup_servers: backup.into_iter().collect(),
                 ..Rules::default()
             },
         }
@@ -147,7 +147,7 @@ impl World {
     fn new(server: VirtualServer) -> Self {
         let configured = Configured::from([(id(), server)]);
         let mut pools = Pools::default();
-        pools.configure(&Configured::new(), &configured, &Table::new());
+        pools.configure(&Configured::new(), &configured, |_| None);
         Self {
             pools,
             configured,
@@ -197,7 +197,8 @@ impl World {
                     self.standings.remove(rip);
                 }
                 let after = Configured::from([(id(), *server)]);
-                self.pools.configure(&self.configured, &after, &self.kernel);
+                let kernel = |id: &_| self.kernel.get(id).cloned();
+                self.pools.configure(&self.configured, &after, kernel);
                 self.configured = after;
             }
         }

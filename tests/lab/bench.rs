@@ -1,7 +1,8 @@
 //! Benches: scenarios that measure instead of asserting, run by `make bench` on both kernels,
 //! one at a time. `LVSD_LAB=uml` or `stock` runs them on that kernel alone,
-//! `LVSD_BENCH_ONLY=scale` only those whose name contains it, and `LVSD_BENCH_ROUNDS` says how
-//! often each thing is measured (3 times unless told).
+//! `LVSD_BENCH_ONLY=scale` only those whose name contains it, `LVSD_BENCH_SIZE=37205` only the table
+//! of so many real servers, and `LVSD_BENCH_ROUNDS` says how often each thing is measured (3 times
+//! unless told). `LVSD_LAB=native` runs those that need no IPVS on the machine itself.
 //!
 //! A new bench is a file in `bench/` with a function over a [`Lab`](super::Lab), and a line in
 //! [`BENCHES`]. It prints its results as a table of [`figures`] in Markdown, with
@@ -19,12 +20,15 @@ mod figures;
 mod inputs;
 mod kernel;
 mod memory;
+mod reload;
 mod scale;
+mod summary;
 mod table;
 mod tap;
 
 use super::scenario::{Scenario, scenario};
 use super::wait::secs;
+use reload::reload;
 use scale::scale;
 use table::table;
 
@@ -32,6 +36,7 @@ use table::table;
 pub(crate) const BENCHES: &[Scenario] = &[
     scenario!(table).limited_to(secs(900)),
     scenario!(scale).limited_to(secs(1800)),
+    scenario!(reload).on_any_linux().limited_to(secs(300)),
 ];
 
 /// How often each thing is measured.

@@ -1,12 +1,11 @@
 //! The same virtual servers in each contender's own language.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use lvsd::ipvs::plan::{Op, plan};
 use lvsd::ipvs::table::{RealServer, Settings, Table, VirtualServer};
-use lvsd::lvs::{Forwarding, Protocol, RealServerId, Scheduler, VirtualServerId, Weight};
+use lvsd::lvs::{Forwarding, Protocol, RealServerId, Scheduler, Servers, VirtualServerId, Weight};
 
 /// The number of the first real server that no table has to begin with.
 const OTHERS: u32 = 50_000;
@@ -166,7 +165,7 @@ impl Inputs {
             .collect()
     }
 
-    fn pools(&self) -> impl Iterator<Item = (SocketAddr, &BTreeMap<RealServerId, RealServer>)> {
+    fn pools(&self) -> impl Iterator<Item = (SocketAddr, &Servers<RealServer>)> {
         let servers = self.table.iter();
         servers.map(|(id, server)| (vip(id), &server.real_servers))
     }
