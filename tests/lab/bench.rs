@@ -15,6 +15,7 @@
     reason = "medians and ratios are for reading, in digits that floats have"
 )]
 
+mod checks;
 mod daemon;
 mod figures;
 mod inputs;
@@ -28,6 +29,7 @@ mod tap;
 
 use super::scenario::{Scenario, scenario};
 use super::wait::secs;
+use checks::checks;
 use reload::reload;
 use scale::scale;
 use table::table;
@@ -36,6 +38,7 @@ use table::table;
 pub(crate) const BENCHES: &[Scenario] = &[
     scenario!(table).limited_to(secs(900)),
     scenario!(scale).limited_to(secs(1800)),
+    scenario!(checks).limited_to(secs(600)),
     scenario!(reload).on_any_linux().limited_to(secs(300)),
 ];
 

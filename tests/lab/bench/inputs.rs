@@ -102,6 +102,24 @@ impl Inputs {
         self.director_file(|real_server| real_server.weight == Weight::ONE)
     }
 
+    /// The same as [`Self::director_toml`], each checked by TCP every 6 s.
+    pub(super) fn checked_director_toml(&self) -> String {
+        let check = "{ type = \"tcp\", interval = \"6s\", timeout = \"5s\" }";
+        let text = self.director_toml();
+        text.replace("{ type = \"none\" }", check)
+    }
+
+    /// The same as [`Self::keepalived_conf`], each checked by TCP every 6 s.
+    pub(super) fn checked_keepalived_conf(&self) -> String {
+        let check = "        TCP_CHECK {\n            connect_timeout 5\n        }\n    }\n";
+        let text = self.keepalived_conf();
+        let text = text.replace("    protocol TCP\n", "    protocol TCP\n    delay_loop 6\n");
+        text.replace(
+            "        weight 1\n    }\n",
+            &format!("        weight 1\n{check}"),
+        )
+    }
+
     /// Every real server as a table of its own.
     pub(super) fn long_director_toml(&self) -> String {
         self.director_file(|_| false)
