@@ -16,10 +16,7 @@ use super::{bench, boot, scenarios};
 pub(crate) fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     let kernel = Kernel::chosen();
-    let has = Has {
-        ipvs: kernel.has_ipvs(),
-        nftables: kernel.has_nftables(),
-    };
+    let has = Has::of(kernel);
     let board = Arc::new(Board::default());
     let mut chosen = Vec::new();
     let mut trials = Vec::new();
@@ -76,9 +73,9 @@ pub(crate) fn bench() -> ExitCode {
         None => vec![Kernel::Uml, Kernel::Stock],
     };
     for kernel in kernels {
-        let has_ipvs = kernel.has_ipvs();
+        let has = Has::of(kernel);
         for bench in &benches {
-            if let Some(obstacle) = obstacle(kernel, has_ipvs, bench) {
+            if let Some(obstacle) = obstacle(kernel, has, bench) {
                 println!("== {} is left out: {obstacle}", bench.name);
                 continue;
             }
@@ -110,6 +107,15 @@ fn live(kernel: Kernel, scenarios: &[&'static Scenario]) -> ExitCode {
 struct Has {
     ipvs: bool,
     nftables: bool,
+}
+
+impl Has {
+    fn of(kernel: Kernel) -> Self {
+        Self {
+            ipvs: kernel.has_ipvs(),
+            nftables: kernel.has_nftables(),
+        }
+    }
 }
 
 /// Why a scenario cannot run in this lab.
