@@ -18,6 +18,7 @@ pub mod realserver;
 pub mod rules;
 mod script;
 mod show;
+pub mod threads;
 mod values;
 mod vrrp;
 

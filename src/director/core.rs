@@ -36,6 +36,7 @@ use crate::health::runner::{self, Changes, Runner};
 use crate::ipvs::table::Table;
 use crate::lvs::VirtualServerId;
 use crate::pool::{Configured, Overrides, Pools, Standing};
+use crate::pulse::Pulses;
 use crate::status::director as status;
 use crate::status::event::Event;
 use crate::status::text::chain;
@@ -105,6 +106,7 @@ pub(super) struct Core {
     tracking: Tracking,
     vrrp: VrrpHandle,
     vips: VipsHandle,
+    pulses: Pulses,
     ready: bool,
     /// The line that systemd was told last.
     told: String,
@@ -123,9 +125,10 @@ impl Core {
         preflight::check(&config, None)?;
         let overrides_file = StateFile::new(runtime_dir.join(super::OVERRIDES_FILE));
         let overrides = overrides_file.load()?;
-        let vrrp = vrrp::spawn().map_err(Error::Vrrp)?;
+        let pulses = Pulses::default();
+        let vrrp = vrrp::spawn(pulses.clone()).map_err(Error::Vrrp)?;
         let vips = vips::spawn(runtime_dir, &vrrp)?;
-        let (checks, changes) = runner::spawn(u64::from(std::process::id()));
+        let (checks, changes) = runner::spawn(u64::from(std::process::id()), pulses.checks.clone());
         let now = clock::wall();
         let mut core = Self {
             path,
@@ -156,6 +159,7 @@ impl Core {
             tracking: Tracking::new(),
             vrrp,
             vips,
+            pulses,
             ready: false,
             told: String::new(),
             config,
@@ -184,6 +188,7 @@ impl Core {
         let serve_anyway = sleep(SERVE_ANYWAY);
         tokio::pin!(first_checks, serve_anyway);
         let outcome = loop {
+            self.pulses.core.beat();
             tokio::select! {
                 signal = signals.next() => match signal {
                     Signal::Terminate => break Ok(()),
@@ -232,15 +237,20 @@ impl Core {
         // The file is there if an earlier run left virtual servers behind.
         let needed = !self.config.virtual_servers.is_empty() || file.exists();
         if self.balancer.is_none() && needed {
-            let balancer = Balancer::start(file)?;
+            let balancer = Balancer::start(file, self.pulses.table.clone())?;
             self.reports = Some(balancer.report());
             self.balancer = Some(balancer);
         }
+        self.pulses.core_works();
         self.sysctls.hold(&sysctls::wanted(&self.config))?;
         self.apply_settings()?;
         self.held_back = self.to_hold_back();
+        self.pulses.core_works();
         self.configure_pools(before);
+        self.pulses.core_works();
         self.configure_tracking();
+        let stuck_after = self.config.threads.stuck_after;
+        self.vrrp.commands.send(Command::StuckAfter(stuck_after));
         let hooks = self.config.vrrp.iter();
         let hooks = hooks.map(|(name, it)| (name.clone(), Arc::clone(&it.hooks)));
         self.router_hooks.extend(hooks);
@@ -327,6 +337,8 @@ impl Core {
             Some("IPVS")
         } else if self.settings.as_ref().is_some_and(Settings::is_finished) {
             Some("IPVS settings")
+        } else if self.checks.is_finished() {
+            Some("health check")
         } else {
             None
         }
@@ -370,6 +382,7 @@ impl Core {
                 .iter()
                 .map(|(name, interface)| interface.describe(name))
                 .collect(),
+            parts: vrrp.parts.iter().map(snapshot::part).collect(),
             ipvs: self.ipvs_status(report),
             virtual_servers: snapshot::virtual_servers(
                 &self.config,
@@ -385,6 +398,7 @@ impl Core {
     /// Gives the addresses back that were handed over, then the table, settings and
     /// sysctls: the next master answers before this host stops forwarding.
     async fn stop(mut self, on_stop: OnStop) {
+        self.pulses.core.rest();
         self.vrrp.commands.send(Command::Shutdown);
         while let Some(occurrence) = self.vrrp.occurrences.recv().await {
             self.note(&occurrence);

@@ -35,17 +35,19 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::sync::{mpsc as queue, watch};
 
 use crate::config::director::VrrpInstance;
+use crate::pulse::Pulses;
 use crate::sys::wakeup::Wakeup;
 use crate::vrrp::influence::Influence;
 pub use link::{Addresses, Link};
 pub use occurrence::{Occurrence, Occurrences};
 pub use rejected::Rejections;
 pub use status::{
-    InstanceCounters, InstanceStatus, InterfaceCounters, InterfaceStatus, VrrpStatus,
+    InstanceCounters, InstanceStatus, InterfaceCounters, InterfaceStatus, PartStatus, VrrpStatus,
 };
 
 /// What the VRRP thread is told.
@@ -86,6 +88,9 @@ pub enum Command {
     /// Whether this host has what it takes to serve. While it has not, no virtual
     /// router takes over from a working master. Nothing told: it has.
     Ready(bool),
+    /// How long a part of the director may stand still before no virtual router here may
+    /// be master; none, and nothing told: for ever.
+    StuckAfter(Option<Duration>),
     /// Hand mastership of a virtual router, and of its group, to others, and leave
     /// it to them until it is taken back or nobody else is master.
     Yield {
@@ -139,14 +144,14 @@ pub struct VrrpHandle {
 }
 
 /// Starts the thread in the network namespace of the caller, without any
-/// virtual router.
-pub fn spawn() -> io::Result<VrrpHandle> {
+/// virtual router. It watches the pulses from [`Command::StuckAfter`] on.
+pub fn spawn(pulses: Pulses) -> io::Result<VrrpHandle> {
     let wakeup = Wakeup::new()?;
     let (sender, receiver) = mpsc::channel();
     let (publisher, status) = watch::channel(Arc::default());
     let log = log::spawn("lvsd-vrrp-log", log::write_line)?;
     let (outlet, occurrences) = queue::unbounded_channel();
-    let thread = thread::VrrpThread::new(receiver, wakeup.clone(), publisher, outlet, log);
+    let thread = thread::VrrpThread::new(receiver, wakeup.clone(), publisher, outlet, log, pulses);
     let join = std::thread::Builder::new()
         .name("lvsd-vrrp".into())
         .spawn(move || thread.run())?;

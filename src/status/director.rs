@@ -37,10 +37,24 @@ pub struct Director {
     pub vrrp: Vec<VirtualRouter>,
     /// The interfaces that virtual routers run on.
     pub vrrp_interfaces: Vec<VrrpInterface>,
+    /// The parts of the director that were ever stuck.
+    #[serde(default)]
+    pub parts: Vec<Part>,
     /// The connection to the kernel's table.
     pub ipvs: Ipvs,
     /// Virtual servers in the order of the table.
     pub virtual_servers: Vec<VirtualServer>,
+}
+
+/// A part of the director that stands still although it should not, or did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// `core`, `checks` or `table`.
+    pub name: String,
+    /// That it does, and since when; none: it moves again.
+    pub stuck: Option<String>,
+    /// How often it was stuck.
+    pub times: u64,
 }
 
 /// Where the running configuration came from.
@@ -262,6 +276,9 @@ impl fmt::Display for Director {
                 f,
                 "THE NEWEST FILE IS REFUSED, the older one runs on:\n{refused}"
             )?;
+        }
+        for stuck in self.parts.iter().filter_map(|part| part.stuck.as_ref()) {
+            writeln!(f, "STUCK: {stuck}; this host is not master meanwhile")?;
         }
         if !self.vrrp.is_empty() {
             write!(f, "\n{}{}", self.vrrp_table(), self.vrrp_troubles())?;

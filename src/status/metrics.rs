@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
 
-use super::director::{Director, Ipvs, RealServer, Tracker, Traffic, VirtualRouter, VirtualServer};
+use super::director::{
+    Director, Ipvs, Part, RealServer, Tracker, Traffic, VirtualRouter, VirtualServer,
+};
 
 /// A metric of each `T`: name, help and value.
 type Metric<T> = (&'static str, &'static str, fn(&T) -> u64);
@@ -50,11 +52,39 @@ pub fn render(status: &Director) -> String {
         &[],
         u64::from(status.config.refused.is_some()),
     );
+    parts(&mut text, status);
     vrrp(&mut text, status);
     ipvs(&mut text, status);
     virtual_servers(&mut text, status);
     real_servers(&mut text, status);
     text.0
+}
+
+/// The parts of the director whose pulse is watched.
+const PARTS: [&str; 3] = ["core", "checks", "table"];
+
+fn parts(text: &mut Exposition, status: &Director) {
+    let metrics: [(&str, &str, &str, fn(&Part) -> u64); 2] = [
+        (
+            "lvsd_stuck",
+            "gauge",
+            "1 while the part stands still, and this host is not master for that",
+            |part| u64::from(part.stuck.is_some()),
+        ),
+        (
+            "lvsd_stuck_total",
+            "counter",
+            "Times the part stood still for stuck_after",
+            |part| part.times,
+        ),
+    ];
+    for (name, kind, help, value) in metrics {
+        text.family(name, kind, help);
+        for part in PARTS {
+            let known = status.parts.iter().find(|known| known.name == part);
+            text.sample(name, &[("part", part)], known.map_or(0, value));
+        }
+    }
 }
 
 fn vrrp(text: &mut Exposition, status: &Director) {

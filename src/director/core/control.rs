@@ -76,12 +76,15 @@ impl Core {
                 self.config.http_listen
             )));
         }
+        self.pulses.core_works();
         self.preflight(&config).map_err(Refused::config)?;
+        self.pulses.core_works();
         Ok(config)
     }
 
     fn replace(&mut self, config: DirectorConfig) -> Answer<Reloaded> {
         let changes = changes::between(self.newest_config(), &config);
+        self.pulses.core_works();
         let config = self.with_removals_postponed(config);
         let before = std::mem::replace(&mut self.config, config);
         self.apply(&before.virtual_servers).map_err(|error| {

@@ -42,6 +42,7 @@ impl Core {
         self.vrrp.commands.send(Command::Shutdown);
         let mut alive = interval(LOOK_AFTER);
         loop {
+            self.pulses.core.beat();
             tokio::select! {
                 changed = self.vrrp.status.changed() => match changed {
                     Ok(()) if serves => self.follow_vrrp(),

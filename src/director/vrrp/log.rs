@@ -9,8 +9,9 @@ use std::net::IpAddr;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
+use crate::pulse::{Part, Stuck};
 use crate::vrrp::discard::Discard;
 use crate::vrrp::mismatch::Oddity;
 use crate::vrrp::router::{LinkFault, Notice};
@@ -58,6 +59,8 @@ pub(super) enum Line {
         interface: String,
         fault: LinkFault,
     },
+    Stuck(Stuck),
+    Moves(Part),
 }
 
 /// Where a thread leaves its lines.
@@ -144,6 +147,8 @@ pub(super) fn write_line(line: Line) {
             warn!(interface, %error, "cannot receive adverts, opening the socket again");
         }
         Line::SocketFailed { interface, fault } => warn!(interface, "{fault}"),
+        Line::Stuck(stuck) => error!("{stuck}: this host must not be master"),
+        Line::Moves(part) => info!("{part} begun to move again"),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The loop of the VRRP thread.
 
 mod members;
+mod parts;
 mod ports;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 use tokio::sync::watch;
 
+use self::parts::Parts;
 use super::Command;
 use super::instance::Instance;
 use super::interface::Interface;
@@ -20,6 +22,7 @@ use super::occurrence::Outlet;
 use super::status::VrrpStatus;
 use crate::config::director::VrrpInstance;
 use crate::lvs::Family;
+use crate::pulse::Pulses;
 use crate::sys::clock;
 use crate::sys::wakeup::Wakeup;
 use crate::vrrp::influence::Influence;
@@ -43,6 +46,7 @@ pub(super) struct VrrpThread {
     instances: BTreeMap<String, Instance>,
     /// What is thought of virtual routers, whether they are configured or not.
     influences: BTreeMap<String, Influence>,
+    parts: Parts,
     /// How many instances were made.
     made: u32,
     configured: bool,
@@ -60,6 +64,7 @@ impl VrrpThread {
         publisher: watch::Sender<Arc<VrrpStatus>>,
         outlet: Outlet,
         log: Log<Line>,
+        pulses: Pulses,
     ) -> Self {
         Self {
             commands,
@@ -71,6 +76,7 @@ impl VrrpThread {
             interfaces: BTreeMap::new(),
             instances: BTreeMap::new(),
             influences: BTreeMap::new(),
+            parts: Parts::new(pulses),
             made: 0,
             configured: false,
             ready: true,
@@ -91,6 +97,7 @@ impl VrrpThread {
             for (interface, family) in readable {
                 self.read(&interface, family, &mut buffer);
             }
+            self.look_at_parts();
             self.open_sockets();
             self.fire_deadlines();
             self.obey_groups();
@@ -138,7 +145,7 @@ impl VrrpThread {
     fn deadline(&self) -> Option<Instant> {
         let routers = self.instances.values().filter_map(Instance::deadline);
         let retries = self.interfaces.values().filter_map(Interface::retry_at);
-        routers.chain(retries).min()
+        routers.chain(retries).chain(self.parts.deadline()).min()
     }
 
     /// Carries out what was asked. False: the thread must end.
@@ -152,8 +159,8 @@ impl VrrpThread {
                     instance,
                     influence,
                 }) => {
-                    self.feed_one(&instance, Event::Influence(influence.clone()));
-                    self.influences.insert(instance, influence);
+                    self.influences.insert(instance.clone(), influence);
+                    self.feed_influence(&instance);
                 }
                 Ok(Command::VipsHeld {
                     instance,
@@ -168,6 +175,7 @@ impl VrrpThread {
                     self.ready = ready;
                     self.feed_all(&Event::Ready(ready));
                 }
+                Ok(Command::StuckAfter(limit)) => self.watch_parts(limit),
                 Ok(Command::Yield { instance }) => self.feed_group(&instance, &Event::Yield),
                 Ok(Command::Reclaim { instance }) => self.feed_group(&instance, &Event::Reclaim),
                 Err(mpsc::TryRecvError::Empty) => return true,
@@ -209,9 +217,7 @@ impl VrrpThread {
         }
         self.want_sockets(now);
         for name in added {
-            if let Some(influence) = self.influences.get(&name) {
-                self.feed_one(&name, Event::Influence(influence.clone()));
-            }
+            self.feed_influence(&name);
             self.feed_one(&name, Event::Ready(self.ready));
         }
         self.tell_membership();
@@ -246,6 +252,7 @@ impl VrrpThread {
                 .iter()
                 .map(|(name, interface)| (name.clone(), interface.status()))
                 .collect(),
+            parts: self.parts.status(),
         }));
     }
 }

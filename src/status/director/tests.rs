@@ -44,6 +44,7 @@ pub(crate) fn example() -> Director {
             loaded: started,
             refused: None,
         },
+        parts: vec![],
         vrrp: vec![VirtualRouter {
             name: "VI_1".to_owned(),
             interface: "ens192".to_owned(),
