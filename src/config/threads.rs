@@ -67,3 +67,6 @@ pub(super) fn show(threads: &Threads) -> Table {
         None => keys.0,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,6 +24,7 @@ use super::api::Ask;
 use super::balancer::Balancer;
 use super::events::Journal;
 use super::hooks::Hooks;
+use super::realtime::Realtime;
 use super::reconcile::Report;
 use super::settings::Settings;
 use super::summary::Summary;
@@ -107,6 +108,7 @@ pub(super) struct Core {
     vrrp: VrrpHandle,
     vips: VipsHandle,
     pulses: Pulses,
+    realtime: Realtime,
     ready: bool,
     /// The line that systemd was told last.
     told: String,
@@ -157,6 +159,7 @@ impl Core {
             held_back: BTreeSet::new(),
             generation: 0,
             tracking: Tracking::new(),
+            realtime: Realtime::of(vec![vrrp.thread, vips.thread]),
             vrrp,
             vips,
             pulses,
@@ -233,6 +236,7 @@ impl Core {
     ///
     /// IPVS comes first, so that a VIP never comes before the table that serves it.
     fn apply(&mut self, before: &Configured) -> Result<(), Error> {
+        self.realtime.set(self.config.threads.realtime_priority)?;
         let file = self.runtime_dir.join(super::OWNED_FILE);
         // The file is there if an earlier run left virtual servers behind.
         let needed = !self.config.virtual_servers.is_empty() || file.exists();
@@ -382,6 +386,7 @@ impl Core {
                 .iter()
                 .map(|(name, interface)| interface.describe(name))
                 .collect(),
+            realtime_priority: self.realtime.priority,
             parts: vrrp.parts.iter().map(snapshot::part).collect(),
             ipvs: self.ipvs_status(report),
             virtual_servers: snapshot::virtual_servers(

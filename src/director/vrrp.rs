@@ -17,10 +17,11 @@
 //! channel is full they are counted and dropped. Addresses are put on interfaces
 //! by [`vips`](super::vips), which follows [`VrrpStatus`].
 //!
-//! One pass of the loop takes the commands, then a bounded number of packets
-//! from each socket, then the deadlines. Packets come before deadlines because a
-//! backup may not overrule a master whose adverts wait in the socket; their
-//! number is bounded because a flood may not hold up a master's adverts.
+//! One pass of the loop takes a bounded number of packets from each socket, then
+//! the commands, then the deadlines. Packets come first because nobody may take
+//! over, or go on as master, while another one's adverts wait in the socket; their
+//! number is bounded because a flood may not hold up a master's adverts. After a
+//! time in which the thread did not run, it reads all that waits.
 
 mod instance;
 mod interface;
@@ -41,6 +42,7 @@ use tokio::sync::{mpsc as queue, watch};
 
 use crate::config::director::VrrpInstance;
 use crate::pulse::Pulses;
+use crate::sys::realtime::Thread;
 use crate::sys::wakeup::Wakeup;
 use crate::vrrp::influence::Influence;
 pub use link::{Addresses, Link};
@@ -138,6 +140,8 @@ pub struct VrrpHandle {
     pub status: watch::Receiver<Arc<VrrpStatus>>,
     /// Everything that happens, in order. It ends with the thread.
     pub occurrences: Occurrences,
+    /// The thread.
+    pub thread: Thread,
     /// Ends after [`Command::Shutdown`], when every master has handed over or
     /// waited for its `handover_timeout`.
     pub join: JoinHandle<()>,
@@ -152,10 +156,15 @@ pub fn spawn(pulses: Pulses) -> io::Result<VrrpHandle> {
     let log = log::spawn("lvsd-vrrp-log", log::write_line)?;
     let (outlet, occurrences) = queue::unbounded_channel();
     let thread = thread::VrrpThread::new(receiver, wakeup.clone(), publisher, outlet, log, pulses);
+    let (tell, told) = mpsc::channel();
     let join = std::thread::Builder::new()
         .name("lvsd-vrrp".into())
-        .spawn(move || thread.run())?;
+        .spawn(move || {
+            let _ = tell.send(Thread::current());
+            thread.run();
+        })?;
     Ok(VrrpHandle {
+        thread: told.recv().map_err(io::Error::other)?,
         commands: Commands { sender, wakeup },
         status,
         occurrences,

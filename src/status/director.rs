@@ -37,6 +37,9 @@ pub struct Director {
     pub vrrp: Vec<VirtualRouter>,
     /// The interfaces that virtual routers run on.
     pub vrrp_interfaces: Vec<VrrpInterface>,
+    /// What VRRP and the virtual addresses run with; none: as everything else.
+    #[serde(default)]
+    pub realtime_priority: Option<u8>,
     /// The parts of the director that were ever stuck.
     #[serde(default)]
     pub parts: Vec<Part>,
@@ -269,6 +272,9 @@ impl fmt::Display for Director {
             f,
             "lvsd {version}, director {router_id}, pid {pid}, up {up}"
         )?;
+        if let Some(priority) = self.realtime_priority {
+            writeln!(f, "VRRP runs with real-time priority {priority}")?;
+        }
         let read = elapsed(self.config.loaded, self.now);
         writeln!(f, "configuration {}, read {read} ago", self.config.path)?;
         if let Some(refused) = &self.config.refused {

@@ -11,6 +11,7 @@ pub mod link;
 pub mod memory;
 pub mod neighbour;
 pub mod owners;
+pub mod realtime;
 pub mod route;
 pub mod rtnetlink;
 pub mod rule;

@@ -96,7 +96,7 @@ impl Core {
                     "cannot return to the running configuration"
                 );
             }
-            Refused::runtime(chain(&error))
+            Refused::runtime(with_mend(&error))
         })?;
         // Those of servers that the file changed are over.
         self.save_overrides()?;
@@ -169,5 +169,12 @@ impl Core {
             return Err(Refused::unknown(text));
         }
         Ok(matching)
+    }
+}
+
+fn with_mend(error: &Error) -> String {
+    match error.mend() {
+        Some(mend) => format!("{}\n    {mend}", chain(error)),
+        None => chain(error),
     }
 }

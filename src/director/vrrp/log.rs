@@ -189,6 +189,12 @@ fn write_notice(instance: &str, interface: &str, notice: Notice) {
             late_ms = u64::try_from(late.as_millis()).unwrap_or(u64::MAX),
             "woken late: listens once more before taking over"
         ),
+        Notice::Starved { silent } => warn!(
+            instance,
+            interface,
+            silent_ms = u64::try_from(silent.as_millis()).unwrap_or(u64::MAX),
+            "starved: sent no advert for longer than a backup waits, listens before it goes on"
+        ),
         Notice::HandsOver { limit } => info!(
             instance,
             interface,

@@ -35,6 +35,16 @@ const BUFFER_LEN: usize = 8192;
 /// How long the thread sleeps when `ppoll` itself fails.
 const POLL_FAILED: Duration = Duration::from_millis(10);
 
+/// How many packets of one socket are read before the deadlines are looked at
+/// again: some hundred microseconds of work.
+const BURST: usize = 64;
+
+/// More than wait in a socket's buffer.
+const BACKLOG: usize = 16_384;
+
+/// A deadline that is handled so late tells of a thread that did not run.
+const STARVED: Duration = Duration::from_millis(50);
+
 pub(super) struct VrrpThread {
     commands: mpsc::Receiver<Command>,
     wakeup: Wakeup,
@@ -90,13 +100,14 @@ impl VrrpThread {
         let mut buffer = [0; BUFFER_LEN];
         loop {
             let readable = self.wait();
+            let most = self.most_packets();
+            for (interface, family) in readable {
+                self.read(&interface, family, most, &mut buffer);
+            }
             if !self.take_commands() {
                 break;
             }
             self.obey_groups();
-            for (interface, family) in readable {
-                self.read(&interface, family, &mut buffer);
-            }
             self.look_at_parts();
             self.open_sockets();
             self.fire_deadlines();
@@ -140,6 +151,17 @@ impl VrrpThread {
             .filter(|(_, fd)| fd.any().unwrap_or(false))
             .map(|((name, (family, _)), _)| ((*name).clone(), *family))
             .collect()
+    }
+
+    /// How many packets of one socket are read before anything else is done. After a time
+    /// without the processor, as many as a socket holds: whoever took over meanwhile is
+    /// among them.
+    fn most_packets(&self) -> usize {
+        let due = self.deadline();
+        match due.is_some_and(|due| clock::now() > due + STARVED) {
+            true => BACKLOG,
+            false => BURST,
+        }
     }
 
     fn deadline(&self) -> Option<Instant> {

@@ -32,6 +32,7 @@ mod vrrp_flood;
 mod vrrp_handover;
 mod vrrp_holdings;
 mod vrrp_interop;
+mod vrrp_stalls;
 mod vrrp_wire;
 
 use super::bench::BENCHES;
@@ -74,6 +75,7 @@ const ALL: &[&[Scenario]] = &[
     vrrp_handover::SCENARIOS,
     vrrp_holdings::SCENARIOS,
     vrrp_interop::SCENARIOS,
+    vrrp_stalls::SCENARIOS,
     vrrp_wire::SCENARIOS,
 ];
 
