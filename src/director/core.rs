@@ -5,6 +5,7 @@ mod control;
 mod drain;
 mod events;
 mod handover;
+mod threads;
 mod track;
 mod whole;
 
@@ -186,6 +187,7 @@ impl Core {
         let look_after = systemd::watchdog_interval().map_or(LOOK_AFTER, |i| i.min(LOOK_AFTER));
         let mut look_after = interval(look_after);
         look_after.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        self.warn_of_watchdog();
         let mut readiness = interval(READINESS_LOOK);
         let first_checks = sleep(FIRST_CHECKS);
         let serve_anyway = sleep(SERVE_ANYWAY);
@@ -236,7 +238,7 @@ impl Core {
     ///
     /// IPVS comes first, so that a VIP never comes before the table that serves it.
     fn apply(&mut self, before: &Configured) -> Result<(), Error> {
-        self.realtime.set(self.config.threads.realtime_priority)?;
+        self.apply_threads()?;
         let file = self.runtime_dir.join(super::OWNED_FILE);
         // The file is there if an earlier run left virtual servers behind.
         let needed = !self.config.virtual_servers.is_empty() || file.exists();
@@ -253,8 +255,6 @@ impl Core {
         self.configure_pools(before);
         self.pulses.core_works();
         self.configure_tracking();
-        let stuck_after = self.config.threads.stuck_after;
-        self.vrrp.commands.send(Command::StuckAfter(stuck_after));
         let hooks = self.config.vrrp.iter();
         let hooks = hooks.map(|(name, it)| (name.clone(), Arc::clone(&it.hooks)));
         self.router_hooks.extend(hooks);

@@ -64,26 +64,26 @@ pub fn render(status: &Director) -> String {
 const PARTS: [&str; 3] = ["core", "checks", "table"];
 
 fn parts(text: &mut Exposition, status: &Director) {
-    let metrics: [(&str, &str, &str, fn(&Part) -> u64); 2] = [
-        (
-            "lvsd_stuck",
-            "gauge",
-            "1 while the part stands still, and this host is not master for that",
-            |part| u64::from(part.stuck.is_some()),
-        ),
-        (
-            "lvsd_stuck_total",
-            "counter",
-            "Times the part stood still for stuck_after",
-            |part| part.times,
-        ),
-    ];
-    for (name, kind, help, value) in metrics {
-        text.family(name, kind, help);
-        for part in PARTS {
-            let known = status.parts.iter().find(|known| known.name == part);
-            text.sample(name, &[("part", part)], known.map_or(0, value));
-        }
+    let name = "lvsd_stuck";
+    let help = "1 while the part stands still, and this host is not master for that";
+    text.family(name, "gauge", help);
+    let known = |part| status.parts.iter().find(|known| known.name == part);
+    for part in PARTS {
+        let stuck = known(part).is_some_and(|known: &Part| known.stuck.is_some());
+        text.sample(name, &[("part", part)], u64::from(stuck));
+    }
+    let name = "lvsd_stuck_total";
+    text.family(
+        name,
+        "counter",
+        "Times the part stood still for stuck_after",
+    );
+    for part in PARTS {
+        text.sample(
+            name,
+            &[("part", part)],
+            known(part).map_or(0, |known| known.times),
+        );
     }
 }
 
