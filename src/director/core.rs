@@ -320,7 +320,7 @@ impl Core {
             real_servers += 1;
             up += usize::from(standing(&verdicts, server) == Standing::Up);
         }
-        let vrrp = self.vrrp.status.borrow();
+        let vrrp = Arc::clone(&self.vrrp.status.borrow());
         let routers = vrrp.instances.iter();
         let routers = routers.map(|(name, router)| (name.clone(), router.state.to_string()));
         Summary {

@@ -12,7 +12,9 @@
 //!
 //! Nothing in the thread waits but `ppoll`. It takes no lock that is held for
 //! longer than an `Arc` is cloned, makes no netlink request, opens no file and
-//! writes no log: a terminal that stopped reading would hold up the adverts.
+//! writes no log: a terminal that stopped reading would hold up the adverts. Old
+//! configurations, which the core allocated, it has the log's thread free: the lock
+//! of the core's arena may be held for long, as by `malloc_trim` after a reload.
 //! Log lines go through a bounded channel to a thread of their own; when that
 //! channel is full they are counted and dropped. Addresses are put on interfaces
 //! by [`vips`](super::vips), which follows [`VrrpStatus`].

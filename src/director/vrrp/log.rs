@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use tracing::{debug, error, info, warn};
 
+use crate::config::director::VrrpInstance;
 use crate::pulse::{Part, Stuck};
 use crate::vrrp::discard::Discard;
 use crate::vrrp::mismatch::Oddity;
@@ -61,6 +62,9 @@ pub(super) enum Line {
     },
     Stuck(Stuck),
     Moves(Part),
+    /// Nothing to write: memory of the core's, to be freed by somebody who may wait for the
+    /// allocator.
+    Spent(Box<VrrpInstance>),
 }
 
 /// Where a thread leaves its lines.
@@ -148,6 +152,7 @@ pub(super) fn write_line(line: Line) {
         }
         Line::SocketFailed { interface, fault } => warn!(interface, "{fault}"),
         Line::Stuck(stuck) => error!("{stuck}: this host must not be master"),
+        Line::Spent(config) => drop(config),
         Line::Moves(part) => info!("{part} begun to move again"),
     }
 }
