@@ -58,7 +58,7 @@ pub use status::{
 #[derive(Debug)]
 pub enum Command {
     /// From now on run these virtual routers, by name. One whose interface,
-    /// VRID or version changed is another: the old one resigns first. Any other
+    /// VRID or version changed is another: the old one hands over first. Any other
     /// change is made without leaving the state. One that is gone hands over, and
     /// is listed with [`REMOVED`] behind its name until it has.
     Configure(BTreeMap<String, VrrpInstance>),

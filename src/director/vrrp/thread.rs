@@ -57,6 +57,8 @@ pub(super) struct VrrpThread {
     /// What is thought of virtual routers, whether they are configured or not.
     influences: BTreeMap<String, Influence>,
     parts: Parts,
+    /// What follows those that hand over under their own name.
+    successors: BTreeMap<String, VrrpInstance>,
     /// How many instances were made.
     made: u32,
     configured: bool,
@@ -87,6 +89,7 @@ impl VrrpThread {
             instances: BTreeMap::new(),
             influences: BTreeMap::new(),
             parts: Parts::new(pulses),
+            successors: BTreeMap::new(),
             made: 0,
             configured: false,
             ready: true,
@@ -222,28 +225,24 @@ impl VrrpThread {
             self.changed = true;
             self.retire(now, name, &wanted);
         }
-        let mut added = Vec::new();
+        let mut added = BTreeMap::new();
+        self.successors.clear();
         for (name, config) in wanted {
-            if let Some(instance) = self.instances.get_mut(&name) {
-                if let Some(interface) = self.interfaces.get(instance.interface()) {
-                    instance.reconfigure(now, config, interface, &mut self.log);
+            match self.instances.get_mut(&name) {
+                Some(instance) if instance.stops() => {
+                    self.successors.insert(name, config);
                 }
-                continue;
+                Some(instance) => {
+                    if let Some(interface) = self.interfaces.get(instance.interface()) {
+                        instance.reconfigure(now, config, interface, &mut self.log);
+                    }
+                }
+                None => {
+                    added.insert(name, config);
+                }
             }
-            self.changed = true;
-            let place = (self.made, self.outlet.clone());
-            self.made += 1;
-            let instance = Instance::new(&name, config, now, place);
-            self.instances.insert(name.clone(), instance);
-            added.push(name);
         }
-        self.want_sockets(now);
-        for name in added {
-            self.feed_influence(&name);
-            self.feed_one(&name, Event::Ready(self.ready));
-        }
-        self.tell_membership();
-        self.tell_links(now, None);
+        self.add(now, added);
     }
 
     fn fire_deadlines(&mut self) {

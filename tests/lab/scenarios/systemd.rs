@@ -117,7 +117,7 @@ fn an_enabled_director_is_up_after_boot_and_ready_only_with_its_table(lab: &Lab)
     );
     site.serves();
     assert!(site.host.has_address(VIP), "VIP");
-    let threads = site.run("ps -L -C lvsd -o comm= -o rtprio=").ok();
+    let threads = site.run("ps -eL -o comm= -o rtprio=").ok();
     let runs_with = |name: &str, priority: &str| {
         let mut lines = threads.lines().map(|line| line.split_whitespace());
         lines.any(|line| line.eq([name, priority]))
