@@ -388,6 +388,7 @@ impl Core {
                 .collect(),
             realtime_priority: self.realtime.priority,
             parts: vrrp.parts.iter().map(snapshot::part).collect(),
+            not_accepted: vips.describe_dropped(),
             ipvs: self.ipvs_status(report),
             virtual_servers: snapshot::virtual_servers(
                 &self.config,

@@ -43,6 +43,10 @@ pub struct Director {
     /// The parts of the director that were ever stuck.
     #[serde(default)]
     pub parts: Vec<Part>,
+    /// Packets to virtual addresses that were dropped because accept mode is off,
+    /// since the filter was made; none: nothing is dropped.
+    #[serde(default)]
+    pub not_accepted: Option<Dropped>,
     /// The connection to the kernel's table.
     pub ipvs: Ipvs,
     /// Virtual servers in the order of the table.
@@ -58,6 +62,15 @@ pub struct Part {
     pub stuck: Option<String>,
     /// How often it was stuck.
     pub times: u64,
+}
+
+/// Packets that were dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dropped {
+    /// How many.
+    pub packets: u64,
+    /// How many bytes they had.
+    pub bytes: u64,
 }
 
 /// Where the running configuration came from.
@@ -288,6 +301,12 @@ impl fmt::Display for Director {
         }
         if !self.vrrp.is_empty() {
             write!(f, "\n{}{}", self.vrrp_table(), self.vrrp_troubles())?;
+            if let Some(Dropped { packets, bytes }) = self.not_accepted {
+                writeln!(
+                    f,
+                    "accept = false: {packets} packets ({bytes} bytes) to virtual addresses dropped"
+                )?;
+            }
             write!(f, "{}", self.tracker_table())?;
         }
         if !self.virtual_servers.is_empty() {

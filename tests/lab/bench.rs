@@ -1,5 +1,6 @@
 //! Benches: scenarios that measure instead of asserting, run by `make bench` on both kernels,
-//! one at a time. `LVSD_LAB=uml` or `stock` runs them on that kernel alone,
+//! one at a time; those `on_any_linux` once, in namespaces of the machine's own kernel, at true
+//! speed, which takes root. `LVSD_LAB=uml`, `stock` or `native` runs them on that kernel alone,
 //! `LVSD_BENCH_ONLY=scale` only those whose name contains it, and `LVSD_BENCH_ROUNDS` says how
 //! often each thing is measured (3 times unless told).
 //!
@@ -19,17 +20,20 @@ mod figures;
 mod inputs;
 mod kernel;
 mod memory;
+mod realserver;
 mod scale;
 mod table;
 mod tap;
 
 use super::scenario::{Scenario, scenario};
 use super::wait::secs;
+use realserver::realserver;
 use scale::scale;
 use table::table;
 
 /// Every bench.
 pub(crate) const BENCHES: &[Scenario] = &[
+    scenario!(realserver).on_any_linux().limited_to(secs(900)),
     scenario!(table).limited_to(secs(900)),
     scenario!(scale).limited_to(secs(1800)),
 ];

@@ -1,4 +1,4 @@
-//! How much memory a program took at most.
+//! How much memory a program takes, and took at most.
 
 use std::fs;
 
@@ -32,4 +32,13 @@ fn field(pid: u32, name: &str) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     line.split_whitespace().next()?.parse().ok()
+}
+
+/// A sum over all mappings of a process, in bytes: `Rss:`, `Anonymous:` and others of
+/// `/proc/PID/smaps_rollup`.
+pub(super) fn rollup(pid: u32, name: &str) -> u64 {
+    let sums = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
+    let line = sums.lines().find_map(|line| line.strip_prefix(name));
+    let kilobytes = line.and_then(|line| line.split_whitespace().next());
+    kilobytes.and_then(|n| n.parse::<u64>().ok()).unwrap() * 1024
 }

@@ -17,6 +17,7 @@ mod readme;
 mod realserver;
 mod realserver_forwarding;
 mod realserver_networkd;
+mod realserver_networkmanager;
 mod reload;
 mod schedulers;
 mod servers;
@@ -27,12 +28,16 @@ mod systemd;
 mod table;
 mod track;
 mod vrrp;
+mod vrrp_accept;
 mod vrrp_faults;
 mod vrrp_flood;
+mod vrrp_groups;
 mod vrrp_handover;
 mod vrrp_holdings;
 mod vrrp_interop;
+mod vrrp_split_brain;
 mod vrrp_stalls;
+mod vrrp_virtual_mac6;
 mod vrrp_wire;
 
 use super::bench::BENCHES;
@@ -60,6 +65,7 @@ const ALL: &[&[Scenario]] = &[
     realserver::SCENARIOS,
     realserver_forwarding::SCENARIOS,
     realserver_networkd::SCENARIOS,
+    realserver_networkmanager::SCENARIOS,
     reload::SCENARIOS,
     schedulers::SCENARIOS,
     servers::SCENARIOS,
@@ -70,12 +76,16 @@ const ALL: &[&[Scenario]] = &[
     table::SCENARIOS,
     track::SCENARIOS,
     vrrp::SCENARIOS,
+    vrrp_accept::SCENARIOS,
     vrrp_faults::SCENARIOS,
     vrrp_flood::SCENARIOS,
+    vrrp_groups::SCENARIOS,
     vrrp_handover::SCENARIOS,
     vrrp_holdings::SCENARIOS,
     vrrp_interop::SCENARIOS,
+    vrrp_split_brain::SCENARIOS,
     vrrp_stalls::SCENARIOS,
+    vrrp_virtual_mac6::SCENARIOS,
     vrrp_wire::SCENARIOS,
 ];
 
