@@ -4,7 +4,7 @@
 //! ```text
 //!  [lvsd-vrrp] ──watch: VrrpStatus──► [lvsd-vips] ──watch: VipsStatus──► director
 //!       ▲                                │  ▲  │
-//!       └────LinkChanged, VipsHeld───────┘  │  └──gratuitous ARP──► LAN
+//!       └LinkChanged, VipsHeld, VipsLeft─┘  │  └──gratuitous ARP──► LAN
 //!                                        rtnetlink
 //! ```
 //!
@@ -20,7 +20,7 @@
 //! address down in `director-vips.json` before it adds it. After a crash the
 //! addresses in that file are lvsd's: they stay where they are while the virtual
 //! router listens, are adopted if it becomes master, and go as soon as another
-//! master is heard.
+//! master is heard. It is told, because it listens for a shorter time then.
 //!
 //! # Accept mode
 //!
@@ -40,6 +40,7 @@ mod conflict;
 mod holding;
 mod keeper;
 mod kernel;
+mod left;
 mod link;
 mod log;
 mod plan;

@@ -90,6 +90,12 @@ pub enum Command {
         /// The value that it was seen with: an older one means nothing.
         announcements: u64,
     },
+    /// Every address of the virtual router is on its interface since an earlier run
+    /// that crashed as master. Sent by the VIP keeper, once.
+    VipsLeft {
+        /// The virtual router's name.
+        instance: String,
+    },
     /// Whether this host has what it takes to serve. While it has not, no virtual
     /// router takes over from a working master. Nothing told: it has.
     Ready(bool),

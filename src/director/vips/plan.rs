@@ -127,4 +127,4 @@ pub(super) fn held_elsewhere(
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

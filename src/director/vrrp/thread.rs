@@ -196,6 +196,7 @@ impl VrrpThread {
                         self.feed_one(&instance, Event::VipsHeld);
                     }
                 }
+                Ok(Command::VipsLeft { instance }) => self.feed_one(&instance, Event::VipsLeft),
                 Ok(Command::Ready(ready)) => {
                     self.ready = ready;
                     self.feed_all(&Event::Ready(ready));

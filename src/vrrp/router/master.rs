@@ -27,7 +27,7 @@ impl Router {
             Event::LinkDown(fault) => return self.lose_link(now, fault),
             Event::LinkUp { address } => self.note_link(Ok(address)),
             Event::Ready(ready) => self.ready = ready,
-            Event::Reclaim | Event::Startup | Event::VipsHeld => {}
+            Event::Reclaim | Event::Startup | Event::VipsHeld | Event::VipsLeft => {}
         }
         vec![]
     }
@@ -48,6 +48,7 @@ impl Router {
         cause: Cause,
         announce_again_at: Option<Instant>,
     ) -> Action {
+        self.resumes = false;
         self.yielded = false;
         self.lets_go_at = None;
         let role = Self::fresh_master(now, self.settings.advert_interval, announce_again_at);

@@ -7,6 +7,7 @@ mod groups;
 mod handover;
 mod lan;
 mod random;
+mod resumed;
 mod rules;
 mod scenarios;
 mod starved;
