@@ -41,7 +41,7 @@ use crate::status::event::Event;
 use crate::status::text::chain;
 use crate::sys::signal::{Signal, Signals};
 use crate::sys::state_file::StateFile;
-use crate::sys::{clock, memory, systemd};
+use crate::sys::{clock, systemd};
 
 /// How long the first checks may take before the director calls itself ready
 /// without their answers.
@@ -103,6 +103,8 @@ pub(super) struct Core {
     /// The generation of the newest wanted table.
     generation: u64,
     tracking: Tracking,
+    /// When what was freed is given back to the system.
+    tidy_at: Option<Instant>,
     vrrp: VrrpHandle,
     vips: VipsHandle,
     ready: bool,
@@ -154,6 +156,7 @@ impl Core {
             held_back: BTreeSet::new(),
             generation: 0,
             tracking: Tracking::new(),
+            tidy_at: None,
             vrrp,
             vips,
             ready: false,
@@ -281,7 +284,7 @@ impl Core {
     fn call_ready(&mut self) {
         self.ready = true;
         self.journal.tell(Event::Ready);
-        memory::give_back();
+        self.tidy_soon();
         info!(router_id = self.config.router_id, file = %self.path.display(), "director is ready");
         self.told = self.summary();
         systemd::ready(&self.told);

@@ -1,8 +1,9 @@
 //! Benches: scenarios that measure instead of asserting, run by `make bench` on both kernels,
 //! one at a time; those `on_any_linux` once, in namespaces of the machine's own kernel, at true
 //! speed, which takes root. `LVSD_LAB=uml`, `stock` or `native` runs them on that kernel alone,
-//! `LVSD_BENCH_ONLY=scale` only those whose name contains it, and `LVSD_BENCH_ROUNDS` says how
-//! often each thing is measured (3 times unless told).
+//! `LVSD_BENCH_ONLY=scale` only those whose name contains it, `LVSD_BENCH_SIZE=37205` only the
+//! table of so many real servers, and `LVSD_BENCH_ROUNDS` says how often each thing is measured
+//! (3 times unless told).
 //!
 //! A new bench is a file in `bench/` with a function over a [`Lab`](super::Lab), and a line in
 //! [`BENCHES`]. It prints its results as a table of [`figures`] in Markdown, with
@@ -15,19 +16,24 @@
     reason = "medians and ratios are for reading, in digits that floats have"
 )]
 
+mod checks;
 mod daemon;
 mod figures;
 mod inputs;
 mod kernel;
 mod memory;
 mod realserver;
+mod reload;
 mod scale;
+mod summary;
 mod table;
 mod tap;
 
 use super::scenario::{Scenario, scenario};
 use super::wait::secs;
+use checks::checks;
 use realserver::realserver;
+use reload::reload;
 use scale::scale;
 use table::table;
 
@@ -36,6 +42,8 @@ pub(crate) const BENCHES: &[Scenario] = &[
     scenario!(realserver).on_any_linux().limited_to(secs(900)),
     scenario!(table).limited_to(secs(900)),
     scenario!(scale).limited_to(secs(1800)),
+    scenario!(checks).limited_to(secs(600)),
+    scenario!(reload).on_any_linux().limited_to(secs(300)),
 ];
 
 /// How often each thing is measured.

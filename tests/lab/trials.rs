@@ -16,10 +16,7 @@ use super::{bench, boot, scenarios};
 pub(crate) fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     let kernel = Kernel::chosen();
-    let has = Has {
-        ipvs: kernel.has_ipvs(),
-        nftables: kernel.has_nftables(),
-    };
+    let has = Has::of(kernel);
     let board = Arc::new(Board::default());
     let mut chosen = Vec::new();
     let mut trials = Vec::new();
@@ -83,6 +80,10 @@ pub(crate) fn bench() -> ExitCode {
         .iter()
         .flat_map(|kernel| benches.iter().map(|bench| (*kernel, *bench)));
     for (kernel, bench) in on_any.iter().map(|bench| (any_linux, *bench)).chain(on_own) {
+        if let Some(obstacle) = obstacle(kernel, Has::of(kernel), bench) {
+            println!("== {} is left out: {obstacle}", bench.name);
+            continue;
+        }
         println!("== {} on {}", bench.name, kernel.name());
         if live(kernel, &[bench]) != ExitCode::SUCCESS {
             worst = ExitCode::FAILURE;
@@ -110,6 +111,15 @@ fn live(kernel: Kernel, scenarios: &[&'static Scenario]) -> ExitCode {
 struct Has {
     ipvs: bool,
     nftables: bool,
+}
+
+impl Has {
+    fn of(kernel: Kernel) -> Self {
+        Self {
+            ipvs: kernel.has_ipvs(),
+            nftables: kernel.has_nftables(),
+        }
+    }
 }
 
 /// Why a scenario cannot run in this lab.
