@@ -21,6 +21,7 @@ mod hooks;
 mod local;
 mod module;
 mod preflight;
+mod readiness;
 mod reconcile;
 mod settings;
 mod snapshot;
