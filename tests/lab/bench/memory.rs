@@ -13,16 +13,19 @@ pub(super) fn peak(pid: u32) -> u64 {
     of_family(pid, "VmHWM:")
 }
 
+/// The children of a process.
+pub(super) fn children(pid: u32) -> Vec<u32> {
+    let entries = fs::read_dir("/proc").unwrap().flatten();
+    let children = entries.filter_map(|entry| {
+        let child: u32 = entry.file_name().to_str()?.parse().ok()?;
+        (field(child, "PPid:")? == u64::from(pid)).then_some(child)
+    });
+    children.collect()
+}
+
 fn of_family(pid: u32, name: &str) -> u64 {
-    let children = fs::read_dir("/proc")
-        .unwrap()
-        .flatten()
-        .filter_map(|entry| {
-            let child: u32 = entry.file_name().to_str()?.parse().ok()?;
-            (field(child, "PPid:")? == u64::from(pid)).then_some(child)
-        });
     let kilobytes: u64 = std::iter::once(pid)
-        .chain(children)
+        .chain(children(pid))
         .filter_map(|pid| field(pid, name))
         .sum();
     kilobytes * 1024
