@@ -7,11 +7,13 @@
 
 mod check;
 mod global;
+mod include;
 mod router;
 mod server;
 mod statement;
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
@@ -23,6 +25,8 @@ use self::statement::Statement;
 pub struct Imported {
     /// The director's file.
     pub toml: String,
+    /// The file itself, and those that it includes.
+    pub files: Vec<PathBuf>,
     /// What has no equivalent, in the order of the lines.
     pub notes: Vec<Note>,
 }
@@ -30,6 +34,8 @@ pub struct Imported {
 /// Something that the director's file does not say.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Note {
+    /// Which of [`Imported::files`] it was written in.
+    pub file: usize,
     /// Where it was written.
     pub line: usize,
     /// What, and what to do about it.
@@ -38,29 +44,33 @@ pub struct Note {
 
 /// Why a file cannot be read at all.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{line}: {text}")]
+#[error("{}:{line}: {text}", file.display())]
 pub struct Unreadable {
+    file: PathBuf,
     line: usize,
     text: &'static str,
 }
 
-/// Translates the text of a file.
+/// Translates the text of a file, and of those that it includes.
 ///
 /// # Errors
 /// [`Unreadable`] where blocks do not end.
-pub fn import(text: &str) -> Result<Imported, Unreadable> {
-    let statements = statement::read(text)?;
+pub fn import(path: &Path, text: &str) -> Result<Imported, Unreadable> {
+    let reader = statement::Reader::new(&include::matching);
+    let (statements, files) = reader.read(path, text)?;
     let mut notes = Notes::default();
     let global = Global::read(&statements, &mut notes);
     let groups = server::groups(&statements);
+    let definitions = router::Definitions::of(&statements);
     let mut keys = Keys::default();
     keys.extend(global.top());
     let mut ipvs = global.ipvs();
     let (mut routers, mut servers) = (Vec::new(), Vec::new());
+    let mut sync_groups = Vec::new();
     for statement in &statements {
         match statement.key() {
             "vrrp_instance" => {
-                let router = router::read(statement, &global, &mut notes);
+                let router = router::read(statement, &global, &definitions, &mut notes);
                 if let Some(sync) = router.sync {
                     ipvs.entry("sync").or_insert(sync.into());
                 }
@@ -70,12 +80,21 @@ pub fn import(text: &str) -> Result<Imported, Unreadable> {
                 let server = server::read(statement, &groups, &mut notes);
                 servers.push(Value::Table(server.0));
             }
+            "vrrp_sync_group" => {
+                let group = router::group(statement, &mut notes);
+                sync_groups.push(Value::Table(group.0));
+            }
             "virtual_server_group" | "global_defs" => {}
+            _ if router::Definitions::has(statement) => {}
             _ => notes.no_equivalent(statement),
         }
     }
     let mut file = keys.0;
-    for (key, tables) in [("vrrp", routers), ("virtual_server", servers)] {
+    for (key, tables) in [
+        ("vrrp", routers),
+        ("vrrp_group", sync_groups),
+        ("virtual_server", servers),
+    ] {
         if !tables.is_empty() {
             file.insert(key.to_owned(), tables.into());
         }
@@ -86,6 +105,7 @@ pub fn import(text: &str) -> Result<Imported, Unreadable> {
     notes.0.sort();
     Ok(Imported {
         toml: file.to_string(),
+        files,
         notes: notes.0,
     })
 }
@@ -96,9 +116,9 @@ struct Notes(Vec<Note>);
 
 impl Notes {
     fn add(&mut self, statement: &Statement, text: impl fmt::Display) {
-        let line = statement.line;
+        let Statement { file, line, .. } = *statement;
         let text = format!("{}: {text}", statement.key());
-        self.0.push(Note { line, text });
+        self.0.push(Note { file, line, text });
     }
 
     fn no_equivalent(&mut self, statement: &Statement) {
@@ -116,7 +136,7 @@ impl Notes {
             "lvs_flush" | "lvs_flush_on_stop" => {
                 "lvsd never flushes: it adopts what it finds, and removes what it made"
             }
-            "include" => "is not followed: import that file too, and put the two together",
+            "include" => "names no file that can be read",
             key if key.starts_with(['@', '$', '~']) => "is not expanded; write it out first",
             _ => "has no equivalent, and is left out",
         };

@@ -74,6 +74,33 @@ fn a_file_that_cannot_be_read_or_is_not_toml_is_exit_78() {
 }
 
 #[test]
+fn a_file_is_checked_for_this_host_unless_it_is_another_ones() {
+    let (_dir, path) = written(
+        "[[vrrp]]\nname = 'VI_1'\ninterface = 'eth0'\nvirtual_router_id = 51\n\
+         virtual_addresses = ['192.168.1.200']\non_master = ['/nonexistent/notify']\n\
+         hook_user = 'nobody-of-that-name'\n",
+    );
+    let path = path.to_str().unwrap();
+    let output = lvsd(&["config", "check", path]);
+    assert_eq!(output.status.code(), Some(78), "{output:?}");
+    for told in [
+        ":7: vrrp[0].hook_user = 'nobody-of-that-name': there is no such user on this host",
+        ":6: vrrp[0].on_master",
+        "cannot look at /nonexistent/notify: no such file or directory",
+    ] {
+        assert!(stderr(&output).contains(told), "{told}: {output:?}");
+    }
+    let output = lvsd(&["config", "check", "--elsewhere", path]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(
+        stdout(&output).contains("good: a director's file"),
+        "{output:?}"
+    );
+    let output = lvsd(&["config", "show", path]);
+    assert_eq!(output.status.code(), Some(0), "it only shows: {output:?}");
+}
+
+#[test]
 fn what_show_prints_is_the_same_configuration() {
     for file in ["config/director.toml", "config/realserver.toml"] {
         let shown = stdout(&lvsd(&["config", "show", file]));

@@ -9,8 +9,8 @@ use crate::config::director::DirectorConfig;
 use crate::keepalived;
 
 /// Says that the file is good, or everything that is wrong with it.
-pub(super) fn check(file: &Path) -> Result<(), Failure> {
-    let (what, advice) = match File::read(file)? {
+pub(super) fn check(file: &Path, elsewhere: bool) -> Result<(), Failure> {
+    let (what, advice) = match File::read(file, elsewhere)? {
         File::Director(config) => {
             let what = format!(
                 "a director's file with {} and {}",
@@ -36,7 +36,7 @@ pub(super) fn check(file: &Path) -> Result<(), Failure> {
 
 /// Prints the file with every default filled in.
 pub(super) fn show(file: &Path) -> Result<(), Failure> {
-    print(&match File::read(file)? {
+    print(&match File::read(file, true)? {
         File::Director(config) => config.to_toml(),
         File::RealServer(config) => config.to_toml(),
     })
@@ -47,13 +47,14 @@ pub(super) fn import(file: &Path) -> Result<(), Failure> {
     let place = file.display();
     let text = std::fs::read_to_string(file)
         .map_err(|error| Failure::runtime(format!("cannot read {place}: {error}")))?;
-    let imported = keepalived::import(&text);
-    let imported = imported.map_err(|error| Failure::Refused(format!("{place}:{error}")))?;
+    let imported = keepalived::import(file, &text);
+    let imported = imported.map_err(|error| Failure::Refused(error.to_string()))?;
     print(&imported.toml)?;
-    let notes = imported.notes.iter();
-    let notes: String = notes
-        .map(|note| format!("{place}:{}: {}\n", note.line, note.text))
-        .collect();
+    let notes = imported.notes.iter().map(|note| {
+        let file = imported.files[note.file].display();
+        format!("{file}:{}: {}\n", note.line, note.text)
+    });
+    let notes: String = notes.collect();
     write_to(io::stderr().lock(), &notes)?;
     DirectorConfig::parse(Path::new("(imported)"), &imported.toml)?;
     Ok(())

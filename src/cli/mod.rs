@@ -132,8 +132,13 @@ struct ConfigArgs {
 enum ConfigCommand {
     /// Tell everything that is wrong with a file; exit 0, or 78 if anything is.
     ///
-    /// Needs no root, no interface and no kernel module.
+    /// Needs no root, no interface and no kernel module. The programs and users
+    /// that a director's file names must be on this host.
     Check {
+        /// The file is another host's: its programs and users are not looked for.
+        #[arg(long)]
+        elsewhere: bool,
+
         /// A director's or a real server's file.
         file: PathBuf,
     },
@@ -196,8 +201,8 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Director(args) => run::director(args.config, runtime_dir),
         Command::Realserver(args) => agent::run(args, runtime_dir),
         Command::Config(ConfigArgs {
-            command: ConfigCommand::Check { file },
-        }) => config::check(&file),
+            command: ConfigCommand::Check { file, elsewhere },
+        }) => config::check(&file, elsewhere),
         Command::Config(ConfigArgs {
             command: ConfigCommand::Show { file },
         }) => config::show(&file),

@@ -117,8 +117,16 @@ impl DirectorConfig {
     /// [`Error::Unreadable`], or [`Error::Refused`] with everything that is
     /// wrong with it.
     pub fn read(path: &Path) -> Result<Self, Error> {
-        let text = super::read(path)?;
-        let mut document = Document::parse(path, &text);
+        Self::parse_here(path, &super::read(path)?)
+    }
+
+    /// Checks the text of a file that is for this host: its programs and users
+    /// must be there.
+    ///
+    /// # Errors
+    /// As those of [`parse`](Self::parse).
+    pub(super) fn parse_here(path: &Path, text: &str) -> Result<Self, Error> {
+        let mut document = Document::parse(path, text);
         document.look_at_host();
         Self::of(document)
     }

@@ -38,16 +38,19 @@ pub enum File {
 }
 
 impl File {
-    /// Reads a file of either role, told apart by their keys.
+    /// Reads a file of either role, told apart by their keys. Of another host's
+    /// file, `elsewhere`, programs and users are not looked for on this one.
     ///
     /// # Errors
     /// [`Error`], as the role's own reader gives it.
-    pub fn read(path: &Path) -> Result<Self, Error> {
+    pub fn read(path: &Path, elsewhere: bool) -> Result<Self, Error> {
         let text = read(path)?;
         if document::has_any_key(&text, &realserver::KEYS) {
             realserver::RealServerConfig::parse(path, &text, &[]).map(Self::RealServer)
-        } else {
+        } else if elsewhere {
             director::DirectorConfig::parse(path, &text).map(Self::Director)
+        } else {
+            director::DirectorConfig::parse_here(path, &text).map(Self::Director)
         }
     }
 }

@@ -8,6 +8,7 @@ use nix::unistd::{User, geteuid};
 
 use super::document::Document;
 use super::raw::Field;
+use crate::sys::errno;
 
 const MEND: &str = "write the program's absolute path and its arguments, as in \
                     [\"/usr/local/bin/notify\", \"up\"]";
@@ -61,7 +62,8 @@ fn trust(program: &Path, user: Option<&str>) -> Result<(), (String, String)> {
     let (file, real) = match (fs::metadata(program), fs::canonicalize(program)) {
         (Ok(file), Ok(real)) => (file, real),
         (Err(error), _) | (_, Err(error)) => {
-            return refusal(format!("cannot look at {shown}: {error}"), "put it there");
+            let message = format!("cannot look at {shown}: {}", errno::text(&error));
+            return refusal(message, "put it there");
         }
     };
     let user = user.and_then(|name| User::from_name(name).ok().flatten());

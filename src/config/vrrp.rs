@@ -66,6 +66,7 @@ fn instance(
     let advert_interval = protocol::interval(document, raw, version);
     let addresses = addresses::addresses(document, raw, table);
     let holdings = holdings(document, raw, (interface.as_deref(), vrid, family));
+    let accept = protocol::accept(document, raw, priority);
     let transport = transport::transport(document, raw, family);
     let preempt = raw.preempt.as_ref().is_none_or(|it| *it.get_ref());
     let trackers = track::trackers(document, raw, priority);
@@ -87,7 +88,10 @@ fn instance(
         },
         transport: transport?,
         addresses: addresses.into_iter().chain(extra_addresses?).collect(),
-        holdings: Arc::new(holdings?),
+        holdings: Arc::new(Holdings {
+            drops_packets: !accept?,
+            ..holdings?
+        }),
         trackers: trackers.into(),
         hooks: hooks.into(),
     };
@@ -109,6 +113,7 @@ fn holdings(
         routes: routes?,
         rules: rules?,
         announce: announce?,
+        ..Holdings::default()
     })
 }
 

@@ -339,6 +339,7 @@ impl Core {
                 .iter()
                 .map(|(name, interface)| interface.describe(name))
                 .collect(),
+            not_accepted: vips.describe_dropped(),
             ipvs: self.ipvs_status(report),
             virtual_servers: snapshot::virtual_servers(
                 &self.config,

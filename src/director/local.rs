@@ -45,7 +45,7 @@ pub(super) fn held_back(
 
 /// Whether this host may get packets for the VIP from another director. NAT
 /// gives them another destination, so they are no case for IPVS here.
-fn serves_itself(server: &VirtualServer, addresses: &BTreeSet<IpAddr>) -> bool {
+pub(super) fn serves_itself(server: &VirtualServer, addresses: &BTreeSet<IpAddr>) -> bool {
     let mut pool = server.servers();
     pool.any(|(rip, real_server)| match real_server.settings.forwarding {
         Forwarding::Local => true,
@@ -61,16 +61,9 @@ fn claim(
     configured: &BTreeMap<String, VrrpInstance>,
     vrrp: &VrrpStatus,
 ) -> Option<Claim> {
-    let has_it = |instance: &VrrpInstance| match id {
-        VirtualServerId::Fwmark { .. } => true,
-        VirtualServerId::Address { address, .. } => {
-            let mut vips = instance.addresses.iter();
-            vips.any(|vip| vip.address.address == address.ip())
-        }
-    };
     let claims: Vec<_> = configured
         .iter()
-        .filter(|(_, instance)| has_it(instance))
+        .filter(|(_, instance)| is_of(id, instance))
         .map(|(name, _)| {
             let instance = vrrp.instances.get(name);
             instance.map_or(Claim::Undecided, |instance| instance.claim)
@@ -78,6 +71,17 @@ fn claim(
         .collect();
     let by_weight = [Claim::Hold, Claim::Keep, Claim::Undecided, Claim::Release];
     by_weight.into_iter().find(|claim| claims.contains(claim))
+}
+
+/// Whether a virtual server comes with a virtual router.
+pub(super) fn is_of(id: &VirtualServerId, instance: &VrrpInstance) -> bool {
+    match id {
+        VirtualServerId::Fwmark { .. } => true,
+        VirtualServerId::Address { address, .. } => {
+            let mut vips = instance.addresses.iter();
+            vips.any(|vip| vip.address.address == address.ip())
+        }
+    }
 }
 
 #[cfg(test)]

@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 
-use super::module;
+use super::{local, module};
 use crate::config::director::DirectorConfig;
 use crate::ipvs::client::{self, Client};
 use crate::ipvs::kernel::KernelTable;
 use crate::ipvs::table::Settings;
 use crate::lvs::{PersistenceEngine, Scheduler, VirtualServerId};
 use crate::status::text::chain;
+use crate::sys::address;
+use crate::sys::nftables::{self, Nftables};
 
 /// Why a configuration cannot run on this kernel.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +23,25 @@ pub enum Error {
     /// It was asked, and has not got everything.
     #[error("{}", lines(.0))]
     Missing(Vec<Missing>),
+    /// Packets cannot be dropped.
+    #[error("accept = false of {instance}")]
+    Filter {
+        /// The first virtual router that asks for it.
+        instance: String,
+        /// Why not.
+        source: nftables::Error,
+    },
+    /// Packets would be dropped that are for this host.
+    #[error(
+        "accept = false of {instance}: this host is a real server of {virtual_server}, and takes \
+         its packets itself"
+    )]
+    ServesItself {
+        /// The virtual router.
+        instance: String,
+        /// The virtual server.
+        virtual_server: VirtualServerId,
+    },
 }
 
 impl Error {
@@ -30,6 +51,17 @@ impl Error {
             Self::Kernel(error) => error.hint().map(str::to_owned),
             Self::Missing(_) => {
                 Some("use another, or install the kernel that has the module".to_owned())
+            }
+            Self::Filter { source, .. } => Some(match source {
+                nftables::Error::Unknown(_) => {
+                    "write accept = true, or use a kernel that has CONFIG_NF_TABLES_INET".to_owned()
+                }
+                nftables::Error::Refused { .. } => {
+                    "run as root, or with CAP_NET_ADMIN, or write accept = true".to_owned()
+                }
+            }),
+            Self::ServesItself { .. } => {
+                Some("write accept = true, or take this host out of its pool".to_owned())
             }
         }
     }
@@ -62,6 +94,7 @@ enum Need {
 /// # Errors
 /// [`Error::Missing`] with all that it has not got.
 pub(super) fn check(config: &DirectorConfig, seen: Option<&KernelTable>) -> Result<(), Error> {
+    check_filter(config)?;
     let in_use = seen
         .into_iter()
         .flat_map(|table| table.virtual_servers.values());
@@ -86,6 +119,34 @@ pub(super) fn check(config: &DirectorConfig, seen: Option<&KernelTable>) -> Resu
     match wanted.is_empty() {
         true => Ok(()),
         false => Err(Error::Missing(wanted.into_values().collect())),
+    }
+}
+
+/// Whether packets can be dropped, where accept mode is off, and may be.
+fn check_filter(config: &DirectorConfig) -> Result<(), Error> {
+    let instances = config.vrrp.iter();
+    let mut dropping = instances.filter(|(_, it)| it.holdings.drops_packets);
+    let Some((instance, _)) = dropping.clone().next() else {
+        return Ok(());
+    };
+    Nftables::check().map_err(|source| Error::Filter {
+        instance: instance.clone(),
+        source,
+    })?;
+    let addresses = address::of_this_host().unwrap_or_default();
+    let served = dropping.find_map(|(name, instance)| {
+        let mut servers = config.virtual_servers.iter();
+        let (id, _) = servers.find(|(id, server)| {
+            local::is_of(id, instance) && local::serves_itself(server, &addresses)
+        })?;
+        Some((name.clone(), *id))
+    });
+    match served {
+        None => Ok(()),
+        Some((instance, virtual_server)) => Err(Error::ServesItself {
+            instance,
+            virtual_server,
+        }),
     }
 }
 

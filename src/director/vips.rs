@@ -22,6 +22,12 @@
 //! router listens, are adopted if it becomes master, and go as soon as another
 //! master is heard.
 //!
+//! # Accept mode
+//!
+//! Where it is off, packets to an address are dropped from before it is claimed
+//! until after it is released. The filter is a thing like the address, so it is
+//! put back and adopted like one; all of it changes in one message to the kernel.
+//!
 //! # Who else has a VIP
 //!
 //! Of the addresses it holds it asks the LAN now and then, and tells who else
@@ -52,6 +58,7 @@ use super::vrrp::{InstanceStatus, VrrpHandle};
 use crate::config::director::VrrpInstance;
 use crate::status::director::{self as status, VipConflict};
 use crate::sys::neighbour::Mac;
+use crate::sys::nftables::Count;
 use crate::sys::rtnetlink::{self, Rtnetlink};
 use crate::sys::state_file::{self, StateFile};
 use crate::vrrp::router::Claim;
@@ -66,6 +73,9 @@ pub struct VipsStatus {
     pub problems: BTreeMap<Holding, String>,
     /// The addresses that others on the LAN say to have as well, and who.
     pub conflicts: BTreeMap<Place, BTreeSet<Mac>>,
+    /// Packets to the addresses that were dropped because accept mode is off; none:
+    /// nothing is dropped.
+    pub dropped: Option<Count>,
     /// What keeps it from working at all; it tries on.
     pub error: Option<String>,
     /// It has ended, and released what it had added.
@@ -106,6 +116,12 @@ impl VipsStatus {
             mac: conflict::text(mac),
         });
         described.collect()
+    }
+
+    /// What was dropped because accept mode is off.
+    pub fn describe_dropped(&self) -> Option<status::Dropped> {
+        self.dropped
+            .map(|Count { packets, bytes }| status::Dropped { packets, bytes })
     }
 
     /// What comes and goes with the mastership of a virtual router.

@@ -44,6 +44,7 @@ use crate::vrrp::influence::Influence;
 pub use link::{Addresses, Link};
 pub use occurrence::{Occurrence, Occurrences};
 pub use rejected::Rejections;
+pub(super) use rejected::in_words;
 pub use status::{
     InstanceCounters, InstanceStatus, InterfaceCounters, InterfaceStatus, VrrpStatus,
 };

@@ -2,6 +2,7 @@
 
 use toml::Table;
 
+use super::router::announce_key;
 use super::statement::Statement;
 use super::{Keys, Notes, seconds};
 
@@ -11,6 +12,12 @@ pub(super) struct Global {
     router_id: Option<String>,
     /// `vrrp_version`.
     pub(super) version: Option<i64>,
+    /// Whether accept mode is off unless it is written.
+    pub(super) is_strict: bool,
+    /// Who runs scripts and hooks.
+    pub(super) script_user: Option<String>,
+    startup_delay: Option<String>,
+    announce: Table,
     timeouts: Table,
     sync: Option<Table>,
 }
@@ -31,6 +38,20 @@ impl Global {
         match statement.key() {
             "router_id" | "lvs_id" => self.router_id = statement.argument(1).map(str::to_owned),
             "vrrp_version" => self.version = notes.parsed(statement),
+            "vrrp_strict" => {
+                self.is_strict = true;
+                let why = "of it, only that accept mode is off has an equivalent";
+                notes.add(statement, why);
+            }
+            "script_user" => self.script_user = statement.argument(1).map(str::to_owned),
+            // Programs that others could change are always refused.
+            "enable_script_security" => {}
+            "vrrp_startup_delay" => self.startup_delay = statement.argument(1).and_then(seconds),
+            key if key.starts_with("vrrp_garp_") => {
+                let mut table = Keys(std::mem::take(&mut self.announce));
+                announce_key(&mut table, statement, "vrrp_", notes);
+                self.announce = table.0;
+            }
             "lvs_timeouts" => {
                 let kinds = [("tcp", "tcp"), ("tcp_fin", "tcpfin"), ("udp", "udp")];
                 for (key, word) in kinds {
@@ -49,6 +70,18 @@ impl Global {
         let mut keys = Keys::default();
         if let Some(id) = &self.router_id {
             keys.set("router_id", id.as_str());
+        }
+        keys.0
+    }
+
+    /// The keys of every virtual router.
+    pub(super) fn router(&self) -> Table {
+        let mut keys = Keys::default();
+        if let Some(delay) = &self.startup_delay {
+            keys.set("startup_delay", delay.as_str());
+        }
+        if !self.announce.is_empty() {
+            keys.set("announce", self.announce.clone());
         }
         keys.0
     }

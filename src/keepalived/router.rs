@@ -1,4 +1,9 @@
-//! `vrrp_instance`: a virtual router.
+//! `vrrp_instance`: a virtual router; `vrrp_sync_group`: several.
+
+mod addresses;
+mod hooks;
+mod routing;
+mod track;
 
 use std::net::IpAddr;
 
@@ -6,7 +11,9 @@ use toml::{Table, Value};
 
 use super::global::Global;
 use super::statement::Statement;
-use super::{Keys, Notes};
+use super::{Keys, Notes, set_seconds};
+use addresses::addresses;
+pub(super) use track::Definitions;
 
 /// keepalived's own.
 const PRIORITY: i64 = 100;
@@ -28,7 +35,12 @@ pub(super) struct Router {
     pub(super) sync: Option<Table>,
 }
 
-pub(super) fn read(statement: &Statement, global: &Global, notes: &mut Notes) -> Router {
+pub(super) fn read(
+    statement: &Statement,
+    global: &Global,
+    definitions: &Definitions<'_>,
+    notes: &mut Notes,
+) -> Router {
     let name = statement.argument(1).unwrap_or("VI_1");
     let mut keys = Keys::default();
     keys.set("name", name);
@@ -42,28 +54,51 @@ pub(super) fn read(statement: &Statement, global: &Global, notes: &mut Notes) ->
     keys.set("priority", priority);
     keys.set("version", version(statement, global));
     keys.set("advert_interval", "1s");
+    keys.extend(global.router());
     let mut sync = None;
+    let mut trackers = Vec::new();
+    let interface = word("interface").unwrap_or_default();
     for found in &statement.block {
         match found.key() {
-            "state" | "version" | "preempt" | "native_ipv6" | "accept" => {}
+            "state" | "version" | "preempt" | "native_ipv6" | "accept" | "no_accept" => {}
+            key if hooks::is_hook(key) => {}
             "interface" => keys.set("interface", found.argument(1).unwrap_or_default()),
             "virtual_router_id" | "priority" => {
                 if let Some(number) = notes.parsed::<i64>(found) {
                     keys.set(found.key(), number);
                 }
             }
-            "advert_int" => super::set_seconds(&mut keys, "advert_interval", found, notes),
+            "advert_int" => set_seconds(&mut keys, "advert_interval", found, notes),
             "authentication" => password(&mut keys, found, notes),
             "nopreempt" if is_master => {
                 notes.add(found, "counts only with `state BACKUP`, and is left out");
             }
             "nopreempt" => keys.set("preempt", false),
+            "preempt_delay" if is_master => {
+                notes.add(found, "counts only with `state BACKUP`, and is left out");
+            }
+            "preempt_delay" => set_seconds(&mut keys, "preempt_delay", found, notes),
+            "use_vmac" => {
+                keys.set("virtual_mac", true);
+                if let Some(name) = found.argument(1).filter(|it| !it.contains(':')) {
+                    keys.set("virtual_mac_interface", name);
+                }
+            }
+            key if key.starts_with("garp_master_") => announce(&mut keys, found, notes),
+            "virtual_ipaddress_excluded" => {
+                keys.set("extra_addresses", addresses(found, interface, notes));
+            }
+            "virtual_routes" => keys.set("route", routing::routes(found, notes)),
+            "virtual_rules" => keys.set("rule", routing::rules(found, notes)),
+            "track_interface" | "track_script" | "track_file" | "track_process" => {
+                let user = global.script_user.as_deref();
+                trackers.extend(track::trackers(found, definitions, user, notes));
+            }
             "unicast_src_ip" | "mcast_src_ip" => {
                 keys.set("source_address", found.argument(1).unwrap_or_default());
             }
             "unicast_peer" => keys.set("unicast_peers", peers(found, notes)),
             "virtual_ipaddress" => {
-                let interface = word("interface").unwrap_or_default();
                 keys.set("virtual_addresses", addresses(found, interface, notes));
             }
             // The second spelling is what people write, and keepalived forgave.
@@ -76,6 +111,16 @@ pub(super) fn read(statement: &Statement, global: &Global, notes: &mut Notes) ->
         }
     }
     whole_seconds(&mut keys, statement, notes);
+    accept(&mut keys, statement, global);
+    let user = global.script_user.as_deref();
+    hooks::hooks(&mut keys, statement, name, user, notes);
+    if !trackers.is_empty() {
+        keys.set("track", trackers);
+    }
+    // Without preempt there is none to delay.
+    if keys.0.get("preempt") == Some(&Value::Boolean(false)) {
+        keys.0.remove("preempt_delay");
+    }
     let mut ordered = Keys::default();
     for key in ORDER {
         if let Some(value) = keys.0.remove(key) {
@@ -150,22 +195,67 @@ fn peers(block: &Statement, notes: &mut Notes) -> Vec<Value> {
     peers.collect()
 }
 
-fn addresses(block: &Statement, interface: &str, notes: &mut Notes) -> Vec<Value> {
-    let addresses = block.block.iter().map(|vip| {
-        if vip.after("dev").is_some_and(|dev| dev != interface) {
-            notes.add(
-                vip,
-                format!("is put on {interface}, the virtual router's own interface"),
-            );
-        }
-        let known = ["dev", "scope"];
-        let mut others = vip.arguments().chunks(2);
-        if others.any(|pair| !known.contains(&pair[0].as_str())) {
-            notes.add(vip, "only the address itself is taken");
-        }
-        Value::from(vip.key())
+/// On, unless it is turned off or `vrrp_strict` leaves it to owners, who always
+/// accept.
+fn accept(keys: &mut Keys, statement: &Statement, global: &Global) {
+    let written = statement.block.iter().rev().find_map(|it| match it.key() {
+        "accept" => Some(true),
+        "no_accept" => Some(false),
+        _ => None,
     });
-    addresses.collect()
+    let is_owner = keys.0.get("priority") == Some(&Value::Integer(PRIORITY_OF_MASTER));
+    if !written.unwrap_or(!global.is_strict) && !is_owner {
+        keys.set("accept", false);
+    }
+}
+
+/// One key of `[vrrp.announce]`.
+fn announce(keys: &mut Keys, found: &Statement, notes: &mut Notes) {
+    let mut table = match keys.0.remove("announce") {
+        Some(Value::Table(table)) => Keys(table),
+        _ => Keys::default(),
+    };
+    announce_key(&mut table, found, "", notes);
+    if !table.0.is_empty() {
+        keys.set("announce", table.0);
+    }
+}
+
+/// The same, where the words begin with `vrrp_` for all virtual routers.
+pub(super) fn announce_key(table: &mut Keys, found: &Statement, prefix: &str, notes: &mut Notes) {
+    match found.key().strip_prefix(prefix).unwrap_or_default() {
+        "garp_master_delay" => set_seconds(table, "delay", found, notes),
+        "garp_master_repeat" => {
+            if let Some(number) = notes.parsed::<i64>(found) {
+                table.set("repeat", number);
+            }
+        }
+        // 0: never.
+        "garp_master_refresh" if found.argument(1) == Some("0") => {}
+        "garp_master_refresh" => set_seconds(table, "refresh", found, notes),
+        "garp_interval" => set_seconds(table, "interval", found, notes),
+        _ => notes.no_equivalent(found),
+    }
+}
+
+/// `vrrp_sync_group`, its members a line or a word each.
+pub(super) fn group(statement: &Statement, notes: &mut Notes) -> Keys {
+    let mut keys = Keys::default();
+    keys.set("name", statement.argument(1).unwrap_or("G_1"));
+    let mut members: Vec<Value> = Vec::new();
+    for found in &statement.block {
+        if found.key() == "group" {
+            let lines = found.block.iter();
+            let words = lines.flat_map(|it| {
+                std::iter::once(it.key()).chain(it.arguments().iter().map(String::as_str))
+            });
+            members.extend(words.map(Value::from));
+        } else {
+            notes.no_equivalent(found);
+        }
+    }
+    keys.set("instances", members);
+    keys
 }
 
 fn sync_with(router: &str, interface: &str) -> Table {

@@ -3,7 +3,9 @@
 //! A statement is a line of words, perhaps followed by a block in braces, whose
 //! opening one may stand on the next line. `#` and `!` begin a comment. Variables
 //! (`$NAME=value`, then `$NAME` or `${NAME}`) are replaced where they are defined
-//! on one line.
+//! on one line. Files that are included stand where their `include` does.
+
+use std::path::{Path, PathBuf};
 
 use winnow::ascii::space0;
 use winnow::combinator::{alt, delimited, opt, preceded, repeat, terminated};
@@ -11,10 +13,13 @@ use winnow::prelude::*;
 use winnow::token::{one_of, rest, take_till};
 
 use super::Unreadable;
+use super::include::Read;
 
 /// A line of words with the block that belongs to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Statement {
+    /// Which of the files it is of.
+    pub(super) file: usize,
     pub(super) line: usize,
     words: Vec<String>,
     pub(super) block: Vec<Statement>,
@@ -56,56 +61,144 @@ enum Token {
     Close,
 }
 
-/// Reads every statement.
-pub(super) fn read(text: &str) -> Result<Vec<Statement>, Unreadable> {
-    let mut variables = Vec::new();
-    // The statements of each block that is open, with the line of its end unknown.
-    let mut open = vec![Vec::<Statement>::new()];
-    let mut begun = Vec::new();
-    for (number, line) in (1..).zip(text.lines()) {
-        let line = expand(line, &variables);
-        if let Some(variable) = definition(&line) {
-            variables.push(variable);
-            continue;
+/// How deep files may include others: as many as keepalived opens at a time.
+const DEEPEST: usize = 32;
+
+/// Where included files come from: the directory of the file that names them, and
+/// the pattern.
+pub(super) type Follow<'a> = &'a dyn Fn(&Path, &str) -> Vec<Read>;
+
+/// Statements being read.
+pub(super) struct Reader<'a> {
+    follow: Follow<'a>,
+    variables: Vec<(String, String)>,
+    /// The statements of each block that is open.
+    open: Vec<Vec<Statement>>,
+    /// Where those blocks began.
+    begun: Vec<(usize, usize)>,
+    /// Every file, the first included by none.
+    files: Vec<PathBuf>,
+    depth: usize,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(follow: Follow<'a>) -> Self {
+        Self {
+            follow,
+            variables: Vec::new(),
+            open: vec![Vec::new()],
+            begun: Vec::new(),
+            files: Vec::new(),
+            depth: 0,
         }
-        let unreadable = |text| Unreadable { line: number, text };
+    }
+
+    /// Reads every statement, and which files they are of.
+    pub(super) fn read(
+        mut self,
+        path: &Path,
+        text: &str,
+    ) -> Result<(Vec<Statement>, Vec<PathBuf>), Unreadable> {
+        self.lines(path, text)?;
+        match self.begun.first() {
+            Some(place) => Err(self.unreadable(*place, "{ without }")),
+            None => Ok((self.open.pop().unwrap_or_default(), self.files)),
+        }
+    }
+
+    fn unreadable(&self, (file, line): (usize, usize), text: &'static str) -> Unreadable {
+        let file = self.files.get(file).cloned().unwrap_or_default();
+        Unreadable { file, line, text }
+    }
+
+    fn lines(&mut self, path: &Path, text: &str) -> Result<(), Unreadable> {
+        let file = self.files.len();
+        self.files.push(path.to_owned());
+        for (line, text) in (1..).zip(text.lines()) {
+            let place = (file, line);
+            let text = expand(text, &self.variables);
+            if let Some(variable) = definition(&text) {
+                self.variables.push(variable);
+                continue;
+            }
+            let Some(tokens) = tokens(&text) else {
+                return Err(self.unreadable(place, "a quotation that does not end"));
+            };
+            self.line(place, tokens)?;
+            if let Some(pattern) = self.included(place) {
+                self.include(path, &pattern, place)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn line(&mut self, place: (usize, usize), tokens: Vec<Token>) -> Result<(), Unreadable> {
         let mut words = Vec::new();
-        for token in tokens(&line).ok_or_else(|| unreadable("a quotation that does not end"))? {
+        for token in tokens {
             match token {
                 Token::Word(word) => words.push(word),
                 Token::Open => {
-                    finish(&mut open, number, &mut words);
-                    begun.push(number);
-                    open.push(Vec::new());
+                    self.finish(place, &mut words);
+                    self.begun.push(place);
+                    self.open.push(Vec::new());
                 }
                 Token::Close => {
-                    finish(&mut open, number, &mut words);
-                    let block = open.pop().filter(|_| begun.pop().is_some());
-                    let block = block.ok_or_else(|| unreadable("} without {"))?;
-                    let owner = open.last_mut().and_then(|outer| outer.last_mut());
-                    owner.ok_or_else(|| unreadable("a block of nothing"))?.block = block;
+                    self.finish(place, &mut words);
+                    let block = self.open.pop().filter(|_| self.begun.pop().is_some());
+                    let block = block.ok_or_else(|| self.unreadable(place, "} without {"))?;
+                    let owner = self.open.last_mut().and_then(|outer| outer.last_mut());
+                    match owner {
+                        Some(owner) => owner.block = block,
+                        None => return Err(self.unreadable(place, "a block of nothing")),
+                    }
                 }
             }
         }
-        finish(&mut open, number, &mut words);
+        self.finish(place, &mut words);
+        Ok(())
     }
-    match begun.first() {
-        Some(line) => Err(Unreadable {
-            line: *line,
-            text: "{ without }",
-        }),
-        None => Ok(open.pop().unwrap_or_default()),
-    }
-}
 
-/// Ends the statement that these words are, if they are any.
-fn finish(open: &mut [Vec<Statement>], line: usize, words: &mut Vec<String>) {
-    if let (Some(block), false) = (open.last_mut(), words.is_empty()) {
-        block.push(Statement {
-            line,
-            words: std::mem::take(words),
-            block: Vec::new(),
-        });
+    /// Ends the statement that these words are, if they are any.
+    fn finish(&mut self, (file, line): (usize, usize), words: &mut Vec<String>) {
+        if let (Some(block), false) = (self.open.last_mut(), words.is_empty()) {
+            block.push(Statement {
+                file,
+                line,
+                words: std::mem::take(words),
+                block: Vec::new(),
+            });
+        }
+    }
+
+    /// What the line that was read last includes.
+    fn included(&self, (file, line): (usize, usize)) -> Option<String> {
+        let last = self.open.last()?.last()?;
+        let is_it = (last.file, last.line) == (file, line) && last.key() == "include";
+        is_it.then(|| last.argument(1).unwrap_or_default().to_owned())
+    }
+
+    /// Puts files in the place of the statement; one that names none stays, to be
+    /// told.
+    fn include(
+        &mut self,
+        path: &Path,
+        pattern: &str,
+        place: (usize, usize),
+    ) -> Result<(), Unreadable> {
+        if self.depth == DEEPEST {
+            return Err(self.unreadable(place, "files that include each other"));
+        }
+        let directory = path.parent().unwrap_or(Path::new(""));
+        let files = (self.follow)(directory, pattern);
+        if let (false, Some(block)) = (files.is_empty(), self.open.last_mut()) {
+            block.pop();
+        }
+        self.depth += 1;
+        for (path, text) in files {
+            self.lines(&path, &text)?;
+        }
+        self.depth -= 1;
+        Ok(())
     }
 }
 

@@ -4,12 +4,12 @@ use super::*;
 use crate::config::director::DirectorConfig;
 
 fn imported(text: &str) -> Imported {
-    import(text).unwrap_or_else(|error| panic!("{error}"))
+    import(Path::new("k.conf"), text).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// What is imported, and accepted as it is.
 fn accepted(text: &str) -> (DirectorConfig, Vec<String>) {
-    let Imported { toml, notes } = imported(text);
+    let Imported { toml, notes, .. } = imported(text);
     let config = DirectorConfig::parse(Path::new("imported.toml"), &toml);
     let config = config.unwrap_or_else(|error| panic!("{toml}\n{error}"));
     let notes = notes
@@ -74,12 +74,65 @@ fn an_instance_keeps_what_keepalived_would_have_made_of_it() {
     );
     assert_eq!(
         notes,
-        [
-            "9: nopreempt: counts only with `state BACKUP`, and is left out",
-            "13: 10.0.0.9/24: only the address itself is taken",
-            "15: notify: has no equivalent, and is left out",
-        ]
+        ["9: nopreempt: counts only with `state BACKUP`, and is left out",]
     );
+}
+
+#[test]
+fn what_moves_with_an_instance_what_it_tracks_and_runs_comes_out() {
+    let (config, notes) = accepted(include_str!("tests/gateway.conf"));
+    assert_eq!(notes, [""; 0], "{notes:#?}");
+    insta::assert_snapshot!(config.to_toml());
+}
+
+#[test]
+fn accept_mode_comes_out_as_it_was() {
+    let drops = |global: &str, keys: &str| {
+        let text = format!(
+            "global_defs {{\n vrrp_version 3\n {global}\n}}\nvrrp_instance A {{\n interface eth0\n \
+             virtual_router_id 7\n {keys}\n virtual_ipaddress {{\n 10.0.0.9\n }}\n}}\n"
+        );
+        accepted(&text).0.vrrp["A"].holdings.drops_packets
+    };
+    assert!(!drops("", ""));
+    assert!(!drops("", "accept"));
+    assert!(drops("", "no_accept"));
+    assert!(drops("vrrp_strict", ""));
+    assert!(!drops("vrrp_strict", "accept"));
+    assert!(
+        !drops("vrrp_strict", "priority 255"),
+        "an owner accepts always"
+    );
+    assert!(!drops("", "no_accept\n state MASTER"), "which is an owner");
+}
+
+#[test]
+fn what_of_an_instance_has_no_equivalent_is_told() {
+    let (_, notes) = accepted(
+        "vrrp_script gone {\n script \"/bin/true\"\n init_fail\n}\n\
+         vrrp_track_file f {\n file \"/run/f\"\n weight 2\n}\n\
+         vrrp_instance A {\n interface eth0\n virtual_router_id 7\n preempt_delay 5\n\
+         notify /bin/n\n notify_master /bin/m root\n\
+         track_script {\n gone weight 5 reverse\n missing\n }\n track_file {\n f\n }\n\
+         virtual_routes {\n 10.1.0.0/16 via 10.0.0.1 onlink\n }\n\
+         garp_lower_prio_delay 5\n virtual_ipaddress {\n 10.0.0.9 home\n }\n}\n\
+         vrrp_sync_group G {\n group {\n A B\n }\n notify /bin/x\n}\n\
+         vrrp_instance B {\n interface eth1\n virtual_router_id 8\n virtual_ipaddress {\n 10.1.0.9\n }\n}\n",
+    );
+    let expected = [
+        "3: init_fail: has no equivalent, and is left out",
+        "5: vrrp_track_file: the number in the file is added as it is: a weight has no equivalent, \
+         and the tracker is left out",
+        "13: notify: all hooks of a virtual router have one user, the first",
+        "13: notify: notify_master is run in its place, not beside it",
+        "16: gone: `reverse` has no equivalent, and is left out",
+        "17: missing: is not defined, and is left out",
+        "23: 10.1.0.0/16: `onlink` is left out",
+        "25: garp_lower_prio_delay: has no equivalent, and is left out",
+        "27: 10.0.0.9: only address, label and dev are taken",
+        "34: notify: has no equivalent, and is left out",
+    ];
+    assert_eq!(notes, expected);
 }
 
 #[test]
@@ -126,11 +179,12 @@ fn every_kind_of_virtual_server_comes_out() {
 
 #[test]
 fn what_cannot_be_read_is_told_by_line_and_nothing_panics() {
+    let import = |text: &str| import(Path::new("k.conf"), text);
     let line = |text| import(text).unwrap_err().to_string();
-    assert_eq!(line("a {\n b\n"), "1: { without }");
-    assert_eq!(line("a\n}\n"), "2: } without {");
-    assert_eq!(line("{\n}\n"), "2: a block of nothing");
-    assert_eq!(line("a \"b\n"), "1: a quotation that does not end");
+    assert_eq!(line("a {\n b\n"), "k.conf:1: { without }");
+    assert_eq!(line("a\n}\n"), "k.conf:2: } without {");
+    assert_eq!(line("{\n}\n"), "k.conf:2: a block of nothing");
+    assert_eq!(line("a \"b\n"), "k.conf:1: a quotation that does not end");
     for text in GUIDES {
         for end in (0..text.len())
             .step_by(5)
@@ -140,4 +194,48 @@ fn what_cannot_be_read_is_told_by_line_and_nothing_panics() {
             let _ = import(&text[end..]);
         }
     }
+}
+
+#[test]
+fn included_files_stand_where_they_are_named_and_are_told_by_their_names() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        std::fs::write(dir.path().join(name), text).unwrap();
+        dir.path().join(name)
+    };
+    write("vips.inc", "192.168.1.200\n192.168.1.201\n");
+    write(
+        "b.conf",
+        "vrrp_instance B {\n interface $NIC\n virtual_router_id 2\n odd\n include vips.inc\n}\n",
+    );
+    write("a.conf", "$NIC=eth7\n");
+    let text = "include ?.conf\ninclude missing\n\
+                vrrp_instance A {\n interface eth0\n virtual_router_id 1\n virtual_ipaddress {\n \
+                include vips.inc\n }\n}\n";
+    let path = write("k.txt", text);
+    let imported = import(&path, text).unwrap();
+    let file: Table = imported.toml.parse().unwrap();
+    assert_eq!(file["vrrp"][0]["interface"].as_str(), Some("eth7"));
+    let vips = file["vrrp"][1]["virtual_addresses"].as_array().unwrap();
+    assert_eq!(vips.len(), 2, "{vips:?}");
+    let notes = imported.notes.iter().map(|note| {
+        let file = imported.files[note.file].file_name().unwrap();
+        format!("{}:{}: {}", file.display(), note.line, note.text)
+    });
+    let notes: Vec<_> = notes.take(2).collect();
+    assert_eq!(
+        notes,
+        [
+            "k.txt:2: include: names no file that can be read",
+            "b.conf:4: odd: has no equivalent, and is left out",
+        ]
+    );
+    write("loop.conf", "include loop.conf\n");
+    let told = import(&path, "include loop.conf\n")
+        .unwrap_err()
+        .to_string();
+    assert!(
+        told.ends_with("loop.conf:1: files that include each other"),
+        "{told}"
+    );
 }

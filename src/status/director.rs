@@ -37,10 +37,23 @@ pub struct Director {
     pub vrrp: Vec<VirtualRouter>,
     /// The interfaces that virtual routers run on.
     pub vrrp_interfaces: Vec<VrrpInterface>,
+    /// Packets to virtual addresses that were dropped because accept mode is off,
+    /// since the filter was made; none: nothing is dropped.
+    #[serde(default)]
+    pub not_accepted: Option<Dropped>,
     /// The connection to the kernel's table.
     pub ipvs: Ipvs,
     /// Virtual servers in the order of the table.
     pub virtual_servers: Vec<VirtualServer>,
+}
+
+/// Packets that were dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dropped {
+    /// How many.
+    pub packets: u64,
+    /// How many bytes they had.
+    pub bytes: u64,
 }
 
 /// Where the running configuration came from.
@@ -265,6 +278,12 @@ impl fmt::Display for Director {
         }
         if !self.vrrp.is_empty() {
             write!(f, "\n{}{}", self.vrrp_table(), self.vrrp_troubles())?;
+            if let Some(Dropped { packets, bytes }) = self.not_accepted {
+                writeln!(
+                    f,
+                    "accept = false: {packets} packets ({bytes} bytes) to virtual addresses dropped"
+                )?;
+            }
             write!(f, "{}", self.tracker_table())?;
         }
         if !self.virtual_servers.is_empty() {

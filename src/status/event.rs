@@ -52,6 +52,8 @@ pub enum Event {
         peer: IpAddr,
         /// Its priority.
         peer_priority: u8,
+        /// The version of VRRP that it speaks.
+        peer_version: u8,
         /// The priority of this one.
         priority: u8,
         /// Why its adverts are discarded, if they are.

@@ -111,6 +111,7 @@ fn vrrp(text: &mut Exposition, status: &Director) {
     vrrp_trackers(text, status);
     vrrp_troubles(text, status);
     vrrp_holdings(text, status);
+    vrrp_not_accepted(text, status);
     vrrp_discarded(text, status);
 }
 
@@ -195,6 +196,18 @@ fn vrrp_holdings(text: &mut Exposition, status: &Director) {
             ];
             text.sample(name, &labels, count);
         }
+    }
+}
+
+fn vrrp_not_accepted(text: &mut Exposition, status: &Director) {
+    let Some(dropped) = status.not_accepted else {
+        return;
+    };
+    for (unit, value) in [("packets", dropped.packets), ("bytes", dropped.bytes)] {
+        let name = format!("lvsd_vrrp_not_accepted_{unit}_total");
+        let help = "To virtual addresses with accept = false, dropped";
+        text.family(&name, "counter", help);
+        text.sample(&name, &[], value);
     }
 }
 

@@ -10,6 +10,7 @@ pub mod host_route;
 pub mod link;
 pub mod memory;
 pub mod neighbour;
+pub mod nftables;
 pub mod owners;
 pub mod route;
 pub mod rtnetlink;

@@ -15,7 +15,7 @@
 //! | rule | here | why |
 //! |---|---|---|
 //! | RFC 9568 §7.2, 3768 §7.2: the virtual MAC is the Ethernet source | only with `virtual_mac = true`; else the interface's own MAC, announced by gratuitous ARP | what LVS sites run today |
-//! | RFC 9568 §6.1: accept mode defaults to off | always on | IPVS takes packets only in the input path |
+//! | RFC 9568 §6.1: accept mode defaults to off | to on; `accept = false` turns it off | LVS sites ping their VIP |
 //! | RFC 3768 §5.3.6: authentication types 1 and 2 are gone | the password (type 1) is spoken | most installations of today send one |
 //! | RFC 3768 §7.1: an address list unlike ours is dropped, unless the owner sent it | accepted and reported | dropping makes two masters of a typing error; keepalived stopped dropping in 2.3.3 |
 //! | RFC 9568 §5.2.8: the IPv4 checksum covers the message only | sent in both forms, as two packets, until a peer is heard: then as that peer does | keepalived and FRR include one by default |
@@ -110,6 +110,16 @@ pub enum Version {
     },
     /// RFC 9568.
     V3,
+}
+
+impl Version {
+    /// As the wire has it.
+    pub fn number(self) -> u8 {
+        match self {
+            Self::V2 { .. } => 2,
+            Self::V3 => 3,
+        }
+    }
 }
 
 /// A version 2 password: 1 to 8 bytes, zero-padded as on the wire.

@@ -5,6 +5,7 @@
 //! all the same, with the reason why the two do not agree. One such master is
 //! remembered at a time, so that forged ones make no more noise than a real one.
 
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::discard::Discard;
@@ -68,6 +69,13 @@ impl RefusedMaster {
     pub fn tend(&mut self, now: Instant) -> Option<Refused> {
         let (refused, _) = self.current.take_if(|(_, until)| *until <= now)?;
         Some(refused)
+    }
+
+    /// The adverts of a master are taken from now on: if it is this one, it is the
+    /// state machine's to watch, and the split brain goes on.
+    pub fn is_taken_now(&mut self, address: IpAddr) -> bool {
+        let is_it = |(known, _): &mut (Refused, Instant)| known.peer.address == address;
+        self.current.take_if(is_it).is_some()
     }
 
     /// Forgets it: we are no longer master ourselves.

@@ -175,6 +175,23 @@ impl Host {
             .for_each(|cable| cable.switch.set_port(&cable.port, "up"));
     }
 
+    /// Pulls one cable.
+    pub(crate) fn unplug_nic(&self, nic: &str) {
+        self.set_cable(nic, "down");
+    }
+
+    /// Plugs one cable in again.
+    pub(crate) fn plug_nic(&self, nic: &str) {
+        self.set_cable(nic, "up");
+    }
+
+    fn set_cable(&self, nic: &str, state: &str) {
+        let cables = self.cables();
+        let cable = cables.iter().find(|cable| cable.nic == nic);
+        let cable = cable.unwrap_or_else(|| panic!("{} has no {nic}", self.name()));
+        cable.switch.set_port(&cable.port, state);
+    }
+
     /// Cuts the power: the cables go dead first, then every process is gone, saying nothing.
     pub(crate) fn die(&self) {
         self.unplug();

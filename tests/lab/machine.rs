@@ -86,6 +86,15 @@ impl Kernel {
                 .is_ok_and(|out| out.status.success())
     }
 
+    /// Whether its kernel has nf_tables for IPv4 and IPv6 together.
+    pub(crate) fn has_nftables(self) -> bool {
+        match self {
+            Self::Uml => false,
+            Self::Stock => true,
+            Self::Native => lvsd::sys::nftables::Nftables::check().is_ok(),
+        }
+    }
+
     /// The command that boots it.
     pub(crate) fn command(self, purpose: &Purpose<'_>) -> Command {
         let mut command = match self {

@@ -17,6 +17,8 @@ pub(crate) struct Scenario {
     pub(crate) needs: Needs,
     /// How long it may take, on hardware.
     pub(crate) limit: Duration,
+    /// Whether its kernel must have nf_tables, or must not.
+    pub(crate) nftables: Option<bool>,
     /// No other runs beside it: it would starve them of the kernel's one processor.
     pub(crate) alone: bool,
 }
@@ -51,6 +53,7 @@ impl Scenario {
             run,
             needs: Needs::Ipvs,
             limit: secs(120),
+            nftables: None,
             alone: false,
         }
     }
@@ -58,6 +61,18 @@ impl Scenario {
     /// It needs no IPVS: in `LVSD_LAB=native` it runs on any Linux.
     pub(crate) const fn on_any_linux(mut self) -> Self {
         self.needs = Needs::AnyLinux;
+        self
+    }
+
+    /// It runs only on kernels with nf_tables, which user-mode Linux is not.
+    pub(crate) const fn with_nftables(mut self) -> Self {
+        self.nftables = Some(true);
+        self
+    }
+
+    /// It runs only on kernels without nf_tables.
+    pub(crate) const fn without_nftables(mut self) -> Self {
+        self.nftables = Some(false);
         self
     }
 

@@ -16,12 +16,15 @@ use super::{bench, boot, scenarios};
 pub(crate) fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     let kernel = Kernel::chosen();
-    let has_ipvs = kernel.has_ipvs();
+    let has = Has {
+        ipvs: kernel.has_ipvs(),
+        nftables: kernel.has_nftables(),
+    };
     let board = Arc::new(Board::default());
     let mut chosen = Vec::new();
     let mut trials = Vec::new();
     for scenario in scenarios::all() {
-        let obstacle = obstacle(kernel, has_ipvs, scenario);
+        let obstacle = obstacle(kernel, has, scenario);
         let trial = trial(scenario, obstacle, &board, arguments.nocapture);
         if obstacle.is_none() && !arguments.is_filtered_out(&trial) && !arguments.is_ignored(&trial)
         {
@@ -103,12 +106,21 @@ fn live(kernel: Kernel, scenarios: &[&'static Scenario]) -> ExitCode {
     worst
 }
 
+/// What a kernel has that not every kernel has.
+#[derive(Clone, Copy)]
+struct Has {
+    ipvs: bool,
+    nftables: bool,
+}
+
 /// Why a scenario cannot run in this lab.
-fn obstacle(kernel: Kernel, has_ipvs: bool, scenario: &Scenario) -> Option<&'static str> {
-    match scenario.needs {
-        Needs::AnyLinux => None,
-        Needs::Ipvs => (!has_ipvs).then_some("this machine's kernel has no ip_vs"),
-        Needs::Systemd(_) => {
+fn obstacle(kernel: Kernel, has: Has, scenario: &Scenario) -> Option<&'static str> {
+    match (scenario.needs, scenario.nftables) {
+        (_, Some(true)) if !has.nftables => Some("this kernel has no nf_tables"),
+        (_, Some(false)) if has.nftables => Some("this kernel has nf_tables"),
+        (Needs::AnyLinux, _) => None,
+        (Needs::Ipvs, _) => (!has.ipvs).then_some("this machine's kernel has no ip_vs"),
+        (Needs::Systemd(_), _) => {
             (kernel == Kernel::Native).then_some("needs a kernel of its own for systemd")
         }
     }

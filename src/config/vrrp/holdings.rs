@@ -51,6 +51,9 @@ impl FromStr for VirtualAddress {
 /// What else comes and goes with mastership, and how it is told.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Holdings {
+    /// Whether packets to the addresses that IPVS does not balance are dropped:
+    /// accept mode (RFC 9568 §6.1) turned off.
+    pub drops_packets: bool,
     /// The hardware address of the virtual router, if it has one of its own.
     pub virtual_mac: Option<VirtualMac>,
     /// Routes, in the order of the file.

@@ -17,6 +17,26 @@ pub(super) fn priority(document: &mut Document<'_>, raw: &raw::Vrrp) -> Option<P
     u8::try_from(n).ok()?.try_into().ok()
 }
 
+/// Whether packets to the addresses are taken, RFC 9568 §6.1. IPVS takes what it
+/// balances whatever this says.
+pub(super) fn accept(
+    document: &mut Document<'_>,
+    raw: &raw::Vrrp,
+    priority: Option<Priority>,
+) -> Option<bool> {
+    let Some(written) = &raw.accept else {
+        return Some(true);
+    };
+    let accept = *written.get_ref();
+    if !accept && priority == Some(Priority::OWNER) {
+        let message = "an owner of the addresses (priority 255) always accepts";
+        let mend = "remove it, or write a lower priority";
+        document.refuse(&written.span(), message, mend);
+        return None;
+    }
+    Some(accept)
+}
+
 /// The version, and the password that only version 2 has.
 pub(super) fn version(
     document: &mut Document<'_>,

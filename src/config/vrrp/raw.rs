@@ -29,6 +29,7 @@ pub(in crate::config) struct Vrrp {
     pub(in crate::config) auth_pass: Field<String>,
     pub(in crate::config) advert_interval: Field<Text>,
     pub(in crate::config) preempt: Field<bool>,
+    pub(in crate::config) accept: Field<bool>,
     // takeover
     pub(in crate::config) preempt_delay: Field<Text>,
     pub(in crate::config) startup_delay: Field<Text>,

@@ -28,7 +28,8 @@ pub(in crate::config) fn vrrp(name: &str, instance: &VrrpInstance) -> Table {
     };
     let keys = keys
         .set_text("advert_interval", show_duration(settings.advert_interval))
-        .set("preempt", settings.preempt);
+        .set("preempt", settings.preempt)
+        .set("accept", !instance.holdings.drops_packets);
     let keys = takeover(keys, settings);
     let keys =
         transport(keys, &instance.transport).set("virtual_addresses", addresses(instance, true));

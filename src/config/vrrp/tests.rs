@@ -292,3 +292,19 @@ fn a_group_names_virtual_routers_of_one_priority_each_in_one_group() {
 }
 
 mod holdings;
+
+/// 6.1-d: RFC 9568 has it off, LVS sites have it on.
+#[test]
+fn packets_are_accepted_unless_the_file_says_otherwise_and_by_an_owner_always() {
+    let drops = |keys: &str| with(V4, keys).unwrap().vrrp["VI_1"].holdings.drops_packets;
+    assert!(!drops(""));
+    assert!(!drops("accept = true"));
+    assert!(!drops("accept = true\npriority = 255"));
+    assert!(drops("accept = false"));
+    let config = with(V4, "accept = false").unwrap();
+    let shown = config.to_toml();
+    assert_eq!(read(&shown).unwrap(), config, "{shown}");
+    let told = with(V4, "accept = false\npriority = 255").unwrap_err();
+    assert!(told.contains("line 7") || told.contains(":7:"), "{told}");
+    assert!(told.contains("an owner of the addresses (priority 255) always accepts"));
+}

@@ -23,6 +23,9 @@ use crate::sys::clock;
 /// How long verdicts wait after a decision, in times of what it took: where there
 /// are ten thousand real servers and all of them flap, the checks must go on.
 const REST: u32 = 3;
+/// Lines that one decision writes at most: a line costs more than a real server in the
+/// kernel's table, and a thousand virtual servers start at once.
+const MOST_LOGGED: usize = 20;
 
 impl Core {
     /// Tells the pools and the checks of the configuration.
@@ -69,17 +72,21 @@ impl Core {
             let wanted = self.pools.checks(&self.config.virtual_servers);
             self.checks.configure(wanted);
         }
-        for event in outcome.events {
-            self.tell(&event);
+        for (nth, event) in outcome.events.iter().enumerate() {
+            self.tell(event, nth < MOST_LOGGED);
+        }
+        if let Some(more @ 1..) = outcome.events.len().checked_sub(MOST_LOGGED) {
+            info!(more, "pools changed at once: `lvsd status` shows each");
         }
         self.track_pools();
         let ended = clock::now();
         self.rest_until = ended + (ended - started) * REST;
     }
 
-    fn tell(&mut self, event: &Event) {
+    fn tell(&mut self, event: &Event, log: bool) {
         self.tell_pool(event);
         match event {
+            _ if !log => {}
             Event::QuorumLost { .. } => warn!("{event}"),
             Event::QuorumGained { .. }
             | Event::Serving { .. }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::Core;
-use crate::director::vrrp::Occurrence;
+use crate::director::vrrp::{self, Occurrence};
 use crate::health::Check;
 use crate::health::checks::Change;
 use crate::pool;
@@ -29,6 +29,7 @@ impl Core {
                 instance,
                 peer: peer.address,
                 peer_priority: peer.priority,
+                peer_version: occurrence.version,
                 priority: occurrence.priority,
                 discarded: None,
             },
@@ -36,8 +37,9 @@ impl Core {
                 instance,
                 peer: rival.peer.address,
                 peer_priority: rival.peer.priority,
+                peer_version: rival.version,
                 priority: occurrence.priority,
-                discarded: Some(rival.why.to_string()),
+                discarded: Some(vrrp::in_words(rival.why, occurrence.version)),
             },
             Notice::RivalGone(peer) => Event::SplitBrainOver {
                 instance,

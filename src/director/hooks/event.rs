@@ -2,10 +2,10 @@
 
 use super::Hook;
 use crate::config::director::{DirectorConfig, VrrpHooks};
-use crate::director::vrrp::Occurrence;
+use crate::director::vrrp::{Occurrence, in_words};
 use crate::pool::Event;
 use crate::sys::command::Command;
-use crate::vrrp::router::{Notice, State};
+use crate::vrrp::router::{Notice, Peer, State};
 
 /// The hook of what happened to a pool, if it has one.
 pub(in crate::director) fn of_pool(event: &Event, config: &DirectorConfig) -> Option<Hook> {
@@ -63,9 +63,14 @@ pub(in crate::director) fn of_router(
                 State::Initialize => ("stop", &hooks.on_stop),
             }
         }
-        Notice::RivalHeard(_) => ("split_brain", &hooks.on_split_brain),
-        Notice::RivalRefused(rival) => {
-            more.push(("LVSD_CAUSE", rival.why.to_string()));
+        Notice::RivalHeard(peer) => {
+            more.extend(rival(*peer, occurrence.version));
+            ("split_brain", &hooks.on_split_brain)
+        }
+        Notice::RivalRefused(refused) => {
+            let why = in_words(refused.why, occurrence.version);
+            more.push(("LVSD_CAUSE", why));
+            more.extend(rival(refused.peer, refused.version));
             ("split_brain", &hooks.on_split_brain)
         }
         Notice::RivalGone(_) => ("split_brain_over", &hooks.on_split_brain),
@@ -93,6 +98,14 @@ pub(in crate::director) fn of_router(
             limit: hooks.timeout,
         },
     })
+}
+
+/// Who the other master is, beside its address.
+fn rival(peer: Peer, version: u8) -> [(&'static str, String); 2] {
+    [
+        ("LVSD_PEER_PRIORITY", peer.priority.to_string()),
+        ("LVSD_PEER_VERSION", version.to_string()),
+    ]
 }
 
 /// The other router that had a part in it.

@@ -4,6 +4,8 @@ use super::*;
 use crate::config::director::DirectorConfig;
 use crate::director::vrrp::Occurrence;
 use crate::pool::Event;
+use crate::vrrp::discard::Discard;
+use crate::vrrp::refused::Refused;
 use crate::vrrp::router::{Cause, Notice, Peer, State, Transition};
 
 fn hook(script: &str, limit: Duration) -> Hook {
@@ -131,6 +133,7 @@ fn a_virtual_router_has_a_hook_for_each_state_and_for_a_split_brain() {
         interface: "eth0".to_owned(),
         state,
         priority: 100,
+        version: 3,
         peer: None,
         notice,
     };
@@ -164,6 +167,23 @@ fn a_virtual_router_has_a_hook_for_each_state_and_for_a_split_brain() {
     assert_eq!(event(backup), None, "it has no such hook");
     let split = happened(State::Master, Notice::RivalHeard(peer));
     assert_eq!(event(split).as_deref(), Some("split_brain"));
+    let other = Refused {
+        peer,
+        version: 2,
+        why: Discard::Version(2),
+    };
+    let refused = happened(State::Master, Notice::RivalRefused(other));
+    let hook = of_router(&refused, hooks, "lb1").unwrap();
+    for wanted in [
+        ("LVSD_EVENT", "split_brain"),
+        ("LVSD_CAUSE", "it is of version 2, ours is 3"),
+        ("LVSD_PEER", "10.0.0.2"),
+        ("LVSD_PEER_PRIORITY", "50"),
+        ("LVSD_PEER_VERSION", "2"),
+    ] {
+        let told = &hook.command.environment;
+        assert!(told.contains(&(wanted.0, wanted.1.to_owned())), "{told:?}");
+    }
     let over = happened(State::Master, Notice::RivalGone(peer));
     assert_eq!(event(over).as_deref(), Some("split_brain_over"));
 }

@@ -1,6 +1,7 @@
 //! What comes and goes with mastership, each thing by its identity.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +29,8 @@ pub enum Holding {
     Interface(String),
     /// That interface being up: else it drops what is sent to it.
     Up(String),
+    /// Packets to an address being dropped: it comes before the address.
+    Filter(IpAddr),
     /// An address.
     Address(Place),
     /// A route.
@@ -42,6 +45,7 @@ impl Holding {
         match self {
             Self::Interface(_) => "interface",
             Self::Up(_) => "up",
+            Self::Filter(_) => "filter",
             Self::Address(_) => "address",
             Self::Route(_) => "route",
             Self::Rule(_) => "rule",
@@ -57,7 +61,17 @@ impl Holding {
     pub fn place(&self) -> Option<&Place> {
         match self {
             Self::Address(place) => Some(place),
-            Self::Interface(_) | Self::Up(_) | Self::Route(_) | Self::Rule(_) => None,
+            Self::Interface(_) | Self::Up(_) | Self::Filter(_) | Self::Route(_) | Self::Rule(_) => {
+                None
+            }
+        }
+    }
+
+    /// The address whose packets are dropped.
+    pub(super) fn filtered(&self) -> Option<IpAddr> {
+        match self {
+            Self::Filter(address) => Some(*address),
+            _ => None,
         }
     }
 }
@@ -79,6 +93,13 @@ impl InstanceStatus {
         addresses.map(|address| Place::of(&self.interface, &self.holdings, address))
     }
 
+    /// Which packets are dropped, where accept mode is off.
+    pub(super) fn filters(&self) -> impl Iterator<Item = Holding> {
+        let drops = self.holdings.drops_packets;
+        let addresses = self.addresses.iter().filter(move |_| drops);
+        addresses.map(|it| Holding::Filter(it.address.address))
+    }
+
     /// Everything that comes and goes with its mastership.
     pub(super) fn things(&self) -> impl Iterator<Item = Holding> {
         let virtual_mac = self.holdings.virtual_mac.iter();
@@ -89,6 +110,7 @@ impl InstanceStatus {
         let routes = self.holdings.routes.iter();
         let rules = self.holdings.rules.iter();
         interface
+            .chain(self.filters())
             .chain(self.places().map(Holding::Address))
             .chain(routes.map(|route| Holding::Route(route.id.clone())))
             .chain(rules.map(|rule| Holding::Rule(rule.clone())))
@@ -108,6 +130,7 @@ impl fmt::Display for Holding {
         match self {
             Self::Interface(name) => write!(f, "interface {name}"),
             Self::Up(name) => write!(f, "interface {name} up"),
+            Self::Filter(address) => write!(f, "filter of {address}"),
             Self::Address(place) => place.fmt(f),
             Self::Route(id) => write!(f, "route {id}"),
             Self::Rule(rule) => write!(f, "rule {rule}"),

@@ -2,6 +2,7 @@
 
 mod announce;
 mod apply;
+mod filter;
 mod settle;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,6 +31,7 @@ use crate::sys::neighbour::Announcer;
 use crate::sys::rtnetlink::{self, Changes, Rtnetlink};
 use crate::sys::state_file::StateFile;
 use apply::Applied;
+use filter::Filter;
 use settle::settle;
 
 /// How long until everything is looked at again although nothing was reported.
@@ -61,6 +63,7 @@ struct Keeper {
     saved: BTreeSet<Holding>,
     schedule: Schedule,
     sentry: Sentry,
+    filter: Filter,
     kernel: Kernel,
     /// What was announced last, by virtual router: how often it asked.
     announced: BTreeMap<String, u64>,
@@ -109,6 +112,7 @@ fn start(config: Config) -> Result<(Keeper, Changes), Error> {
         owned,
         schedule: Schedule::default(),
         sentry: Sentry::default(),
+        filter: Filter::default(),
         kernel: Kernel::default(),
         announced: BTreeMap::new(),
         carried_out: Arc::default(),
@@ -145,6 +149,7 @@ impl Keeper {
             self.announce();
             self.confirm();
             self.look_out();
+            self.watch_filter();
             if !self.hears_routes && self.owned.iter().any(Holding::is_routing) {
                 self.hears_routes = true;
                 kernel_reports = self.listen_to(&mut changes);
@@ -173,7 +178,11 @@ impl Keeper {
     }
 
     async fn wake(&mut self, changes: &mut Changes, vrrp: bool, kernel: bool) -> Wake {
-        let deadlines = [self.schedule.deadline(), self.sentry.deadline()];
+        let deadlines = [
+            self.schedule.deadline(),
+            self.sentry.deadline(),
+            self.filter.deadline(),
+        ];
         let at = deadlines.into_iter().flatten();
         let at = at.fold(self.recheck_at, Instant::min);
         let changed = async {
@@ -223,6 +232,7 @@ impl Keeper {
         let conflicts = self.sentry.found();
         self.publish(VipsStatus {
             conflicts,
+            dropped: self.kernel.filter.dropped(),
             ..applied.status
         });
         self.carried_out = vrrp;
@@ -259,7 +269,7 @@ impl Keeper {
     }
 
     /// Routes and rules are listed only where there may be some of lvsd's.
-    async fn look(&self, wanted: &Wanted) -> Result<Kernel, rtnetlink::Error> {
+    async fn look(&mut self, wanted: &Wanted) -> Result<Kernel, rtnetlink::Error> {
         let links = self.netlink.links().await?;
         let addresses = self.netlink.addresses().await?;
         let things = wanted.held.keys().chain(&wanted.undecided);
@@ -273,6 +283,7 @@ impl Keeper {
             addresses,
             routes,
             rules,
+            filter: self.look_at_filter(wanted),
         })
     }
 

@@ -7,15 +7,18 @@ use super::holding::{Holding, Place};
 use crate::lvs::routing::{Route, RouteId, Rule};
 use crate::sys::address::Address;
 use crate::sys::link::Link;
+use crate::sys::nftables;
 
-/// Interfaces and addresses, and those routes and rules that are lvsd's by the
-/// mark they carry.
+/// Interfaces and addresses, those routes and rules that are lvsd's by the mark
+/// they carry, and lvsd's packet filter.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Kernel {
     pub(super) links: Vec<Link>,
     pub(super) addresses: Vec<Address>,
     pub(super) routes: Vec<Route>,
     pub(super) rules: Vec<Rule>,
+    /// The packet filter of lvsd's own.
+    pub(super) filter: nftables::Found,
 }
 
 /// An address as it is found.
@@ -75,6 +78,7 @@ impl<'a> Index<'a> {
         match holding {
             Holding::Interface(name) => self.kernel.link(name).is_some_and(|link| link.macvlan),
             Holding::Up(name) => self.kernel.link(name).is_some_and(|link| link.up),
+            Holding::Filter(address) => self.kernel.filter.has(*address),
             Holding::Address(place) => {
                 let mut same = self.addresses(place.address.address).iter();
                 same.any(|found| found.place == *place)

@@ -28,6 +28,8 @@ pub(super) enum Spec {
     Interface { parent: String, mac: Mac },
     /// Up.
     Up,
+    /// Packets are dropped.
+    Filter,
     /// With this label. `owner`: it is this host's own, and there whatever lvsd
     /// does.
     Address { label: Option<String>, owner: bool },
@@ -69,6 +71,7 @@ fn held(instance: &InstanceStatus) -> impl Iterator<Item = (Holding, Spec)> {
     let holdings = &instance.holdings;
     let up = holdings.virtual_mac.iter();
     let up = up.map(|it| (Holding::Up(it.interface.clone()), Spec::Up));
+    let filters = instance.filters().map(|filter| (filter, Spec::Filter));
     let owner = instance.settings.priority == Priority::OWNER;
     let addresses = instance.addresses.iter().map(move |address| {
         let place = Place::of(&instance.interface, holdings, address);
@@ -79,5 +82,8 @@ fn held(instance: &InstanceStatus) -> impl Iterator<Item = (Holding, Spec)> {
     let routes = routes.map(|it| (Holding::Route(it.id.clone()), Spec::Route(it.clone())));
     let rules = holdings.rules.iter();
     let rules = rules.map(|it| (Holding::Rule(it.clone()), Spec::Rule));
-    up.chain(addresses).chain(routes).chain(rules)
+    up.chain(filters)
+        .chain(addresses)
+        .chain(routes)
+        .chain(rules)
 }

@@ -250,7 +250,9 @@ impl Instance {
                 InstanceCounters::add(&self.counters.became_master);
             }
         }
-        if let Notice::RivalHeard(_) | Notice::RivalRefused(_) = &notice {
+        if let Notice::RivalHeard(peer) = &notice
+            && !self.refused.is_taken_now(peer.address)
+        {
             InstanceCounters::add(&self.counters.rivals_heard);
         }
         // Nobody listens any more: the director stops.
@@ -260,6 +262,7 @@ impl Instance {
             interface: self.config.interface.clone(),
             state: self.router.state(),
             priority: self.router.priority().get(),
+            version: self.config.settings.version.number(),
             peer: self.router.master().or(self.rival()),
             notice: notice.clone(),
         });

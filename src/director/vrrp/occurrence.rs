@@ -21,6 +21,8 @@ pub struct Occurrence {
     pub state: State,
     /// The priority that it runs with.
     pub priority: u8,
+    /// The version of VRRP that it speaks.
+    pub version: u8,
     /// The other router that is master now, or is another master.
     pub peer: Option<Peer>,
     /// What.

@@ -78,7 +78,7 @@ fn note(list: &mut Vec<Rejection>, now: Timestamp, source: IpAddr, discard: Disc
 }
 
 /// The reason, with our version where theirs is the matter.
-pub(super) fn in_words(discard: Discard, ours: u8) -> String {
+pub(in crate::director) fn in_words(discard: Discard, ours: u8) -> String {
     match discard {
         Discard::Version(_) => format!("{discard}, ours is {ours}"),
         discard => discard.to_string(),

@@ -18,7 +18,7 @@ use crate::status::director::{
 use crate::vrrp::discard::Discard;
 use crate::vrrp::refused::Refused;
 use crate::vrrp::router::{Claim, Peer, Phase, State};
-use crate::vrrp::{Priority, Settings, Version};
+use crate::vrrp::{Priority, Settings};
 
 /// Every virtual router and its interface. Published anew when anything but a
 /// counter changes; the counters live on.
@@ -242,6 +242,7 @@ impl InstanceStatus {
             advert_interval_ms: u64::try_from(self.settings.advert_interval.as_millis())
                 .unwrap_or(u64::MAX),
             preempt: self.settings.preempt,
+            accept: !self.holdings.drops_packets,
             addresses: self
                 .addresses
                 .iter()
@@ -292,10 +293,7 @@ impl InstanceStatus {
     }
 
     fn version(&self) -> u8 {
-        match self.settings.version {
-            Version::V2 { .. } => 2,
-            Version::V3 => 3,
-        }
+        self.settings.version.number()
     }
 }
 

@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use serde_json::Value;
 
 use crate::lvs::Prefixed;
+use crate::sys;
 
 use super::{
     Chain, ChainId, Field, Hook, Match, Rule, Ruleset, Verdict, network, protocol as protocol_of,
@@ -18,6 +19,9 @@ pub fn parse(text: &str) -> serde_json::Result<Ruleset> {
     let document: Value = serde_json::from_str(text)?;
     let mut ruleset = Ruleset::default();
     for object in list(&document["nftables"]) {
+        if is_of_lvsd(&object["chain"]) || is_of_lvsd(&object["rule"]) {
+            continue;
+        }
         if let chain @ Value::Object(_) = &object["chain"] {
             ruleset.chains.insert(id(chain, "name"), read_chain(chain));
         } else if let rule @ Value::Object(_) = &object["rule"] {
@@ -26,6 +30,11 @@ pub fn parse(text: &str) -> serde_json::Result<Ruleset> {
         }
     }
     Ok(ruleset)
+}
+
+/// What lvsd itself drops is what the configuration wants, and comes after IPVS.
+fn is_of_lvsd(object: &Value) -> bool {
+    text(&object["family"]) == "inet" && text(&object["table"]) == sys::nftables::TABLE
 }
 
 fn list(value: &Value) -> &[Value] {

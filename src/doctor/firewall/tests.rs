@@ -130,6 +130,16 @@ fn nftables_are_read_as_iptables_are() {
     assert!(passes(443), "a named set might have it");
 }
 
+/// It comes after IPVS, and only where accept mode is off.
+#[test]
+fn the_filter_of_lvsd_itself_is_no_fault() {
+    let text = include_str!("captures/lvsd.json");
+    let ruleset = nftables::parse(text).unwrap();
+    assert_eq!(ruleset.chains.len(), 0, "{ruleset:?}");
+    let ruleset = nftables::parse(&text.replace("\"lvsd\"", "\"mine\"")).unwrap();
+    assert_eq!(ruleset.chains.len(), 1, "{ruleset:?}");
+}
+
 #[test]
 fn a_policy_of_nftables_drops_what_no_rule_takes() {
     let text = r#"{"nftables": [

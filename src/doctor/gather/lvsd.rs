@@ -26,7 +26,7 @@ pub(super) async fn look(scope: &Scope, root: &Path, facts: &mut Facts) -> Resul
     facts.director = ask(&scope.runtime_dir.join(director::SOCKET), unseen).await;
     facts.agent = ask(&scope.runtime_dir.join(realserver::SOCKET), unseen).await;
     if let Some(path) = &scope.config {
-        match File::read(path)? {
+        match File::read(path, false)? {
             File::Director(config) => facts.director_config = Some(config),
             File::RealServer(config) => facts.realserver_config = Some(config),
         }

@@ -58,6 +58,7 @@ pub(crate) fn example() -> Director {
             configured_priority: 50,
             advert_interval_ms: 1_000,
             preempt: true,
+            accept: false,
             addresses: vec!["192.168.1.200/32".to_owned()],
             master: Some(Peer {
                 address: "192.168.1.51".parse().unwrap(),
@@ -94,6 +95,10 @@ pub(crate) fn example() -> Director {
                 unclear: None,
             }],
         }],
+        not_accepted: Some(Dropped {
+            packets: 12,
+            bytes: 1_008,
+        }),
         vrrp_interfaces: vec![VrrpInterface {
             name: "ens192".to_owned(),
             discarded: BTreeMap::from([("runt".to_owned(), 3), ("unknown_vrid".to_owned(), 9)]),

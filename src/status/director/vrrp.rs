@@ -45,6 +45,8 @@ pub struct VirtualRouter {
     pub advert_interval_ms: u64,
     /// Whether it takes over from a working master of lower priority.
     pub preempt: bool,
+    /// Whether packets to its addresses are taken that IPVS does not balance.
+    pub accept: bool,
     /// The virtual addresses, with prefix length.
     pub addresses: Vec<String>,
     /// The master that is heard, if it is another router.

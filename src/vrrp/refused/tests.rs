@@ -68,6 +68,18 @@ fn it_is_gone_when_it_is_silent_for_four_of_its_intervals_or_resigns() {
 }
 
 #[test]
+fn one_whose_adverts_are_taken_at_last_is_not_told_to_be_gone() {
+    let start = clock::now();
+    let mut masters = RefusedMaster::default();
+    see(&mut masters, start, (52, &V2), Discard::AuthPassword);
+    assert!(!masters.is_taken_now([192, 168, 1, 53].into()), "another");
+    assert!(masters.current().is_some());
+    assert!(masters.is_taken_now([192, 168, 1, 52].into()));
+    assert_eq!(masters.current(), None);
+    assert_eq!(masters.tend(start + SECOND * 100), None);
+}
+
+#[test]
 fn a_flood_of_forged_masters_is_one_master() {
     let start = clock::now();
     let mut masters = RefusedMaster::default();

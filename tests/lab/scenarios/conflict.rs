@@ -123,9 +123,9 @@ fn a_wrong_password_explains_two_masters(lab: &Lab) {
 /// and a master asks twice before the next.
 fn a_healthy_site_finds_nobody_else(lab: &Lab) {
     let site = Site::build(lab);
-    let probes = site
-        .client
-        .spawn(&format!("tcpdump -lnn -i ens192 arp and host {VIP}"));
+    let probes = site.client.spawn(&format!(
+        "tcpdump -Z root -lnn -i ens192 arp and host {VIP}"
+    ));
     eventually("the capture runs", within(secs(10)), || {
         probes.log().contains("listening on")
     });

@@ -27,11 +27,15 @@ mod systemd;
 mod table;
 mod track;
 mod vrrp;
+mod vrrp_accept;
 mod vrrp_faults;
 mod vrrp_flood;
+mod vrrp_groups;
 mod vrrp_handover;
 mod vrrp_holdings;
 mod vrrp_interop;
+mod vrrp_split_brain;
+mod vrrp_virtual_mac6;
 mod vrrp_wire;
 
 use super::bench::BENCHES;
@@ -69,11 +73,15 @@ const ALL: &[&[Scenario]] = &[
     table::SCENARIOS,
     track::SCENARIOS,
     vrrp::SCENARIOS,
+    vrrp_accept::SCENARIOS,
     vrrp_faults::SCENARIOS,
     vrrp_flood::SCENARIOS,
+    vrrp_groups::SCENARIOS,
     vrrp_handover::SCENARIOS,
     vrrp_holdings::SCENARIOS,
     vrrp_interop::SCENARIOS,
+    vrrp_split_brain::SCENARIOS,
+    vrrp_virtual_mac6::SCENARIOS,
     vrrp_wire::SCENARIOS,
 ];
 

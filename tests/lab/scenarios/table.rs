@@ -3,6 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
+use crate::lab::balanced::Balanced;
 use crate::lab::lvsd::{DirectorFile, number, text};
 use crate::lab::scenario::scenario;
 use crate::lab::site::VIP;
@@ -11,6 +12,7 @@ use crate::lab::{Host, Lab, Program, Scenario, Site, eventually, secs, within};
 pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario!(what_somebody_does_to_the_table_is_repaired_within_two_seconds),
     scenario!(a_killed_director_comes_back_to_the_same_table_and_connections),
+    scenario!(many_virtual_servers_that_start_at_once_fill_no_log),
 ];
 
 /// The site with one director, which has the VIP whether it is a master or not.
@@ -209,4 +211,26 @@ impl OpenConnection {
         let text = String::from_utf8_lossy(&answer).into_owned();
         text.split("I am ").nth(1).unwrap().trim().parse().unwrap()
     }
+}
+
+fn many_virtual_servers_that_start_at_once_fill_no_log(lab: &Lab) {
+    let host = lab.lan().host("director", "192.168.1.51/24");
+    let ports = 8_001..=8_050;
+    let file: String = ports.clone().map(virtual_server).collect();
+    let table: String = ports.map(entries).collect();
+    let balanced = Balanced::start(&host, &file, &table);
+    let log = balanced.lvsd.log();
+    assert_eq!(log.matches("has its quorum").count(), 20, "{log}");
+    assert!(log.contains("shows each more=30"), "{log}");
+}
+
+fn virtual_server(port: u16) -> String {
+    format!(
+        "[[virtual_server]]\naddress = '{VIP}:{port}'\nscheduler = 'rr'\n\
+         check = {{ type = 'none' }}\nreal_servers = ['192.168.1.53']\n"
+    )
+}
+
+fn entries(port: u16) -> String {
+    format!("-A -t {VIP}:{port} -s rr\n-a -t {VIP}:{port} -r 192.168.1.53:{port} -g -w 1\n")
 }

@@ -109,7 +109,9 @@ fn a_director_that_is_stopped_hands_over_within_a_second(lab: &Lab) {
     let first = pair.lvs51.director(&seed(100));
     pair.lvs52.director(&seed(50));
     pair.become_states("master", "backup");
-    let capture = pair.client.spawn("tcpdump -lnnv -i ens192 ip proto 112");
+    let capture = pair
+        .client
+        .spawn("tcpdump -Z root -lnnv -i ens192 ip proto 112");
     eventually("the capture sees adverts", within(secs(5)), || {
         capture.log().contains("prio 100")
     });
@@ -151,7 +153,7 @@ fn clients_learn_the_new_master_at_once_by_gratuitous_arp(lab: &Lab) {
     eventually("the client knows 51", within(secs(2)), || {
         neighbour().contains("02:00:c0:a8:01:33")
     });
-    let capture = pair.client.spawn("tcpdump -lne -i ens192 arp");
+    let capture = pair.client.spawn("tcpdump -Z root -lne -i ens192 arp");
     eventually("the capture runs", within(secs(5)), || {
         capture.log().contains("listening on")
     });

@@ -62,7 +62,9 @@ fn everything_that_moves_with_a_master_comes_stays_and_goes(lab: &Lab) {
         host.spawn("lvsd director")
     };
     let before = everything(&pair.lvs51);
-    let capture = pair.client.spawn("tcpdump -lnnvv -i ens192 icmp6 or arp");
+    let capture = pair
+        .client
+        .spawn("tcpdump -Z root -lnnvv -i ens192 icmp6 or arp");
     eventually("the capture runs", within(secs(5)), || {
         capture.log().contains("listening on")
     });
@@ -200,7 +202,7 @@ fn a_client_knows_one_hardware_address_over_a_failover_with_a_virtual_mac(lab: &
     let before = pair.lvs51.sysctl(sysctl);
     let capture = pair
         .client
-        .spawn("tcpdump -lnne -i ens192 arp or ip proto 112");
+        .spawn("tcpdump -Z root -lnne -i ens192 arp or ip proto 112");
     let neighbours = pair.client.spawn("ip monitor neigh");
     eventually("the capture runs", within(secs(5)), || {
         capture.log().contains("listening on")
@@ -324,7 +326,7 @@ fn lvsd_and_keepalived_share_a_virtual_mac(lab: &Lab) {
     pair.lvs52.write("/etc/keepalived/keepalived.conf", &conf);
     let capture = pair
         .client
-        .spawn("tcpdump -lnne -i ens192 arp or ip proto 112");
+        .spawn("tcpdump -Z root -lnne -i ens192 arp or ip proto 112");
     pair.lvs52
         .spawn("keepalived --dont-fork --log-console --log-detail --vrrp");
     let file = DirectorFile::vrrp_only(50)
@@ -387,7 +389,9 @@ fn five_hundred_vips_are_held_and_announced_at_once_and_without_a_flood(lab: &La
     let file = DirectorFile::steady(100)
         .vrrp_key("virtual_addresses", &list(0..100))
         .vrrp_key("extra_addresses", &list(100..500));
-    let capture = pair.client.spawn("tcpdump -lnn -tt -B 8192 -i ens192 arp");
+    let capture = pair
+        .client
+        .spawn("tcpdump -Z root -lnn -tt -B 8192 -i ens192 arp");
     eventually("the capture runs", within(secs(5)), || {
         capture.log().contains("listening on")
     });

@@ -165,13 +165,21 @@ fn is_backup(name: &str, lvsd: &Host) {
 const PLAIN: &Wire = &WIRES[2];
 
 fn lvsd_and_keepalived_agree_by_preempt_rank_ownership_and_tracking(lab: &Lab) {
-    let contests: [(&str, Contest); 6] = [
+    let contests: [(&str, Contest); 8] = [
         ("lvsd without preempt", lvsd_leaves_a_working_master_alone),
         ("keepalived without preempt", keepalived_leaves_lvsd_alone),
-        ("equal priority", the_higher_address_wins),
+        (
+            "equal priority, keepalived higher",
+            keepalived_at_the_higher_address_stays,
+        ),
+        (
+            "equal priority, lvsd higher",
+            lvsd_at_the_higher_address_stays,
+        ),
         ("lvsd as owner", lvsd_owns_the_address),
         ("keepalived as owner", keepalived_owns_the_address),
-        ("tracking", keepalived_lowers_its_priority),
+        ("keepalived's tracking", keepalived_lowers_its_priority),
+        ("lvsd's tracking", lvsd_lowers_its_priority),
     ];
     side_by_side(&contests, |(name, contest)| {
         contest(&Pair::build(lab));
@@ -223,19 +231,11 @@ fn keepalived_leaves_lvsd_alone(pair: &Pair) {
     moves("keepalived takes over what is free", VIP, (lvs52, lvs51));
 }
 
-fn the_higher_address_wins(pair: &Pair) {
-    let Pair {
-        lvs51, lvs52, lan, ..
-    } = pair;
+fn keepalived_at_the_higher_address_stays(pair: &Pair) {
+    let Pair { lvs51, lvs52, .. } = pair;
     PLAIN.keepalived(lvs52, 100);
     lvs51.director(&PLAIN.lvsd(100));
-    lan.loss(lvs51, 100);
-    eventually(
-        "both are master, deaf to each other",
-        within(secs(10)),
-        || lvs51.holds(VIP) && lvs52.holds(VIP),
-    );
-    lan.loss(lvs51, 0);
+    hear_each_other_as_masters(pair);
     moves(
         "keepalived, at the higher address, stays",
         VIP,
@@ -246,6 +246,26 @@ fn the_higher_address_wins(pair: &Pair) {
         cause.contains("heard 192.168.1.52 with priority 100"),
         "{cause}"
     );
+}
+
+fn lvsd_at_the_higher_address_stays(pair: &Pair) {
+    let Pair { lvs51, lvs52, .. } = pair;
+    PLAIN.keepalived(lvs51, 100);
+    lvs52.director(&PLAIN.lvsd(100));
+    hear_each_other_as_masters(pair);
+    moves("lvsd, at the higher address, stays", VIP, (lvs52, lvs51));
+}
+
+/// Both become master, deaf to each other, and then hear again.
+fn hear_each_other_as_masters(pair: &Pair) {
+    let Pair {
+        lvs51, lvs52, lan, ..
+    } = pair;
+    lan.loss(lvs51, 100);
+    eventually("both are master", within(secs(10)), || {
+        lvs51.holds(VIP) && lvs52.holds(VIP)
+    });
+    lan.loss(lvs51, 0);
 }
 
 fn lvsd_owns_the_address(pair: &Pair) {
@@ -283,6 +303,39 @@ fn keepalived_lowers_its_priority(pair: &Pair) {
     moves("lvsd has more than 40", VIP, (lvs51, lvs52));
     lvs52.run("rm /run/bad").ok();
     moves("keepalived has its 100 again", VIP, (lvs52, lvs51));
+}
+
+/// Each kind of tracker takes 60 off lvsd's priority, and gives it back.
+fn lvsd_lowers_its_priority(pair: &Pair) {
+    let Pair { lvs51, lvs52, .. } = pair;
+    lvs51
+        .run("ip link add uplink type veth peer name far && ip link set uplink up && ip link set far up")
+        .ok();
+    PLAIN.keepalived(lvs52, 70);
+    let mut file = PLAIN.lvsd(100);
+    file.vrrp += "\n[[vrrp.track]]\ninterface = 'uplink'\nweight = -60\n\
+                  [[vrrp.track]]\nscript = ['/usr/bin/test', '!', '-e', '/run/bad']\n\
+                  interval = '200ms'\nweight = -60\n\
+                  [[vrrp.track]]\nfile = '/run/priority'\ninterval = '200ms'";
+    lvs51.director(&file);
+    moves("lvsd is master", VIP, (lvs51, lvs52));
+    for (what, breaks, mends) in [
+        ("interface", "ip link set far down", "ip link set far up"),
+        ("script", "touch /run/bad", "rm /run/bad"),
+        ("file", "echo -60 > /run/priority", "rm /run/priority"),
+    ] {
+        lvs51.run(breaks).ok();
+        let lowered = format!("{what}: keepalived has more than 40");
+        moves(&lowered, VIP, (lvs52, lvs51));
+        let priority = &lvs51.status()["vrrp"][0]["priority"];
+        assert_eq!(priority, 40, "{what}");
+        lvs51.run(mends).ok();
+        moves(
+            &format!("{what}: lvsd has its 100 again"),
+            VIP,
+            (lvs51, lvs52),
+        );
+    }
 }
 
 fn three_routers_of_two_makes_have_one_master_whoever_fails(lab: &Lab) {

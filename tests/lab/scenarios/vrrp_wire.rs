@@ -10,6 +10,7 @@ use crate::lab::{Host, Lab, Scenario, eventually, secs, within};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario!(adverts_on_the_wire_are_those_of_the_rfcs).on_any_linux(),
+    scenario!(adverts_stay_on_their_lan_even_where_the_director_is_a_router).on_any_linux(),
     scenario!(forged_truncated_and_foreign_packets_are_counted_and_move_nothing).on_any_linux(),
 ];
 
@@ -27,7 +28,7 @@ fn adverts_on_the_wire_are_those_of_the_rfcs(lab: &Lab) {
     let pair = Pair::build(lab);
     let capture = pair
         .client
-        .spawn("tcpdump -lnnvv -e -x -i ens192 ip proto 112");
+        .spawn("tcpdump -Z root -lnnvv -e -x -i ens192 ip proto 112");
     eventually("the capture runs", within(secs(5)), || {
         capture.log().contains("listening on")
     });
@@ -69,6 +70,42 @@ fn adverts_on_the_wire_are_those_of_the_rfcs(lab: &Lab) {
     let mut packets = log.lines().filter(|line| line.contains("proto VRRP"));
     assert!(packets.all(|line| line.contains("ttl 255,")), "{log}");
     lab.say("version 3 is as RFC 9568 says");
+}
+
+/// 3-5.1.1.2: a TTL of 255 would take them far.
+fn adverts_stay_on_their_lan_even_where_the_director_is_a_router(lab: &Lab) {
+    let pair = Pair::build(lab);
+    let inside = lab.lan();
+    inside.connect(&pair.lvs52, "ens224", "10.0.0.1/24");
+    let server = inside.host_with_nic("server", "ens192", "10.0.0.53/24");
+    for key in ["all", "ens192", "ens224"] {
+        let key = format!("net.ipv4.conf.{key}.forwarding");
+        pair.lvs52.set_sysctl(&key, 1);
+    }
+    let listen = |host: &Host| {
+        let capture = host.spawn("tcpdump -Z root -lnn -i ens192 ip proto 112 or arp");
+        eventually("the capture runs", within(secs(5)), || {
+            capture.log().contains("listening on")
+        });
+        capture
+    };
+    let (outside, beyond) = (listen(&pair.client), listen(&server));
+    pair.lvs51.director(&DirectorFile::steady(100));
+    pair.lvs52.director(&DirectorFile::steady(50));
+    pair.become_states("master", "backup");
+    let heard = || number(&pair.lvs52.status()["vrrp"][0]["adverts_received"]);
+    eventually("52 hears twenty adverts", within(secs(20)), || {
+        heard() >= 20
+    });
+    eventually("the client hears as many", within(secs(5)), || {
+        outside.log().matches("VRRPv3").count() >= 20
+    });
+    // What 52 does send there is heard, and so would be an advert from before.
+    pair.lvs52.run("ping -c 1 -W 5 10.0.0.53").ok();
+    eventually("the server hears 52", within(secs(5)), || {
+        beyond.log().contains("who-has 10.0.0.53 tell 10.0.0.1")
+    });
+    assert_eq!(beyond.log().matches("VRRP").count(), 0, "{}", beyond.log());
 }
 
 fn forged_truncated_and_foreign_packets_are_counted_and_move_nothing(lab: &Lab) {

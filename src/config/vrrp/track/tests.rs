@@ -148,7 +148,7 @@ fn on_the_host_itself_programs_and_users_must_be_there() {
     std::fs::write(&file, text).unwrap();
     let told = DirectorConfig::read(&file).unwrap_err().to_string();
     for wanted in [
-        ":6: vrrp[0].on_master: cannot look at /nonexistent/hook: No such",
+        ":6: vrrp[0].on_master: cannot look at /nonexistent/hook: no such",
         ":7: vrrp[0].hook_user = 'no-such-user': there is no such user on this host",
         ":9: vrrp[0].track[0].script: cannot look at",
     ] {

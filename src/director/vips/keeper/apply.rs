@@ -45,6 +45,10 @@ impl Keeper {
         // One kind after the other, because each stands on the one before.
         let kind = |op: &Op| discriminant(op.holding());
         for kind in plan.ops.chunk_by(|a, b| kind(a) == kind(b)) {
+            if kind[0].holding().filtered().is_some() {
+                self.apply_filter(kind, &mut applied);
+                continue;
+            }
             for ops in kind.chunks(PIPELINE) {
                 let outcomes = join_all(ops.iter().map(|op| self.perform(op))).await;
                 for (op, outcome) in ops.iter().zip(outcomes) {
@@ -65,7 +69,7 @@ impl Keeper {
             Op::Replace(..) | Op::Remove(_) | Op::Forget(_) => None,
         });
         let marked = plan.present.iter().filter(|holding| match holding {
-            Holding::Route(_) | Holding::Rule(_) => true,
+            Holding::Filter(_) | Holding::Route(_) | Holding::Rule(_) => true,
             Holding::Interface(_) | Holding::Up(_) | Holding::Address(_) => false,
         });
         self.owned.extend(added.chain(marked.cloned()));
@@ -110,8 +114,14 @@ impl Keeper {
                 self.netlink.add_route(route, link, false).await
             }
             (Holding::Rule(rule), _) => self.netlink.add_rule(rule).await,
-            // A spec of another kind there never is.
-            (Holding::Interface(_) | Holding::Address(_) | Holding::Route(_), _) => Ok(()),
+            // A spec of another kind there never is, and a filter is not added here.
+            (
+                Holding::Interface(_)
+                | Holding::Filter(_)
+                | Holding::Address(_)
+                | Holding::Route(_),
+                _,
+            ) => Ok(()),
         }
     }
 
@@ -120,6 +130,7 @@ impl Keeper {
         match holding {
             Holding::Interface(name) => self.netlink.delete_link(index(name)).await,
             Holding::Up(name) => self.netlink.set_link_up(index(name), false).await,
+            Holding::Filter(_) => Ok(()),
             Holding::Address(place) => {
                 let link = index(&place.interface);
                 self.netlink.delete_address(link, place.address).await
@@ -138,30 +149,42 @@ impl Keeper {
 
     /// Remembers what an op came to.
     fn note(&mut self, op: &Op, outcome: Result<(), rtnetlink::Error>, applied: &mut Applied) {
+        match outcome {
+            Ok(()) => self.done(op, applied),
+            Err(error) if error.is_exists() => {
+                // Somebody else was faster, so it is not ours.
+                let holding = op.holding();
+                self.owned.remove(holding);
+                let problem =
+                    format!("{holding} is there already, not put there by lvsd: remove it");
+                Self::failed(op, problem, applied);
+            }
+            Err(error) => Self::failed(op, chain(&error), applied),
+        }
+    }
+
+    pub(super) fn done(&mut self, op: &Op, applied: &mut Applied) {
         let holding = op.holding();
-        match (outcome, op) {
-            (Ok(()), Op::Add(..) | Op::Replace(..)) => {
+        match op {
+            Op::Add(..) | Op::Replace(..) => {
                 applied.added.extend(holding.place().cloned());
                 applied.status.held.insert(holding.clone());
                 self.log.write(Line::Added(holding.clone()));
             }
-            (Ok(()), Op::Remove(_)) => {
+            Op::Remove(_) => {
                 self.owned.remove(holding);
                 self.log.write(Line::Removed(holding.clone()));
             }
-            (Ok(()), Op::Forget(_)) => drop(self.owned.remove(holding)),
-            (Err(error), _) => {
-                applied.failed = true;
-                let mut problem = chain(&error);
-                if error.is_exists() {
-                    // Somebody else was faster, so it is not ours.
-                    self.owned.remove(holding);
-                    problem =
-                        format!("{holding} is there already, not put there by lvsd: remove it");
-                }
-                applied.status.problems.insert(holding.clone(), problem);
-            }
+            Op::Forget(_) => drop(self.owned.remove(holding)),
         }
+    }
+
+    pub(super) fn failed(op: &Op, problem: String, applied: &mut Applied) {
+        applied.failed = true;
+        applied
+            .status
+            .problems
+            .insert(op.holding().clone(), problem);
     }
 
     /// Writes down what lvsd owns, unless the file says so already. What cannot

@@ -34,6 +34,7 @@ pub(super) fn verdict(holding: &Holding, spec: &Spec, world: World<'_>) -> Verdi
             Some(link) if link.up => Verdict::Ours,
             Some(_) => Verdict::Absent,
         },
+        (Holding::Filter(_), _) if index.has(holding) => Verdict::Ours,
         (Holding::Address(place), Spec::Address { label, owner }) => {
             address(place, label.as_deref(), *owner, world)
         }
@@ -48,9 +49,14 @@ pub(super) fn verdict(holding: &Holding, spec: &Spec, world: World<'_>) -> Verdi
         }
         (Holding::Rule(rule), _) if index.kernel.rules.contains(rule) => Verdict::Ours,
         // A spec of another kind there never is.
-        (Holding::Interface(_) | Holding::Address(_) | Holding::Route(_) | Holding::Rule(_), _) => {
-            Verdict::Absent
-        }
+        (
+            Holding::Interface(_)
+            | Holding::Filter(_)
+            | Holding::Address(_)
+            | Holding::Route(_)
+            | Holding::Rule(_),
+            _,
+        ) => Verdict::Absent,
     }
 }
 

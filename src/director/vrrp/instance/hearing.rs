@@ -79,11 +79,15 @@ impl Instance {
                 kept_quiet,
             });
         }
+        let is_the_first = self.rival().is_none();
         if self.router.state() == State::Master
             && let Some(rival) = self
                 .refused
                 .see(now, datagram, &self.config.transport, discard)
         {
+            if is_the_first {
+                InstanceCounters::add(&self.counters.rivals_heard);
+            }
             self.report(Notice::RivalRefused(rival), log);
         }
     }

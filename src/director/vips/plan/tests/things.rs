@@ -1,8 +1,11 @@
 //! Interfaces with a virtual MAC, labels, routes and rules.
 
+use std::net::IpAddr;
+
 use super::*;
 use crate::lvs::Family;
 use crate::lvs::routing::{Route, RouteId, RouteKind, RouteScope, Rule, TABLE_MAIN};
+use crate::sys::nftables::{Count, Found};
 
 const NAME: &str = "vrrp51.ens192";
 const MAC: [u8; 6] = [0, 0, 0x5e, 0, 1, 51];
@@ -57,6 +60,10 @@ fn ruled() -> (Holding, Spec) {
     (Holding::Rule(rule()), Spec::Rule)
 }
 
+fn filter() -> (Holding, Spec) {
+    (Holding::Filter(VIP.parse().unwrap()), Spec::Filter)
+}
+
 fn on_virtual_mac() -> (Holding, Spec) {
     (vip(NAME, VIP), PLAIN)
 }
@@ -65,7 +72,15 @@ fn on_virtual_mac() -> (Holding, Spec) {
 fn master() -> Wanted {
     let route = routed(&route("10.0.0.0/8"));
     Wanted {
-        held: [interface(), up(), on_virtual_mac(), route, ruled()].into(),
+        held: [
+            interface(),
+            up(),
+            filter(),
+            on_virtual_mac(),
+            route,
+            ruled(),
+        ]
+        .into(),
         ..Wanted::default()
     }
 }
@@ -110,6 +125,7 @@ fn put(holding: &Holding, spec: &Spec, kernel: &mut Kernel) {
             });
         }
         (Holding::Up(name), _) => set_up(kernel, name, true),
+        (Holding::Filter(address), _) => filtered(kernel, *address, true),
         (Holding::Address(place), Spec::Address { label, .. }) => {
             let link = kernel.link(&place.interface).unwrap().index;
             kernel.addresses.push(Address {
@@ -133,6 +149,7 @@ fn take(holding: &Holding, kernel: &mut Kernel) {
     match holding {
         Holding::Interface(name) => kernel.links.retain(|link| link.name != *name),
         Holding::Up(name) => set_up(kernel, name, false),
+        Holding::Filter(address) => filtered(kernel, *address, false),
         Holding::Address(place) => {
             let link = kernel.link(&place.interface).unwrap().index;
             kernel
@@ -142,6 +159,25 @@ fn take(holding: &Holding, kernel: &mut Kernel) {
         Holding::Route(id) => kernel.routes.retain(|route| route.id != *id),
         Holding::Rule(rule) => kernel.rules.retain(|it| it != rule),
     }
+}
+
+/// No address, no filter.
+fn filtered(kernel: &mut Kernel, address: IpAddr, filtered: bool) {
+    let mut addresses = match &kernel.filter {
+        Found::Whole { addresses, .. } => addresses.clone(),
+        Found::Absent | Found::Damaged => BTreeSet::new(),
+    };
+    match filtered {
+        true => addresses.insert(address),
+        false => addresses.remove(&address),
+    };
+    kernel.filter = match addresses.is_empty() {
+        true => Found::Absent,
+        false => Found::Whole {
+            addresses,
+            dropped: Count::default(),
+        },
+    };
 }
 
 fn set_up(kernel: &mut Kernel, name: &str, up: bool) {
@@ -172,12 +208,19 @@ fn things_come_in_their_order_and_go_in_the_reverse() {
     let before = kernel.clone();
     assert_eq!(
         reconcile(&master(), &mut kernel, &mut owned),
-        ["+interface", "+up", "+address", "+route", "+rule"]
+        [
+            "+interface",
+            "+up",
+            "+filter",
+            "+address",
+            "+route",
+            "+rule"
+        ]
     );
     assert_eq!(reconcile(&master(), &mut kernel, &mut owned), [""; 0]);
     assert_eq!(
         reconcile(&backup(), &mut kernel, &mut owned),
-        ["-rule", "-route", "-address", "-up"]
+        ["-rule", "-route", "-address", "-filter", "-up"]
     );
     assert_eq!(
         reconcile(&Wanted::default(), &mut kernel, &mut owned),
@@ -313,4 +356,26 @@ fn another_label_is_a_change_of_that_address_alone() {
     );
     kernel.addresses[1].label = Some("ens192:vip".to_owned());
     assert_eq!(plan(&wanted, &owned, &kernel).ops, []);
+}
+
+/// 6.4.3-d: no moment in which the address is there and the filter is not.
+#[test]
+fn a_filter_comes_before_its_address_and_goes_after_it_and_is_made_anew_when_damaged() {
+    let address = vip("ens192", VIP);
+    let (holding, spec) = filter();
+    let wanted = Wanted {
+        held: [(address.clone(), PLAIN), (holding.clone(), spec.clone())].into(),
+        ..Wanted::default()
+    };
+    let mut kernel = kernel(&[("ens192", &[OWN])]);
+    let mut owned = BTreeSet::new();
+    let ways = reconcile(&wanted, &mut kernel, &mut owned);
+    assert_eq!(ways, ["+filter", "+address"]);
+    kernel.filter = Found::Damaged;
+    let expected = [Op::Add(holding.clone(), spec)];
+    assert_eq!(plan(&wanted, &owned, &kernel).ops, expected);
+    kernel.filter = Found::Absent;
+    assert_eq!(plan(&wanted, &owned, &kernel).ops, expected);
+    let gone = plan(&Wanted::default(), &owned, &kernel);
+    assert_eq!(gone.ops, [Op::Remove(address), Op::Forget(holding)]);
 }

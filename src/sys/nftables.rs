@@ -1,0 +1,299 @@
+//! A packet filter of lvsd's own in nf_tables: packets to some addresses of this
+//! host are dropped, if they come as far as its sockets.
+//!
+//! It is one table, [`TABLE`], which lvsd makes, changes and removes as a whole
+//! by netlink messages of its own: the program `nft` need not be there. Other
+//! tables are not touched. [`table`] draws it.
+
+mod expression;
+mod message;
+mod table;
+
+use std::collections::BTreeSet;
+use std::io;
+use std::net::IpAddr;
+
+use netlink_packet_core::{
+    DecodeError, NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkHeader,
+    NetlinkMessage, NetlinkPayload,
+};
+use netlink_sys::protocols::NETLINK_NETFILTER;
+use netlink_sys::{Socket, SocketAddr};
+use nix::errno::Errno;
+use nix::sys::socket::{setsockopt, sockopt};
+use nix::sys::time::TimeVal;
+
+use expression::Set;
+use message::{BATCH_BEGIN, BATCH_END, Message};
+pub use table::{Found, TABLE};
+
+/// Room for one datagram of a dump.
+const RECEIVE_BYTES: usize = 32 * 1024;
+
+/// The kernel answers before `sendmsg` returns; this only keeps a thread from
+/// hanging.
+const ANSWER_TIMEOUT_SECONDS: i64 = 5;
+
+/// How often a dump is begun again that somebody else's change spoilt.
+const ATTEMPTS: usize = 3;
+
+/// What was dropped.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Count {
+    /// Packets.
+    pub packets: u64,
+    /// Bytes, from the IP header on.
+    pub bytes: u64,
+}
+
+/// Why the filter could not be read or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The kernel was built without it, or has not the module.
+    #[error("this kernel has no nf_tables")]
+    Unknown(#[source] io::Error),
+    /// The kernel refused, or the socket failed.
+    #[error("cannot {what}")]
+    Refused {
+        /// What was attempted.
+        what: &'static str,
+        /// Why not.
+        #[source]
+        cause: io::Error,
+    },
+}
+
+impl Error {
+    fn new(what: &'static str, cause: io::Error) -> Self {
+        let errno = cause.raw_os_error().map(Errno::from_raw);
+        match errno {
+            // No nfnetlink; no nf_tables; no family inet; no such expression or chain.
+            Some(
+                Errno::EPROTONOSUPPORT | Errno::EOPNOTSUPP | Errno::EAFNOSUPPORT | Errno::ENOENT,
+            ) => Self::Unknown(cause),
+            _ => Self::Refused { what, cause },
+        }
+    }
+}
+
+/// A socket to nf_tables, of the network namespace that it was opened in.
+#[derive(Debug)]
+pub struct Nftables {
+    socket: Socket,
+    sequence: u32,
+    received: Vec<u8>,
+}
+
+impl Nftables {
+    /// Opens it. A kernel without nf_tables may tell so only when it is asked.
+    pub fn open() -> Result<Self, Error> {
+        let socket = open_socket().map_err(|cause| Error::new("open nf_tables", cause))?;
+        Ok(Self {
+            socket,
+            sequence: 0,
+            received: Vec::with_capacity(RECEIVE_BYTES),
+        })
+    }
+
+    /// Has the kernel try to make the table, and undo it.
+    ///
+    /// # Errors
+    /// What the kernel lacks.
+    pub fn check() -> Result<(), Error> {
+        let any = [
+            IpAddr::from([192, 0, 2, 1]),
+            IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1]),
+        ];
+        let messages = table::changes(&Found::Damaged, &any.into());
+        let outcome = Self::open()?.transact(messages, false);
+        outcome.map_err(|cause| Error::new("try the table inet lvsd of nf_tables", cause))
+    }
+
+    /// What the kernel has of the table.
+    pub fn look(&mut self) -> Result<Found, Error> {
+        let looked = self.found();
+        looked.map_err(|cause| Error::new("read the table inet lvsd of nf_tables", cause))
+    }
+
+    /// Turns what was found into a table for these addresses, at once or not at all;
+    /// no address, no table.
+    pub fn hold(&mut self, found: &Found, wanted: &BTreeSet<IpAddr>) -> Result<(), Error> {
+        let messages = table::changes(found, wanted);
+        if messages.is_empty() {
+            return Ok(());
+        }
+        let outcome = self.transact(messages, true);
+        outcome.map_err(|cause| Error::new("change the table inet lvsd of nf_tables", cause))
+    }
+
+    fn found(&mut self) -> io::Result<Found> {
+        let Some(table) = absent(self.ask(table::get_table(), NLM_F_ACK))? else {
+            return Ok(Found::Absent);
+        };
+        let chain = absent(self.ask(table::get_chain(), NLM_F_ACK))?.unwrap_or_default();
+        let in_place = match (table.first(), chain.first()) {
+            (Some(table), Some(chain)) => {
+                table::is_awake(table) && table::is_in_place(chain).map_err(malformed)?
+            }
+            _ => false,
+        };
+        if !in_place {
+            return Ok(Found::Damaged);
+        }
+        let rules = self.dump(&table::get_rules())?;
+        let Some(dropped) = table::are_whole(&rules).map_err(malformed)? else {
+            return Ok(Found::Damaged);
+        };
+        let mut addresses = BTreeSet::new();
+        for set in Set::ALL {
+            match absent(self.dump(&table::get_elements(set)))? {
+                Some(found) => addresses.extend(table::addresses_in(&found).map_err(malformed)?),
+                None => return Ok(Found::Damaged),
+            }
+        }
+        Ok(Found::Whole { addresses, dropped })
+    }
+
+    /// Sends messages as one batch. Not `for_good`: the kernel only tries.
+    fn transact(&mut self, messages: Vec<Message>, for_good: bool) -> io::Result<()> {
+        let begin = Message::batch(BATCH_BEGIN);
+        let end = for_good.then(|| Message::batch(BATCH_END));
+        let first = self.sequence.wrapping_add(1);
+        let last = first.wrapping_add(u32::try_from(messages.len()).unwrap_or(u32::MAX));
+        let mut bytes = Vec::new();
+        for message in [begin].into_iter().chain(messages).chain(end) {
+            self.sequence = self.sequence.wrapping_add(1);
+            let ack = if self.sequence == last { NLM_F_ACK } else { 0 };
+            let flags = NLM_F_REQUEST | message.flags() | ack;
+            push(&mut bytes, message, flags, self.sequence);
+        }
+        self.send(&bytes)?;
+        loop {
+            for (header, payload) in self.receive()? {
+                if let NetlinkPayload::Error(error) = payload {
+                    if error.code.is_some() {
+                        return Err(error.to_io());
+                    }
+                    if header.sequence_number == last {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+    }
+
+    /// A dump that nobody changed meanwhile.
+    fn dump(&mut self, request: &Message) -> io::Result<Vec<Message>> {
+        let mut outcome = self.ask(request.clone(), NLM_F_DUMP);
+        for _ in 1..ATTEMPTS {
+            match &outcome {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                    outcome = self.ask(request.clone(), NLM_F_DUMP);
+                }
+                _ => break,
+            }
+        }
+        outcome
+    }
+
+    /// Sends a request and collects its answers: those of a dump to their end,
+    /// any other up to its acknowledgement.
+    fn ask(&mut self, request: Message, flags: u16) -> io::Result<Vec<Message>> {
+        self.sequence = self.sequence.wrapping_add(1);
+        let sequence = self.sequence;
+        let mut bytes = Vec::new();
+        push(&mut bytes, request, NLM_F_REQUEST | flags, sequence);
+        self.send(&bytes)?;
+        let mut answers = Vec::new();
+        let mut interrupted = false;
+        loop {
+            for (header, payload) in self.receive()? {
+                if header.sequence_number != sequence {
+                    continue;
+                }
+                interrupted |= header.flags & NLM_F_DUMP_INTR != 0;
+                match payload {
+                    NetlinkPayload::InnerMessage(message) => answers.push(message),
+                    NetlinkPayload::Error(error) if error.code.is_some() => {
+                        return Err(error.to_io());
+                    }
+                    NetlinkPayload::Done(_) if interrupted => {
+                        return Err(io::ErrorKind::Interrupted.into());
+                    }
+                    NetlinkPayload::Error(_) | NetlinkPayload::Done(_) => return Ok(answers),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    fn send(&self, bytes: &[u8]) -> io::Result<()> {
+        loop {
+            match self.socket.send(bytes, 0) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => return result.map(drop),
+            }
+        }
+    }
+
+    /// The messages of the next datagram.
+    fn receive(&mut self) -> io::Result<Vec<(NetlinkHeader, NetlinkPayload<Message>)>> {
+        self.received.clear();
+        loop {
+            match self.socket.recv(&mut self.received, 0) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => {
+                    result?;
+                    break;
+                }
+            }
+        }
+        let mut rest = self.received.as_slice();
+        let mut messages = Vec::new();
+        while !rest.is_empty() {
+            let message = NetlinkMessage::<Message>::deserialize(rest).map_err(malformed)?;
+            let length = message.header.length as usize;
+            messages.push(message.into_parts());
+            rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+        }
+        Ok(messages)
+    }
+}
+
+/// None: there is no such thing.
+fn absent(outcome: io::Result<Vec<Message>>) -> io::Result<Option<Vec<Message>>> {
+    match outcome {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        outcome => outcome.map(Some),
+    }
+}
+
+fn malformed(error: DecodeError) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, error)
+}
+
+fn push(bytes: &mut Vec<u8>, message: Message, flags: u16, sequence: u32) {
+    let payload = NetlinkPayload::InnerMessage(message);
+    let mut message = NetlinkMessage::new(NetlinkHeader::default(), payload);
+    message.header.flags = flags;
+    message.header.sequence_number = sequence;
+    message.finalize();
+    let start = bytes.len();
+    bytes.resize(start + message.buffer_len(), 0);
+    message.serialize(&mut bytes[start..]);
+}
+
+fn open_socket() -> io::Result<Socket> {
+    let mut socket = Socket::new(NETLINK_NETFILTER)?;
+    // Errors need not carry the message they answer: the sequence number tells.
+    socket.set_cap_ack(true)?;
+    let patience = TimeVal::new(ANSWER_TIMEOUT_SECONDS, 0);
+    setsockopt(&socket, sockopt::ReceiveTimeout, &patience)?;
+    socket.bind_auto()?;
+    // Port 0 is the kernel; connected, the socket takes nothing from others.
+    socket.connect(&SocketAddr::new(0, 0))?;
+    Ok(socket)
+}
+
+#[cfg(test)]
+mod tests;
