@@ -11,7 +11,9 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// How many lines wait while nobody reads.
 const WAITING: usize = 4096;
@@ -43,7 +45,12 @@ enum Message {
 /// without, since it has its own. `LVSD_LOG` chooses what, e.g. `debug` or
 /// `lvsd::vrrp=debug`; without it `info`.
 pub(super) fn start() -> Log {
-    let filter = EnvFilter::try_from_env("LVSD_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    // Not the filter of fields and spans, which lvsd logs none of: its pattern
+    // matching is a megabyte of program.
+    let wanted = std::env::var("LVSD_LOG").ok();
+    let wanted = wanted.filter(|text| !text.is_empty());
+    let wanted = wanted.and_then(|text| text.parse::<Targets>().ok());
+    let filter = wanted.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
     let (queue, messages) = sync_channel(WAITING);
     let lines = Lines {
         queue,
@@ -54,15 +61,15 @@ pub(super) fn start() -> Log {
     let _ = thread::Builder::new()
         .name("lvsd-log".to_owned())
         .spawn(move || write_all(&messages, &lost));
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let log = tracing_subscriber::fmt::layer()
         .with_target(false)
         .with_ansi(io::stderr().is_terminal())
         .with_writer(move || writer.clone());
     // A second start in one process leaves the first one in place.
+    let all = tracing_subscriber::registry().with(filter);
     let _ = match std::env::var_os("JOURNAL_STREAM") {
-        Some(_) => log.without_time().try_init(),
-        None => log.try_init(),
+        Some(_) => all.with(log.without_time()).try_init(),
+        None => all.with(log).try_init(),
     };
     Log(lines)
 }

@@ -17,6 +17,7 @@ mod raw;
 pub mod realserver;
 pub mod rules;
 mod script;
+mod sections;
 mod show;
 mod values;
 mod vrrp;

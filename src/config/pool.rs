@@ -12,39 +12,53 @@ mod scheduling;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
-use toml::Spanned;
-
 use super::director::{RealServer, VirtualServer};
 use super::document::Document;
 use super::raw;
 use super::rules::Conduct;
-use crate::lvs::{Protocol, RealServerId, VirtualServerId};
+use crate::lvs::{Protocol, RealServerId, Servers, VirtualServerId};
 use forwarding::Outer;
 use identity::Identity;
 use member::Member;
 
-/// Reads every virtual server; `synced`: connections are synchronised with another
-/// director.
-pub(super) fn read(
-    document: &mut Document<'_>,
-    raw: &[Spanned<raw::VirtualServer>],
+/// The virtual servers of a file, read table by table.
+pub(super) struct Reader {
+    /// Connections are synchronised with another director.
     synced: bool,
-) -> BTreeMap<VirtualServerId, VirtualServer> {
-    let mut virtual_servers = BTreeMap::new();
-    let mut places = HashMap::new();
-    for table in raw {
-        let span = table.span();
-        for (identity, server) in table_of(document, table.get_ref(), &span, synced) {
+    virtual_servers: BTreeMap<VirtualServerId, VirtualServer>,
+    places: HashMap<VirtualServerId, Range<usize>>,
+}
+
+impl Reader {
+    pub(super) fn new(synced: bool) -> Self {
+        Self {
+            synced,
+            virtual_servers: BTreeMap::new(),
+            places: HashMap::new(),
+        }
+    }
+
+    /// Reads one table, which may be several virtual servers.
+    pub(super) fn read(
+        &mut self,
+        document: &mut Document<'_>,
+        raw: &raw::VirtualServer,
+        table: &Range<usize>,
+    ) {
+        for (identity, server) in table_of(document, raw, table, self.synced) {
             let Identity { id, place } = identity;
-            if let Some(first) = places.insert(id, place.clone()) {
+            if let Some(first) = self.places.insert(id, place.clone()) {
                 let first = document.place(&first);
                 let message = format!("{id} is a virtual server already, {first}");
                 document.refuse(&place, message, "list each virtual server once");
             }
-            virtual_servers.insert(id, server);
+            self.virtual_servers.insert(id, server);
         }
     }
-    virtual_servers
+
+    pub(super) fn finish(self) -> BTreeMap<VirtualServerId, VirtualServer> {
+        self.virtual_servers
+    }
 }
 
 /// The virtual servers of one table: none where anything about it is wrong.
@@ -68,7 +82,7 @@ fn table_of(
     let protocol = first.and_then(Identity::protocol);
     let outer = Outer {
         forwarding,
-        check: raw.check.as_ref(),
+        check: raw.check.as_deref(),
         needs_check: matches!(protocol, Some(Protocol::Udp | Protocol::Sctp)),
         port: first.map_or(1, Identity::port),
         conduct: conduct.unwrap_or_default(),
@@ -109,8 +123,8 @@ fn pool(
     identity: &Identity,
     persistent: bool,
     members: &[Member],
-) -> BTreeMap<RealServerId, RealServer> {
-    let mut pool = BTreeMap::new();
+) -> Servers<RealServer> {
+    let mut pool = Vec::with_capacity(members.len());
     let mut places: HashMap<RealServerId, Range<usize>> = HashMap::new();
     for member in members {
         let Some(id) = member.place_in(document, &identity.id, persistent) else {
@@ -124,7 +138,7 @@ fn pool(
         }
         pool.extend(member.real_server.clone().map(|server| (id, server)));
     }
-    pool
+    pool.into_iter().collect()
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::time::timeout_at;
 use tracing::{error, info};
 
-use super::reconcile::{Reach, Reconciler, Report};
+use super::reconcile::{End, Reach, Reconciler, Report};
 use crate::ipvs::client::{self, Client};
 use crate::ipvs::table::Table;
 use crate::status::text::chain;
@@ -131,45 +131,56 @@ struct Worker {
 impl Worker {
     async fn run(mut self, mut wanted: watch::Receiver<Wanted>) {
         let mut whole_at = clock::now();
+        // A change does not wait for a look at a large table that has begun. Twice in
+        // succession none is given up, so that changes cannot keep it from being seen.
+        let mut yields = true;
         loop {
             let newest = wanted.borrow_and_update().clone();
             let started = clock::now();
             if started >= whole_at {
-                self.pass(&newest, Reach::Whole);
+                let end = self.pass(&newest, Reach::Whole, || {
+                    yields && wanted.has_changed().unwrap_or(true)
+                });
+                yields = end == End::Done;
                 let ended = clock::now();
                 whole_at = ended + pause_after(started, ended);
             } else {
-                self.pass(&newest, Reach::Changes);
+                self.pass(&newest, Reach::Changes, || false);
             }
             match timeout_at(whole_at.into(), wanted.changed()).await {
                 Ok(Ok(())) | Err(_) => {}
                 // The handle is gone: one more pass, for what it wanted last.
                 Ok(Err(_)) => {
                     let newest = wanted.borrow().clone();
-                    self.pass(&newest, Reach::Whole);
+                    self.pass(&newest, Reach::Whole, || false);
                     return;
                 }
             }
         }
     }
 
-    fn pass(&mut self, wanted: &Wanted, reach: Reach) {
-        let Some(table) = &wanted.table else { return };
+    fn pass(&mut self, wanted: &Wanted, reach: Reach, news: impl Fn() -> bool) -> End {
+        let Some(table) = &wanted.table else {
+            return End::Done;
+        };
         if self.client.is_none() {
             self.reconnect();
         }
-        if let Some(client) = &mut self.client
-            && self
-                .reconciler
-                .pass(client, table, wanted.generation, reach)
-                .is_err()
-        {
-            // It has said why.
-            self.client = None;
-            self.reconciler.report.info = None;
+        if let Some(client) = &mut self.client {
+            let generation = wanted.generation;
+            match self.reconciler.pass(client, table, generation, reach, news) {
+                Ok(End::Done) => {}
+                Ok(End::BrokenOff) => return End::BrokenOff,
+                Err(_) => {
+                    // It has said why.
+                    self.client = None;
+                    self.reconciler.report.info = None;
+                }
+            }
         }
         self.report
             .send_replace(Arc::new(self.reconciler.report.clone()));
+        End::Done
     }
 
     fn reconnect(&mut self) {

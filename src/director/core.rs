@@ -101,6 +101,8 @@ pub(super) struct Core {
     /// The generation of the newest wanted table.
     generation: u64,
     tracking: Tracking,
+    /// When what was freed is given back to the system.
+    tidy_at: Option<Instant>,
     vrrp: VrrpHandle,
     vips: VipsHandle,
     ready: bool,
@@ -152,6 +154,7 @@ impl Core {
             held_back: BTreeSet::new(),
             generation: 0,
             tracking: Tracking::new(),
+            tidy_at: None,
             vrrp,
             vips,
             ready: false,

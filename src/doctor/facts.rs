@@ -14,6 +14,7 @@ use crate::config::realserver::RealServerConfig;
 use crate::status::{director, realserver};
 use crate::sys::address::Address;
 use crate::sys::hop::Hop;
+use crate::sys::host_route::Route;
 use crate::sys::link::Link;
 use crate::sys::sysctl::Key;
 
@@ -37,6 +38,8 @@ pub struct Facts {
     pub routes: BTreeMap<IpAddr, Option<Hop>>,
     /// The gateways of the default routes.
     pub gateways: BTreeSet<IpAddr>,
+    /// The default routes of the main table that have one next hop.
+    pub default_routes: BTreeSet<Route>,
     /// The kernel's IPVS.
     pub ipvs: Ipvs,
     /// Where TCP connections are accepted.

@@ -6,6 +6,7 @@
 //! looks again and asks again, until there is nothing to do.
 
 mod life;
+mod names;
 mod report;
 mod steps;
 mod track;
@@ -16,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use life::Phase;
+use names::Names;
 pub use report::Answer;
 use track::Track;
 
@@ -112,6 +114,7 @@ pub struct Agent {
     /// The devices that stay when they are deleted: their module's own.
     kept_devices: Vec<String>,
     seen: Observed,
+    names: Names,
     now: Timestamp,
     vips: BTreeMap<IpAddr, Track>,
     sysctls: BTreeMap<Key, Track>,
@@ -139,6 +142,7 @@ impl Agent {
             journal,
             kept_devices: Vec::new(),
             seen: Observed::default(),
+            names: Names::default(),
             now: wall,
             vips: BTreeMap::new(),
             sysctls: BTreeMap::new(),
@@ -193,6 +197,7 @@ impl Agent {
         (self.seen, self.now) = (observed, now);
         self.track(now);
         let mut journal = self.journal.clone();
+        self.follow_renames(&mut journal);
         self.note_first_sight(&mut journal);
         let mut actions = self.removals(&journal);
         if actions.is_empty() {
@@ -216,7 +221,10 @@ impl Agent {
     /// An action was performed.
     pub fn done(&mut self, action: Action, now: Timestamp) {
         match action {
-            Action::Record(journal) => self.journal = journal,
+            Action::Record(journal) => {
+                self.journal = journal;
+                self.note_names();
+            }
             // Noted at once, not at the next look: by then somebody may have taken
             // it away again, and that counts.
             Action::AddVip { .. } | Action::WriteSysctl { .. } => {
@@ -272,6 +280,12 @@ impl Agent {
     pub fn link_name(&self, index: u32) -> Option<String> {
         let link = self.seen.links.iter().find(|link| link.index == index);
         link.map(|link| link.name.clone())
+    }
+
+    /// The parameters that it sets and that there are, as of the last
+    /// [`Agent::reconcile`].
+    pub fn sysctls(&self) -> impl Iterator<Item = &Key> {
+        self.sysctls.keys()
     }
 
     /// The VIPs of the configuration.

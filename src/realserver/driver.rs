@@ -31,7 +31,7 @@ use crate::sys::rtnetlink::Changes;
 use crate::sys::signal::{Signal, Signals};
 use crate::sys::{clock, systemd, tcp};
 
-/// How often the parameters are read: the kernel does not report writes to them.
+/// How often everything is looked at, whether or not something was heard.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 /// How often connections are counted while they are waited for.
 const COUNT_INTERVAL: Duration = Duration::from_millis(200);
@@ -170,6 +170,9 @@ impl Driver {
             .listen(vips, &placed, |index| self.agent.link_name(index));
         // What failed has been told, and is a reason not to be ready.
         let _ = self.kernel.settle(&mut self.agent).await;
+        if self.ears.attend(self.agent.sysctls()) {
+            let _ = self.kernel.settle(&mut self.agent).await;
+        }
         self.publish();
     }
 

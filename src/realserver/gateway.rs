@@ -2,13 +2,29 @@
 //! destination: the default route leads there.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::net::IpAddr;
 
 use crate::lvs::Family;
 use crate::sys::host_route::{MAIN, Route};
 
-/// Why answers would miss the directors at `gateways`, one sentence for each family.
-pub fn faults(gateways: &[IpAddr], routes: &BTreeSet<Route>) -> Vec<String> {
+/// Why answers would miss the directors.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// What is the case.
+    pub seen: String,
+    /// The command that mends it.
+    pub mend: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.seen, self.mend)
+    }
+}
+
+/// Why answers would miss the directors at `gateways`, at most one for each family.
+pub fn faults(gateways: &[IpAddr], routes: &BTreeSet<Route>) -> Vec<Fault> {
     let families = [(Family::Ipv4, "IPv4"), (Family::Ipv6, "IPv6")];
     let mut faults = Vec::new();
     for (family, name) in families {
@@ -23,20 +39,21 @@ pub fn faults(gateways: &[IpAddr], routes: &BTreeSet<Route>) -> Vec<String> {
                     && Family::of(route.to.address) == family
             })
             .min_by_key(|route| route.metric);
-        let mend = format!("ip route replace default via {wanted}");
-        match default.map(|route| route.gateway) {
-            None => faults.push(format!(
-                "there is no default route of {name}, so answers do not reach the director: {mend}"
-            )),
-            Some(Some(gateway)) if gateways.contains(&gateway) => {}
+        let seen = match default.map(|route| route.gateway) {
+            None => {
+                format!("there is no default route of {name}, so answers do not reach the director")
+            }
+            Some(Some(gateway)) if gateways.contains(&gateway) => continue,
             Some(gateway) => {
                 let by = gateway.map_or("no gateway".to_owned(), |ip| ip.to_string());
-                faults.push(format!(
+                format!(
                     "the default route of {name} is by {by}, so answers miss the director and \
-                     clients drop them: {mend}"
-                ));
+                     clients drop them"
+                )
             }
-        }
+        };
+        let mend = format!("ip route replace default via {wanted}");
+        faults.push(Fault { seen, mend });
     }
     faults
 }
@@ -63,10 +80,9 @@ mod tests {
     }
 
     fn of(routes: &[Route]) -> Vec<String> {
-        faults(
-            &["192.168.1.254".parse().unwrap()],
-            &routes.iter().cloned().collect(),
-        )
+        let director = ["192.168.1.254".parse().unwrap()];
+        let faults = faults(&director, &routes.iter().cloned().collect());
+        faults.iter().map(ToString::to_string).collect()
     }
 
     #[test]

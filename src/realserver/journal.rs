@@ -47,6 +47,26 @@ impl Journal {
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
+
+    /// Notes that interfaces have other names now, by their old ones. Returns whether
+    /// it has to do with any of them.
+    pub fn rename(&mut self, interfaces: &BTreeMap<String, String>) -> bool {
+        let new_key = |key: &Key| key.on_another_interface(|name| interfaces.get(name));
+        let moved: Vec<_> = self
+            .sysctls
+            .iter()
+            .filter_map(|(key, original)| Some((key.clone(), new_key(key)?, *original)))
+            .collect();
+        // All of them out before the first comes in: two may have swapped names.
+        for (old, ..) in &moved {
+            self.sysctls.remove(old);
+        }
+        let is_news = !moved.is_empty();
+        let moved = moved.into_iter();
+        self.sysctls
+            .extend(moved.map(|(_, new, original)| (new, original)));
+        is_news
+    }
 }
 
 /// The file that keeps it.

@@ -1,23 +1,25 @@
 //! Looking at the kernel and doing what [`agent`](super::agent) decided.
 
+mod perform;
+mod tell;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
 
-use tracing::{debug, error, info, warn};
+use tracing::warn;
 
-use super::agent::{Action, Agent, Cause, Observed};
+use super::agent::{Action, Agent, Observed};
 use super::journal::Store;
-use super::{mss, tunnel};
+use super::mss;
 use crate::director::vips;
-use crate::lvs::{Family, Prefixed};
+use crate::lvs::Family;
 use crate::status::text::chain;
-use crate::sys::address::{Address, NewAddress, Scope};
+use crate::sys::address::Address;
 use crate::sys::link::Link;
 use crate::sys::rtnetlink::{self, Rtnetlink};
-use crate::sys::{clock, fou, owners, state_file};
+use crate::sys::{clock, fou, state_file};
 
 /// How often the kernel is asked again before the rest waits for the next
 /// occasion: more than any start, reload or stop needs.
@@ -200,158 +202,6 @@ impl Kernel {
         }
         failures
     }
-
-    async fn perform(&self, action: &Action) -> Result<(), Error> {
-        match action {
-            Action::Record(journal) => Ok(self.store.save(journal)?),
-            Action::WriteSysctl { write, .. } => {
-                write.key.write(write.to).map_err(|cause| Error::Sysctl {
-                    key: write.key.to_string(),
-                    value: write.to,
-                    cause,
-                })
-            }
-            Action::AddVip { link, address, .. } => {
-                match self.netlink.add_address(*link, address).await {
-                    // Somebody was faster; the next round looks at what it is.
-                    Err(error) if error.is_exists() => Ok(()),
-                    other => Ok(other?),
-                }
-            }
-            Action::RemoveVip { link, vip } => {
-                let vip = Prefixed::host(*vip);
-                match self.netlink.delete_address(*link, vip).await {
-                    Err(error) if error.is_not_found() => Ok(()),
-                    other => Ok(other?),
-                }
-            }
-            Action::Tunnel(step) => self.dig(step).await,
-            Action::Route(step) => self.route(step).await,
-        }
-    }
-
-    async fn dig(&self, step: &tunnel::Step) -> Result<(), Error> {
-        match step {
-            tunnel::Step::Make(new) => match self.netlink.add_tunnel(new).await {
-                // Its module, just loaded, was faster.
-                Err(error) if error.is_exists() => Ok(()),
-                other => other.map_err(|cause| Error::Tunnel {
-                    module: tunnel::module(new.kind),
-                    cause: chain(&cause),
-                }),
-            },
-            tunnel::Step::Address { index, .. } => {
-                let new = NewAddress {
-                    scope: Scope::Host,
-                    ..NewAddress::host(tunnel::ADDRESS.into())
-                };
-                match self.netlink.add_address(*index, &new).await {
-                    Err(error) if error.is_exists() => Ok(()),
-                    other => Ok(other?),
-                }
-            }
-            tunnel::Step::NoAddress { index, .. } => {
-                let address = Prefixed::host(tunnel::ADDRESS.into());
-                match self.netlink.delete_address(*index, address).await {
-                    Err(error) if error.is_not_found() => Ok(()),
-                    other => Ok(other?),
-                }
-            }
-            tunnel::Step::Set { index, up, .. } => {
-                Ok(self.netlink.set_link_up(*index, *up).await?)
-            }
-            tunnel::Step::Delete { index, .. } => match self.netlink.delete_link(*index).await {
-                Err(error) if error.is_not_found() => Ok(()),
-                other => Ok(other?),
-            },
-            tunnel::Step::Open(port) => {
-                let opened = fou::add_gue(*port).or_else(|error| match error.kind() {
-                    io::ErrorKind::NotFound => {
-                        load_fou();
-                        fou::add_gue(*port)
-                    }
-                    _ => Err(error),
-                });
-                opened.map_err(|cause| Error::Gue {
-                    what: format!("have the kernel unpack GUE at UDP port {port}"),
-                    cause,
-                })
-            }
-            tunnel::Step::Close(port) => fou::delete_gue(*port).map_err(|cause| Error::Gue {
-                what: format!("close UDP port {port}"),
-                cause,
-            }),
-        }
-    }
-
-    async fn route(&self, step: &mss::Step) -> Result<(), Error> {
-        let done = match step {
-            mss::Step::AddRoute(route) => self.netlink.add_host_route(route).await,
-            mss::Step::DeleteRoute(route) => self.netlink.delete_host_route(route).await,
-            mss::Step::AddRule(rule) => self.netlink.add_source_rule(rule).await,
-            mss::Step::DeleteRule(rule) => self.netlink.delete_source_rule(rule).await,
-        };
-        match done {
-            Err(error) if error.is_exists() || error.is_not_found() => Ok(()),
-            other => Ok(other?),
-        }
-    }
-
-    /// One log line for what was done, and who made it necessary.
-    fn tell(&mut self, agent: &mut Agent, action: &Action) {
-        let (Action::WriteSysctl { cause, .. } | Action::AddVip { cause, .. }) = action else {
-            return tell_plain(action);
-        };
-        let Cause::Repair { count } = cause else {
-            return tell_plain(action);
-        };
-        let known = match action {
-            Action::AddVip { address, .. } => self.culprits.remove(&address.address.address),
-            _ => None,
-        };
-        let by = known.unwrap_or_else(suspects);
-        let contested = agent.blame(action, &by);
-        match action {
-            Action::WriteSysctl { write, .. } => {
-                let (key, found, wanted) = (&write.key, write.from, write.to);
-                warn!(%key, found, wanted, count, by, "sysctl was changed by somebody: put back");
-            }
-            Action::AddVip { address, .. } => {
-                let (vip, label) = (address.address, address.label.as_deref().unwrap_or("-"));
-                warn!(%vip, label, count, by, "VIP was taken from lo by somebody: put back");
-            }
-            _ => {}
-        }
-        if contested {
-            error!(by, "the third time within a minute: see docs/realserver.md");
-        }
-    }
-}
-
-/// Who may have done what nobody can be proved to have done.
-fn suspects() -> String {
-    match owners::running(Path::new("/proc"), Path::new("/sys")).as_slice() {
-        [] => "somebody: none of the usual programs runs".to_owned(),
-        [one] => format!("{one}, perhaps"),
-        several => format!("one of {}, perhaps", several.join(", ")),
-    }
-}
-
-/// Loads the module that unpacks GUE: older kernels do not when asked for it. It
-/// needs `CAP_SYS_MODULE`, which `lvsd-realserver.service` does not have.
-fn load_fou() {
-    let outcome = Command::new("modprobe")
-        .arg("fou")
-        .stdin(Stdio::null())
-        .output();
-    match outcome {
-        Ok(output) if output.status.success() => info!("loaded the kernel module fou"),
-        Ok(output) => {
-            let error = String::from_utf8_lossy(&output.stderr);
-            debug!(error = error.trim(), "cannot load fou");
-        }
-        Err(error) => debug!(%error, "cannot run modprobe"),
-    }
 }
 
 /// Whether an address is one that the director put where it is.
@@ -362,42 +212,4 @@ fn is_placed(address: &Address, links: &[Link], placed: &BTreeSet<vips::Place>) 
             .iter()
             .any(|place| place.interface == link.name && place.address == address.address)
     })
-}
-
-/// One log line for what was done as planned.
-fn tell_plain(action: &Action) {
-    match action {
-        Action::Record(_) => {}
-        Action::WriteSysctl { write, cause } => {
-            let (key, found, wanted) = (&write.key, write.from, write.to);
-            match cause {
-                Cause::Restore => info!(%key, found, wanted, "sysctl restored"),
-                _ => info!(%key, found, wanted, "sysctl set"),
-            }
-        }
-        Action::AddVip { address, .. } => {
-            let (vip, label) = (address.address, address.label.as_deref().unwrap_or("-"));
-            info!(%vip, label, "VIP added");
-        }
-        Action::RemoveVip { vip, .. } => info!(%vip, "VIP removed"),
-        Action::Tunnel(step) => match step {
-            tunnel::Step::Make(new) => info!(device = new.name, "tunnel made"),
-            tunnel::Step::Address { name, .. } => info!(device = name, "tunnel given an address"),
-            tunnel::Step::NoAddress { name, .. } => {
-                info!(device = name, "address of the tunnel taken away");
-            }
-            tunnel::Step::Set { name, up, .. } => info!(device = name, up, "tunnel set"),
-            tunnel::Step::Delete { name, .. } => info!(device = name, "tunnel deleted"),
-            tunnel::Step::Open(port) => info!(port, "GUE is unpacked"),
-            tunnel::Step::Close(port) => info!(port, "GUE is unpacked no more"),
-        },
-        Action::Route(step) => match step {
-            mss::Step::AddRoute(route) => {
-                debug!(to = %route.to, advmss = route.advmss, "route added");
-            }
-            mss::Step::DeleteRoute(route) => debug!(to = %route.to, "route deleted"),
-            mss::Step::AddRule(rule) => info!(from = %rule.from, table = rule.table, "rule added"),
-            mss::Step::DeleteRule(rule) => info!(from = %rule.from, "rule deleted"),
-        },
-    }
 }

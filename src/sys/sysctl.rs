@@ -3,6 +3,8 @@
 //! They are read and written as files: the name `net.ipv4.conf.eth0.100.arp_ignore`
 //! would not say whether `eth0.100` is one interface (a VLAN) or two levels.
 
+pub mod writes;
+
 use std::fmt;
 use std::fs;
 use std::io;
@@ -31,6 +33,20 @@ impl Key {
         Self {
             path: format!("net/ipv6/conf/{interface}/{name}"),
         }
+    }
+
+    /// The same parameter of another interface; none: it is of no interface, or
+    /// `other` knows none for it.
+    pub fn on_another_interface<'a>(
+        &self,
+        other: impl FnOnce(&str) -> Option<&'a String>,
+    ) -> Option<Self> {
+        let (family, rest) = self.path.split_once("/conf/")?;
+        let (interface, name) = rest.split_once('/')?;
+        let interface = other(interface)?;
+        Some(Self {
+            path: format!("{family}/conf/{interface}/{name}"),
+        })
     }
 
     /// `net.ipv4.NAME`.

@@ -2,6 +2,7 @@
 //! on the kernels where it says something. `LVSD_LAB=uml`, `stock` or `native` runs them on that
 //! kernel alone, `LVSD_BENCH_ONLY=scale` only those whose name contains it, and
 //! `LVSD_BENCH_ROUNDS` says how often each thing is measured (3 times unless a bench says otherwise).
+//! `LVSD_BENCH_SIZE=37205` chooses only the table of so many real servers.
 //!
 //! A new bench is a file in `bench/` with a function over a [`Lab`](super::Lab), and a line in
 //! [`BENCHES`]. It prints its results as a table of [`figures`] in Markdown, with
@@ -17,6 +18,7 @@
 mod adverts;
 mod burden;
 mod chance;
+mod checks;
 mod daemon;
 mod failover;
 mod figures;
@@ -24,16 +26,22 @@ mod inputs;
 mod jitter;
 mod kernel;
 mod memory;
+mod realserver;
+mod reload;
 mod scale;
 mod soak;
+mod summary;
 mod table;
 mod tap;
 
 use super::machine::Kernel;
 use super::scenario::{Scenario, scenario};
 use super::wait::secs;
+use checks::checks;
 use failover::{failover, failover_of_a_site};
 use jitter::jitter;
+use realserver::realserver;
+use reload::reload;
 use scale::scale;
 use soak::soak;
 use table::table;
@@ -48,8 +56,11 @@ pub(crate) struct Bench {
 
 /// Every bench.
 pub(crate) const BENCHES: &[Bench] = &[
+    natively(scenario!(realserver).limited_to(secs(900))),
     on_both(scenario!(table).limited_to(secs(900))),
     on_both(scenario!(scale).limited_to(secs(1800))),
+    on_both(scenario!(checks).limited_to(secs(600))),
+    natively(scenario!(reload).limited_to(secs(300))),
     natively(scenario!(failover).limited_to(secs(3600))),
     Bench {
         scenario: scenario!(failover_of_a_site).limited_to(secs(1800)),

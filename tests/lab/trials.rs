@@ -16,10 +16,7 @@ use super::{bench, boot, scenarios};
 pub(crate) fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     let kernel = Kernel::chosen();
-    let has = Has {
-        ipvs: kernel.has_ipvs(),
-        nftables: kernel.has_nftables(),
-    };
+    let has = Has::of(kernel);
     let board = Arc::new(Board::default());
     let mut chosen = Vec::new();
     let mut trials = Vec::new();
@@ -83,6 +80,10 @@ pub(crate) fn bench() -> ExitCode {
             named || bench.kernels.contains(&kernel)
         }) {
             let scenario = &bench.scenario;
+            if let Some(obstacle) = obstacle(kernel, Has::of(kernel), scenario) {
+                println!("== {} is left out: {obstacle}", scenario.name);
+                continue;
+            }
             println!("== {} on {}", scenario.name, kernel.name());
             if live(kernel, &[scenario]) != ExitCode::SUCCESS {
                 worst = ExitCode::FAILURE;
@@ -111,6 +112,15 @@ fn live(kernel: Kernel, scenarios: &[&'static Scenario]) -> ExitCode {
 struct Has {
     ipvs: bool,
     nftables: bool,
+}
+
+impl Has {
+    fn of(kernel: Kernel) -> Self {
+        Self {
+            ipvs: kernel.has_ipvs(),
+            nftables: kernel.has_nftables(),
+        }
+    }
 }
 
 /// Why a scenario cannot run in this lab.

@@ -10,26 +10,31 @@ use nix::sys::signal::Signal;
 use crate::host::{Agent, Host, VIP, arp, has_vip, ip, set_sysctl, state, sysctl, until};
 
 #[test]
-fn killed_at_a_hundred_moments_it_still_restores_the_first_values_when_it_stops() {
+fn killed_at_more_than_a_hundred_moments_it_still_restores_the_first_values_when_it_stops() {
     let host = Host::new();
     set_sysctl("all/arp_announce", "1");
     set_sysctl("lo/arp_ignore", "2");
     ip("link add eth0 type veth peer name eth1");
     set_sysctl("eth0/arp_ignore", "3");
     let config = "drain = \"20ms\"\n";
-    for moment in 0..100 {
-        // A start takes some 5 ms and so does a stop, after its drain of 20 ms.
-        let step = Duration::from_micros(150) * (moment / 3);
-        let mut agent = match moment % 3 {
+    for moment in 0..120 {
+        let nth = moment / 4;
+        let mut agent = match moment % 4 {
+            // A start takes some 8 ms.
             0 => {
                 let agent = host.spawn(config);
-                thread::sleep(step);
+                thread::sleep(Duration::from_micros(400) * nth);
                 agent
             }
-            1 => {
+            // From the signal on, through the drain of 20 ms and the stop; and, in smaller
+            // steps, where the drain ends and everything is given back.
+            kind @ (1 | 2) => {
                 let agent = host.start_with(config);
                 agent.signal(Signal::SIGTERM);
-                thread::sleep(Duration::from_millis(19) + step);
+                thread::sleep(match kind {
+                    1 => Duration::from_micros(1500) * nth,
+                    _ => Duration::from_millis(19) + Duration::from_micros(150) * nth,
+                });
                 agent
             }
             // Killed while it undoes what the last one left.
@@ -38,7 +43,7 @@ fn killed_at_a_hundred_moments_it_still_restores_the_first_values_when_it_stops(
                 undo.args(["realserver", "--undo"]);
                 undo.env("LVSD_RUNTIME_DIR", host.dir.path().join("run"));
                 let agent = Agent::spawn(&host, &mut undo);
-                thread::sleep(step);
+                thread::sleep(Duration::from_micros(300) * nth);
                 agent
             }
         };

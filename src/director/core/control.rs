@@ -12,7 +12,7 @@ use crate::lvs::{RealServerId, VirtualServerId};
 use crate::pool::Override;
 use crate::status::event::Event;
 use crate::status::text::chain;
-use crate::sys::{clock, memory, systemd};
+use crate::sys::{clock, systemd};
 
 /// How many changes of a reload are logged; the reply to `lvsd reload` has them all.
 const MOST_LOGGED: usize = 100;
@@ -61,7 +61,7 @@ impl Core {
         }
         self.told = self.summary();
         systemd::ready(&self.told);
-        memory::give_back();
+        self.tidy_soon();
         outcome
     }
 

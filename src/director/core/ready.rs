@@ -8,7 +8,7 @@ use super::Core;
 use crate::director::vrrp::{Command, Link};
 use crate::health::verdict::Moment;
 use crate::status::event::Event;
-use crate::sys::{clock, memory, systemd};
+use crate::sys::{clock, systemd};
 
 impl Core {
     /// Ready as soon as the kernel holds what the checks found.
@@ -53,7 +53,7 @@ impl Core {
     pub(super) fn call_ready(&mut self) {
         self.ready = true;
         self.journal.tell(Event::Ready);
-        memory::give_back();
+        self.tidy_soon();
         info!(router_id = self.config.router_id, file = %self.path.display(), "director is ready");
         self.told = self.summary();
         systemd::ready(&self.told);

@@ -4,6 +4,8 @@ use std::fs;
 
 use super::neighbours;
 use crate::doctor::Facts;
+use crate::lvs::Family;
+use crate::sys::host_route::MAIN;
 use crate::sys::rtnetlink::{Error, Rtnetlink};
 use crate::sys::sysctl::Key;
 
@@ -31,6 +33,11 @@ pub(super) async fn look(facts: &mut Facts) -> Result<(), Error> {
     );
     facts.neighbours = known_neighbours();
     facts.gateways = netlink.gateways().await?;
+    for family in [Family::Ipv4, Family::Ipv6] {
+        let routes = netlink.host_routes(family).await?.into_iter();
+        let default = routes.filter(|it| it.table == MAIN && it.to.prefix_len == 0);
+        facts.default_routes.extend(default);
+    }
     for rip in neighbours(facts) {
         let hop = netlink.route_to(rip).await?;
         facts.routes.insert(rip, hop);

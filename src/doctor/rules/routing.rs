@@ -1,9 +1,11 @@
 //! Packets that go in circles, and answers that go nowhere.
 
+use crate::config::realserver::Method;
 use crate::doctor::{Facts, Finding, Kind, Severity};
 use crate::ipvs::daemon::Role;
 use crate::ipvs::kernel::KernelVirtualServer;
 use crate::lvs::Forwarding;
+use crate::realserver::gateway::{self, Fault};
 use crate::sys::sysctl::Key;
 
 pub(super) const DIRECTOR_IN_POOL: Kind = Kind::broken(
@@ -16,6 +18,12 @@ pub(super) const NO_DEFAULT_ROUTE: Kind = Kind::warning(
     "no-default-route",
     "under direct routing and tunnels this host answers clients itself; without a default route \
      only those of its own network get an answer",
+);
+
+pub(super) const NAT_DEFAULT_ROUTE: Kind = Kind::broken(
+    "nat-default-route",
+    "with NAT the director has changed where packets go, and only it can give the answers the VIP \
+     as their source again: clients reset what comes from the RIP",
 );
 
 /// A director of a pair is a real server of its own table, and nothing keeps the
@@ -86,4 +94,17 @@ pub(super) fn no_default_route(facts: &Facts) -> Vec<Finding> {
     let mend = "ip route add default via ROUTER, and the same in the network configuration \
                 (GATEWAY= of the network card, not of lo:0)";
     vec![NO_DEFAULT_ROUTE.found(seen, mend)]
+}
+
+/// A real server behind NAT whose answers miss the directors that its file names.
+pub(super) fn nat_default_route(facts: &Facts) -> Vec<Finding> {
+    let file = facts.realserver_config.as_ref();
+    let Some(Method::Nat { gateways }) = file.map(|file| &file.method) else {
+        return vec![];
+    };
+    let faults = gateway::faults(gateways, &facts.default_routes).into_iter();
+    let boot = "and the same in the network configuration (GATEWAY=)";
+    faults
+        .map(|Fault { seen, mend }| NAT_DEFAULT_ROUTE.found(seen, format!("{mend}, {boot}")))
+        .collect()
 }

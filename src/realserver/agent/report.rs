@@ -125,7 +125,8 @@ impl Agent {
             &self.seen.gue_ports,
         ));
         if let Method::Nat { gateways } = &self.method {
-            faults.extend(gateway::faults(gateways, &self.seen.routing.routes));
+            let found = gateway::faults(gateways, &self.seen.routing.routes);
+            faults.extend(found.iter().map(ToString::to_string));
         }
         faults.extend(self.leaks.iter().cloned());
         faults.extend(self.services.iter().filter_map(service_fault));

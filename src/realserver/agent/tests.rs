@@ -166,6 +166,17 @@ impl Host {
         self.kernel.sysctls.insert(key.parse().unwrap(), value);
     }
 
+    /// As the kernel does it: the parameters keep their values.
+    fn rename(&mut self, from: &str, to: &str) {
+        let link = self.kernel.links.iter_mut().find(|link| link.name == from);
+        link.unwrap().name = to.into();
+        for name in ["arp_ignore", "arp_announce"] {
+            let sysctls = &mut self.kernel.sysctls;
+            let value = sysctls.remove(&Key::ipv4_conf(from, name)).unwrap();
+            sysctls.insert(Key::ipv4_conf(to, name), value);
+        }
+    }
+
     fn get(&self, key: &str) -> i32 {
         self.kernel.sysctls[&key.parse().unwrap()]
     }

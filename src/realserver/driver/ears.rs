@@ -1,5 +1,5 @@
-//! What is heard of the kernel's own accord: changes of links and addresses, and
-//! what this host says of the VIPs on its links.
+//! What is heard of the kernel's own accord: changes of links and addresses, writes
+//! to parameters, and what this host says of the VIPs on its links.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -13,6 +13,8 @@ use crate::director::vips::Place;
 use crate::realserver::leaks::Leaks;
 use crate::status::realserver::Arp;
 use crate::sys::rtnetlink::{Change, Changes};
+use crate::sys::sysctl::Key;
+use crate::sys::sysctl::writes::Writes;
 use crate::sys::tell_tale::TellTale;
 use crate::sys::{clock, owners};
 
@@ -20,6 +22,7 @@ use crate::sys::{clock, owners};
 #[derive(Debug)]
 pub(super) struct Ears {
     changes: Option<Changes>,
+    writes: Option<Writes>,
     tell_tale: Option<TellTale>,
     /// Why there is none although one is wanted.
     deaf: Option<String>,
@@ -31,6 +34,7 @@ impl Ears {
     pub(super) fn open(changes: Changes, watch_arp: bool) -> Self {
         let mut ears = Self {
             changes: Some(changes),
+            writes: None,
             tell_tale: None,
             deaf: None,
             leaks: Leaks::default(),
@@ -44,6 +48,10 @@ impl Ears {
     pub(super) fn tend(&mut self, watch_arp: bool) {
         if self.changes.is_none() {
             self.changes = Changes::subscribe().ok();
+        }
+        if self.writes.is_none() {
+            // Without it they are read once a second all the same.
+            self.writes = Writes::open().ok();
         }
         if !watch_arp {
             (self.tell_tale, self.deaf) = (None, None);
@@ -68,18 +76,30 @@ impl Ears {
         }
     }
 
+    /// Listens for writes to these parameters. Returns whether some of them were not
+    /// listened to so far, so that they must be read once more.
+    pub(super) fn attend<'a>(&mut self, keys: impl Iterator<Item = &'a Key>) -> bool {
+        let folders = keys.filter_map(|key| key.file().parent().map(Path::to_owned));
+        let folders = folders.collect();
+        self.writes
+            .as_mut()
+            .is_some_and(|writes| writes.watch(&folders))
+    }
+
     /// Waits until something was heard, and takes all that the kernel has reported.
     /// A broken socket becomes none; drift is then found by looking once a second.
     /// Cancel-safe.
     pub(super) async fn changed(&mut self) {
         let Self {
             changes,
+            writes,
             tell_tale,
             culprits,
             ..
         } = self;
         tokio::select! {
             () = told(changes, culprits) => {}
+            () = written(writes) => {}
             () = said(tell_tale) => {}
         }
     }
@@ -166,6 +186,17 @@ async fn told(changes: &mut Option<Changes>, culprits: &mut BTreeMap<IpAddr, Str
     }
     warn!("the kernel's reports of changes have ended; subscribing again");
     *changes = None;
+}
+
+/// Waits until a parameter was written.
+async fn written(writes: &mut Option<Writes>) {
+    let Some(open) = writes else {
+        return std::future::pending().await;
+    };
+    if let Err(error) = open.heard().await {
+        warn!(%error, "cannot hear of writes to parameters; listening anew");
+        *writes = None;
+    }
 }
 
 /// Waits until something may have been said. What was is read by [`Ears::listen`].

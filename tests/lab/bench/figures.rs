@@ -11,11 +11,29 @@ impl Times {
         self.0.push(time);
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// The middle one; the lower of two.
     pub(super) fn median(&self) -> Option<Duration> {
+        self.hundredth(50)
+    }
+
+    /// The least that so many hundredths of them do not exceed.
+    fn hundredth(&self, percent: usize) -> Option<Duration> {
         let mut sorted = self.0.clone();
         sorted.sort();
-        sorted.get(sorted.len().checked_sub(1)? / 2).copied()
+        let nth = (sorted.len() * percent).div_ceil(100).checked_sub(1)?;
+        sorted.get(nth).copied()
+    }
+
+    /// The middle one, that which 99 of a hundred do not exceed, and the worst.
+    pub(super) fn hundredths(&self) -> [String; 3] {
+        [50, 99, 100].map(|percent| {
+            let time = self.hundredth(percent);
+            time.map_or_else(|| "–".to_owned(), |time| Self(vec![time]).to_string())
+        })
     }
 }
 

@@ -15,11 +15,11 @@ flock 9
 wanted="$(cksum <"$here/deps.sh") $(cksum <"$here/initramfs.sh")"
 if [ "$(cat "$lab/complete" 2>/dev/null)" = "$wanted" ]; then exit 0; fi
 
-echo "lab: fetching kernels, qemu and Debian programs into $lab (once, about 110 MB, nothing is installed)"
+echo "lab: fetching kernels, qemu and Debian programs into $lab (once, about 115 MB, nothing is installed)"
 
 packages="busybox-static kmod user-mode-linux qemu-system-x86 nginx keepalived ipvsadm ipset
     iptables nftables tcpdump arping iputils-ping conntrack systemd systemd-sysv dbus procps
-    iproute2 curl openssl dnsmasq-base"
+    iproute2 curl openssl dnsmasq-base network-manager"
 
 quiet() { "$@" >"$lab/deps.log" 2>&1 || { cat "$lab/deps.log" >&2; exit 1; }; }
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }

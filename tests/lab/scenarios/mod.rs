@@ -17,6 +17,7 @@ mod readme;
 mod realserver;
 mod realserver_forwarding;
 mod realserver_networkd;
+mod realserver_networkmanager;
 mod reload;
 mod schedulers;
 mod servers;
@@ -63,6 +64,7 @@ const ALL: &[&[Scenario]] = &[
     realserver::SCENARIOS,
     realserver_forwarding::SCENARIOS,
     realserver_networkd::SCENARIOS,
+    realserver_networkmanager::SCENARIOS,
     reload::SCENARIOS,
     schedulers::SCENARIOS,
     servers::SCENARIOS,

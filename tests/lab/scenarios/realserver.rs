@@ -134,7 +134,7 @@ fn a_vip_or_sysctl_that_somebody_takes_away_is_put_back_and_clients_go_on(lab: &
     ));
     let log = agent.log();
     assert!(
-        log.contains("VIP was taken from lo by somebody: put back"),
+        log.contains("VIP was taken away by somebody: put back"),
         "{log}"
     );
 

@@ -6,6 +6,7 @@ use crate::doctor::facts::tests::{VIP, address};
 use crate::doctor::facts::{Script, Setting};
 use crate::doctor::firewall::iptables;
 use crate::sys::address::Scope;
+use crate::sys::host_route::{MAIN, Route};
 
 fn agent_file(text: &str) -> Option<RealServerConfig> {
     let text = format!("vips = ['192.168.1.200']\n{text}");
@@ -177,6 +178,32 @@ fn a_real_server_without_a_default_route_is_told() {
     let mut facts = real_server();
     facts.gateways.clear();
     assert_eq!(ids(&facts), ["no-default-route"]);
+}
+
+#[test]
+fn a_nat_real_server_whose_answers_miss_the_director_is_told() {
+    let mut facts = host(53);
+    let text = "forwarding = 'nat'\ngateways = ['192.168.1.51']\n";
+    let file = RealServerConfig::parse("realserver.toml".as_ref(), text, &[]).unwrap();
+    facts.realserver_config = Some(file);
+    let route = |gateway: &str, metric| Route {
+        table: MAIN,
+        to: "0.0.0.0/0".parse().unwrap(),
+        gateway: Some(gateway.parse().unwrap()),
+        interface: 2,
+        source: None,
+        metric,
+        onlink: false,
+        advmss: None,
+    };
+    assert_eq!(ids(&facts), ["nat-default-route"], "no route at all");
+    facts.default_routes.insert(route("192.168.1.51", 100));
+    assert_eq!(ids(&facts), [""; 0]);
+    facts.default_routes.insert(route("192.168.1.1", 50));
+    let finding = only(&facts, "nat-default-route");
+    assert!(finding.seen.contains("is by 192.168.1.1,"), "{finding:?}");
+    let mend = "ip route replace default via 192.168.1.51, and";
+    assert!(finding.mend.starts_with(mend), "{finding:?}");
 }
 
 #[test]

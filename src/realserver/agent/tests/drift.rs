@@ -101,3 +101,37 @@ fn the_third_time_within_a_minute_is_an_error_that_names_who() {
         "a minute later it is history"
     );
 }
+
+#[test]
+fn an_interface_that_is_renamed_takes_its_first_values_along() {
+    let mut host = Host::fresh();
+    host.set("net.ipv4.conf.eth0.arp_ignore", 3);
+    let mut agent = host.start(&config(&[VIP]));
+    host.settle(&mut agent);
+    host.rename("eth0", "wan");
+    let done = host.settle(&mut agent);
+    assert_eq!(done, ["record"], "what the kernel holds is right");
+    // Whoever starts after a crash knows it by that name only.
+    let mut agent = host.start(&config(&[VIP]));
+    host.settle(&mut agent);
+    agent.stop();
+    host.settle(&mut agent);
+    assert_eq!(host.get("net.ipv4.conf.wan.arp_ignore"), 3);
+    assert_eq!(host.get("net.ipv4.conf.wan.arp_announce"), 0);
+    assert_eq!(host.disk, Journal::default());
+}
+
+#[test]
+fn a_rename_that_could_not_be_recorded_is_recorded_later() {
+    let mut host = Host::fresh();
+    host.set("net.ipv4.conf.eth0.arp_ignore", 3);
+    let mut agent = host.start(&config(&[VIP]));
+    host.settle(&mut agent);
+    host.rename("eth0", "wan");
+    // The disk is full.
+    agent.reconcile(at(1), host.kernel.clone());
+    host.settle(&mut agent);
+    agent.stop();
+    host.settle(&mut agent);
+    assert_eq!(host.get("net.ipv4.conf.wan.arp_ignore"), 3);
+}

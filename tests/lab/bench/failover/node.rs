@@ -148,7 +148,7 @@ fn kill_family(program: &Program) {
     let of = |pid: u32| Pid::from_raw(i32::try_from(pid).unwrap());
     let parent = program.pid();
     let _ = kill(of(parent), Signal::SIGSTOP);
-    for child in memory::children(parent) {
+    for child in memory::family(parent).skip(1) {
         let _ = kill(of(child), Signal::SIGKILL);
     }
     let _ = kill(of(parent), Signal::SIGKILL);

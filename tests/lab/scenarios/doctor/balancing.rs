@@ -1,5 +1,10 @@
 //! Tables that somebody loaded by hand.
 
+use lvsd::ipvs::client::Client;
+use lvsd::ipvs::plan::Op;
+use lvsd::ipvs::table::RealServer;
+use lvsd::lvs::{Forwarding, Protocol, RealServerId, VirtualServerId, Weight};
+
 use super::{QUICK, WHOLE, clean, finds};
 use crate::lab::scenario::scenario;
 use crate::lab::site::VIP;
@@ -13,6 +18,12 @@ fn ipvsadm(host: &Host, lines: &[&str]) {
     for line in lines {
         host.run(&format!("ipvsadm {line}")).ok();
     }
+}
+
+/// Asks the kernel itself.
+fn by_netlink(host: &Host, op: Op) {
+    let refused = host.within(move || Client::open().unwrap().apply(&[op]).unwrap());
+    assert!(refused.is_empty(), "{refused:?}");
 }
 
 fn faults_of_a_table_loaded_by_hand_are_named(lab: &Lab) {
@@ -35,7 +46,23 @@ fn faults_of_a_table_loaded_by_hand_are_named(lab: &Lab) {
     host.run(&format!("ipvsadm -d -t {VIP}:80 -r 10.9.8.7"))
         .ok();
 
-    // Every program of today refuses or mends it, so it shows in a file only.
+    // Every program of today refuses or mends it, the kernel does not.
+    let id = VirtualServerId::Address {
+        protocol: Protocol::Tcp,
+        address: format!("{VIP}:80").parse().unwrap(),
+    };
+    let rip: RealServerId = "192.168.1.55:8080".parse().unwrap();
+    let real_server = RealServer {
+        forwarding: Forwarding::DirectRoute,
+        weight: Weight::ONE,
+        upper_threshold: 0,
+        lower_threshold: 0,
+    };
+    by_netlink(host, Op::AddRealServer(id, rip, real_server));
+    finds(lab, host, QUICK, &["broken port-differs"]);
+    by_netlink(host, Op::RemoveRealServer(id, rip));
+    finds(lab, host, QUICK, &[]);
+    // keepalived says so in its log and goes on.
     let file = format!(
         "virtual_server {VIP} 80 {{\n lb_algo rr\n lb_kind DR\n protocol TCP\n\
          real_server 192.168.1.55 8080 {{\n }}\n}}\n"

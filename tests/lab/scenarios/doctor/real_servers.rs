@@ -1,15 +1,18 @@
 //! Faults of real servers, and what directors see of them.
 
-use super::{Healthy, QUICK, each_finds, finds};
+use super::{Healthy, QUICK, clean, each_finds, finds, runs_scripts};
 use crate::lab::scenario::scenario;
 use crate::lab::site::VIP;
 use crate::lab::{Host, Lab, Scenario, Site, eventually, secs, within};
 
-pub(crate) const SCENARIOS: &[Scenario] =
-    &[
-        scenario!(a_healthy_site_has_no_findings_and_faults_of_its_real_servers_are_named)
-            .limited_to(secs(240)),
-    ];
+const AGENT_FILE: &str = "/etc/lvsd/realserver.toml";
+
+pub(crate) const SCENARIOS: &[Scenario] = &[
+    scenario!(a_healthy_site_has_no_findings_and_faults_of_its_real_servers_are_named)
+        .limited_to(secs(240)),
+    scenario!(a_nat_real_server_whose_answers_miss_the_director_is_named).on_any_linux(),
+    scenario!(nftables_that_drop_the_service_are_named).on_any_linux(),
+];
 
 fn a_healthy_site_has_no_findings_and_faults_of_its_real_servers_are_named(lab: &Lab) {
     let healthy = Healthy::start(lab);
@@ -137,4 +140,63 @@ fn files(lab: &Lab, rs53: &Host, rs54: &Host) {
     rs53.run("chmod +x /etc/rc.local").ok();
     finds(lab, rs53, QUICK, &["warning script-beside"]);
     rs53.run("rm /etc/rc.local").ok();
+}
+
+fn a_nat_real_server_whose_answers_miss_the_director_is_named(lab: &Lab) {
+    let lan = lab.lan();
+    let (director, rs53) = (
+        lan.host("lvs51", "192.168.1.51/24"),
+        lan.host("rs53", "192.168.1.53/24"),
+    );
+    clean(&rs53);
+    rs53.write(
+        AGENT_FILE,
+        "forwarding = 'nat'\ngateways = ['192.168.1.51']\n",
+    );
+    rs53.run("ip route replace default via 192.168.1.51").ok();
+    finds(lab, &rs53, QUICK, &[]);
+    finds(lab, &director, QUICK, &[]);
+
+    rs53.run("ip route replace default via 192.168.1.1").ok();
+    finds(lab, &rs53, QUICK, &["broken nat-default-route"]);
+    // The better of two counts.
+    rs53.run("ip route replace default via 192.168.1.51 metric 100")
+        .ok();
+    finds(lab, &rs53, QUICK, &["broken nat-default-route"]);
+    rs53.run("ip route del default via 192.168.1.1").ok();
+    finds(lab, &rs53, QUICK, &[]);
+    rs53.run("ip route del default").ok();
+    finds(lab, &rs53, QUICK, &["broken nat-default-route"]);
+}
+
+/// The same as iptables on a director, by nftables and on a real server.
+fn nftables_that_drop_the_service_are_named(lab: &Lab) {
+    let rs53 = lab.lan().host("rs53", "192.168.1.53/24");
+    clean(&rs53);
+    let rules = "nft add table inet filter && \
+                 nft add chain inet filter input '{ type filter hook input priority 0; policy drop; }'";
+    if !rs53.run(rules).status.success() {
+        lab.say("this kernel has no nftables");
+        return;
+    }
+    rs53.run("nft add rule inet filter input tcp dport { 22, 80 } accept")
+        .ok();
+    rs53.write(
+        AGENT_FILE,
+        &format!(
+            "vips = ['{VIP}']\n[[service]]\nname = 'web'\ncheck = {{ type = 'tcp', port = 80 }}\n"
+        ),
+    );
+    runs_scripts(&rs53);
+    rs53.run("rm /etc/rc.local").ok();
+    let web = rs53.spawn("busybox httpd -f -p 80");
+    finds(lab, &rs53, QUICK, &[]);
+    rs53.run("nft insert rule inet filter input tcp dport 80 counter reject with tcp reset")
+        .ok();
+    finds(lab, &rs53, QUICK, &["broken service-blocked"]);
+    rs53.run("nft flush chain inet filter input").ok();
+    finds(lab, &rs53, QUICK, &["broken service-blocked"]);
+    rs53.run("nft delete table inet filter").ok();
+    finds(lab, &rs53, QUICK, &[]);
+    assert!(web.is_running());
 }
