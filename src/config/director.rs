@@ -10,9 +10,10 @@ use super::document::Document;
 use super::error::Error;
 use super::ipvs::{self, Ipvs};
 use super::rules::{Conduct, Rules};
+pub use super::threads::Threads;
 use super::values::parsed;
 pub use super::vrrp::hooks::VrrpHooks;
-use super::{pool, raw, sections, show, vrrp as vrrp_tables};
+use super::{pool, raw, sections, show, threads, vrrp as vrrp_tables};
 use crate::health::Check;
 use crate::ipvs::table;
 use crate::lvs::{Family, Forwarding, RealServerId, Servers, VirtualServerId};
@@ -29,6 +30,8 @@ pub const HTTP_LISTEN: SocketAddr =
 pub struct DirectorConfig {
     /// How this director calls itself in status and logs.
     pub router_id: String,
+    /// How its own threads are run and watched.
+    pub threads: Threads,
     /// Where `/metrics`, `/healthz`, `/readyz` and `/v1/status` are served.
     pub http_listen: SocketAddr,
     /// What becomes of the IPVS table when lvsd stops.
@@ -202,6 +205,7 @@ impl DirectorConfig {
             Some(id) => Some(id.get_ref().clone()),
             None => Some("lvsd".to_owned()),
         };
+        let threads = threads::read(document, &raw.director);
         let mend = "write ADDRESS:PORT, such as \"127.0.0.1:9481\"";
         let http_listen = parsed(document, &raw.http.listen, HTTP_LISTEN, mend);
         let mend = "use one of: clear keep drain";
@@ -218,6 +222,7 @@ impl DirectorConfig {
         }
         Some(Self {
             router_id: router_id?,
+            threads: threads?,
             http_listen: http_listen?,
             on_stop: on_stop?,
             ipvs: ipvs?,

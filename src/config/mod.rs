@@ -19,6 +19,7 @@ pub mod rules;
 mod script;
 mod sections;
 mod show;
+pub mod threads;
 mod values;
 mod vrrp;
 

@@ -17,11 +17,20 @@ pub(super) type Field<T> = Option<Spanned<T>>;
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Director {
     pub(super) router_id: Field<String>,
+    pub(super) director: Threads,
     pub(super) http: Http,
     pub(super) ipvs: Ipvs,
     pub(super) vrrp: Vec<Spanned<Vrrp>>,
     pub(super) vrrp_group: Vec<Spanned<super::vrrp::raw::Group>>,
     pub(super) virtual_server: Vec<Spanned<VirtualServer>>,
+}
+
+/// `[director]`.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Threads {
+    pub(super) stuck_after: Field<Text>,
+    pub(super) realtime_priority: Field<i64>,
 }
 
 #[derive(Default, Deserialize)]

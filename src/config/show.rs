@@ -7,6 +7,7 @@ use toml::{Table, Value};
 use super::director::{DirectorConfig, OnStop, RealServer, VirtualServer};
 use super::ipvs::{Ipvs, KEEP, Sync, SyncRole, Timeouts, to_toml};
 use super::rules::Rules;
+use super::threads;
 use super::values::show_duration;
 use super::vrrp::groups;
 use super::vrrp::show::vrrp;
@@ -39,6 +40,7 @@ pub(super) fn top(config: &DirectorConfig) -> Table {
     };
     Keys::default()
         .set_text("router_id", &config.router_id)
+        .set("director", threads::show(&config.threads))
         .set(
             "http",
             Keys::default().set_text("listen", config.http_listen).0,

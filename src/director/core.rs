@@ -6,6 +6,7 @@ mod drain;
 mod events;
 mod handover;
 mod ready;
+mod threads;
 mod track;
 mod whole;
 
@@ -26,6 +27,7 @@ use super::balancer::Balancer;
 use super::events::Journal;
 use super::hooks::Hooks;
 use super::readiness::Readiness;
+use super::realtime::Realtime;
 use super::reconcile::Report;
 use super::settings::Settings;
 use super::summary::Summary;
@@ -38,6 +40,7 @@ use crate::health::runner::{self, Changes, Runner};
 use crate::ipvs::table::Table;
 use crate::lvs::VirtualServerId;
 use crate::pool::{Configured, Overrides, Pools, Standing};
+use crate::pulse::Pulses;
 use crate::status::director as status;
 use crate::status::event::Event;
 use crate::status::text::chain;
@@ -105,6 +108,8 @@ pub(super) struct Core {
     tidy_at: Option<Instant>,
     vrrp: VrrpHandle,
     vips: VipsHandle,
+    pulses: Pulses,
+    realtime: Realtime,
     ready: bool,
     /// The line that systemd was told last.
     told: String,
@@ -123,9 +128,10 @@ impl Core {
         preflight::check(&config, None)?;
         let overrides_file = StateFile::new(runtime_dir.join(super::OVERRIDES_FILE));
         let overrides = overrides_file.load()?;
-        let vrrp = vrrp::spawn().map_err(Error::Vrrp)?;
+        let pulses = Pulses::default();
+        let vrrp = vrrp::spawn(pulses.clone()).map_err(Error::Vrrp)?;
         let vips = vips::spawn(runtime_dir, &vrrp)?;
-        let (checks, changes) = runner::spawn(u64::from(std::process::id()));
+        let (checks, changes) = runner::spawn(u64::from(std::process::id()), pulses.checks.clone());
         let now = clock::wall();
         let mut core = Self {
             path,
@@ -154,9 +160,11 @@ impl Core {
             held_back: BTreeSet::new(),
             generation: 0,
             tracking: Tracking::new(),
+            realtime: Realtime::of(vec![vrrp.thread, vips.thread]),
             tidy_at: None,
             vrrp,
             vips,
+            pulses,
             ready: false,
             told: String::new(),
             config,
@@ -180,10 +188,12 @@ impl Core {
         let look_after = systemd::watchdog_interval().map_or(LOOK_AFTER, |i| i.min(LOOK_AFTER));
         let mut look_after = interval(look_after);
         look_after.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        self.warn_of_watchdog();
         let mut readiness = interval(READINESS_LOOK);
         let first_checks = sleep(FIRST_CHECKS);
         tokio::pin!(first_checks);
         let outcome = loop {
+            self.pulses.core.beat();
             tokio::select! {
                 signal = signals.next() => match signal {
                     Signal::Terminate => break Ok(()),
@@ -230,18 +240,22 @@ impl Core {
     ///
     /// IPVS comes first, so that a VIP never comes before the table that serves it.
     fn apply(&mut self, before: &Configured) -> Result<(), Error> {
+        self.apply_threads()?;
         let file = self.runtime_dir.join(super::OWNED_FILE);
         // The file is there if an earlier run left virtual servers behind.
         let needed = !self.config.virtual_servers.is_empty() || file.exists();
         if self.balancer.is_none() && needed {
-            let balancer = Balancer::start(file)?;
+            let balancer = Balancer::start(file, self.pulses.table.clone())?;
             self.reports = Some(balancer.report());
             self.balancer = Some(balancer);
         }
+        self.pulses.core_works();
         self.sysctls.hold(&sysctls::wanted(&self.config))?;
         self.apply_settings()?;
         self.held_back = self.to_hold_back();
+        self.pulses.core_works();
         self.configure_pools(before);
+        self.pulses.core_works();
         self.configure_tracking();
         let hooks = self.config.vrrp.iter();
         let hooks = hooks.map(|(name, it)| (name.clone(), Arc::clone(&it.hooks)));
@@ -278,7 +292,7 @@ impl Core {
             real_servers += 1;
             up += usize::from(standing(&verdicts, server) == Standing::Up);
         }
-        let vrrp = self.vrrp.status.borrow();
+        let vrrp = Arc::clone(&self.vrrp.status.borrow());
         let routers = vrrp.instances.iter();
         let routers = routers.map(|(name, router)| (name.clone(), router.state.to_string()));
         Summary {
@@ -299,6 +313,8 @@ impl Core {
             Some("IPVS")
         } else if self.settings.as_ref().is_some_and(Settings::is_finished) {
             Some("IPVS settings")
+        } else if self.checks.is_finished() {
+            Some("health check")
         } else {
             None
         }
@@ -342,6 +358,8 @@ impl Core {
                 .iter()
                 .map(|(name, interface)| interface.describe(name))
                 .collect(),
+            realtime_priority: self.realtime.priority,
+            parts: vrrp.parts.iter().map(snapshot::part).collect(),
             not_accepted: vips.describe_dropped(),
             ipvs: self.ipvs_status(report),
             virtual_servers: snapshot::virtual_servers(
@@ -358,6 +376,7 @@ impl Core {
     /// Gives the addresses back that were handed over, then the table, settings and
     /// sysctls: the next master answers before this host stops forwarding.
     async fn stop(mut self, on_stop: OnStop) {
+        self.pulses.core.rest();
         self.vrrp.commands.send(Command::Shutdown);
         while let Some(occurrence) = self.vrrp.occurrences.recv().await {
             self.note(&occurrence);

@@ -59,6 +59,7 @@ use crate::config::director::VrrpInstance;
 use crate::status::director::{self as status, VipConflict};
 use crate::sys::neighbour::Mac;
 use crate::sys::nftables::Count;
+use crate::sys::realtime::Thread;
 use crate::sys::rtnetlink::{self, Rtnetlink};
 use crate::sys::state_file::{self, StateFile};
 use crate::vrrp::router::Claim;
@@ -219,6 +220,8 @@ pub struct VipsHandle {
     pub status: watch::Receiver<Arc<VipsStatus>>,
     /// Ends after [`shutdown`](Self::shutdown), when the addresses are released.
     pub join: JoinHandle<()>,
+    /// The thread.
+    pub thread: Thread,
     stop: Arc<Notify>,
 }
 
@@ -248,6 +251,7 @@ pub fn spawn(runtime_dir: &Path, vrrp: &VrrpHandle) -> Result<VipsHandle, Error>
     let (publisher, status) = watch::channel(Arc::default());
     let stop = Arc::new(Notify::new());
     let (ready, started) = std::sync::mpsc::channel();
+    let (tell, told) = std::sync::mpsc::channel();
     let config = keeper::Config {
         store: state_file(runtime_dir),
         vrrp: vrrp.status.clone(),
@@ -261,11 +265,21 @@ pub fn spawn(runtime_dir: &Path, vrrp: &VrrpHandle) -> Result<VipsHandle, Error>
         .map_err(Error::Start)?;
     let join = std::thread::Builder::new()
         .name("lvsd-vips".into())
-        .spawn(move || runtime.block_on(keeper::run(config, &ready)))
+        .spawn(move || {
+            let _ = tell.send(Thread::current());
+            runtime.block_on(keeper::run(config, &ready));
+        })
         .map_err(Error::Start)?;
+    let ended = || Error::Start(io::Error::other("its thread ended"));
+    let thread = told.recv().map_err(|_| ended())?;
     match started.recv() {
-        Ok(Ok(())) => Ok(VipsHandle { status, join, stop }),
+        Ok(Ok(())) => Ok(VipsHandle {
+            status,
+            join,
+            thread,
+            stop,
+        }),
         Ok(Err(error)) => Err(error),
-        Err(_) => Err(Error::Start(io::Error::other("its thread ended"))),
+        Err(_) => Err(ended()),
     }
 }

@@ -31,6 +31,7 @@
 //! | RFC 9568 §6.1: preempt is yes or no | `preempt_delay`, `startup_delay`, `lvsd vrrp yield`, and not before the checks have answered since the start, or since a link changed | a director that serves well is not relieved by one that does not yet |
 //! | RFC 9568 §6.4: each virtual router for itself | a group is master together or not at all; between equal priorities the address in one LAN decides for all | what comes in by one address goes out by the other |
 //! | RFC 9568 §6.4.2: the master down timer fires, the router is master | a timer handled more than one advert interval late starts one further, shorter wait, once | the host slept: the master's adverts may not have been read |
+//! | RFC 9568 §6.4.3: the advert timer fires, the master sends; a lesser advert is answered | a master that sent nothing for longer than its own master down interval listens for one interval and a skew first, once; whoever it hears is its successor, of whatever priority | the host slept, and a backup serves: it is preempted by the rules, not run over |
 
 pub mod advert;
 #[cfg(test)]

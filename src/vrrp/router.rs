@@ -135,7 +135,11 @@ impl Router {
             Role::Fault => self.in_fault(now, event),
             Role::Backup(backup) => self.in_backup(now, backup, event),
             Role::Claiming(claiming) => self.in_claiming(now, claiming, event),
-            Role::Master(master) => self.in_master(now, master, event),
+            Role::Master(master) => {
+                let (master, starved) = self.notice_starvation(now, master);
+                let actions = self.in_master(now, master, event);
+                starved.into_iter().chain(actions).collect()
+            }
             Role::Leaving(leaving) => self.in_leaving(now, leaving, event),
         };
         let_go.into_iter().chain(actions)

@@ -60,6 +60,7 @@ impl Core {
             load: &|id, rip| load(&report, id, rip),
         });
         drop(verdicts);
+        self.pulses.core_works();
         let held_back = &self.held_back;
         outcome.table.retain(|id, _| !held_back.contains(id));
         (self.pools_deadline, self.draining) = (outcome.deadline, outcome.draining);

@@ -40,7 +40,7 @@ impl Router {
     }
 
     /// RFC 9568 §6.4.2.
-    fn hear_as_backup(&mut self, now: Instant, backup: Backup, heard: &Heard) {
+    pub(super) fn hear_as_backup(&mut self, now: Instant, backup: Backup, heard: &Heard) {
         let peer = Peer::from(heard);
         let is_lesser = peer.priority < self.priority().get();
         let interval = self.master_interval(heard);

@@ -9,6 +9,7 @@ mod lan;
 mod random;
 mod rules;
 mod scenarios;
+mod starved;
 mod table;
 
 const OWN: &str = "192.168.1.51";
