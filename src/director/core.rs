@@ -5,6 +5,7 @@ mod control;
 mod drain;
 mod events;
 mod handover;
+mod ready;
 mod threads;
 mod track;
 mod whole;
@@ -25,6 +26,7 @@ use super::api::Ask;
 use super::balancer::Balancer;
 use super::events::Journal;
 use super::hooks::Hooks;
+use super::readiness::Readiness;
 use super::realtime::Realtime;
 use super::reconcile::Report;
 use super::settings::Settings;
@@ -50,10 +52,6 @@ use crate::sys::{clock, systemd};
 /// without their answers.
 const FIRST_CHECKS: Duration = Duration::from_secs(2);
 
-/// How long a working master of lower priority is left alone at most, while the
-/// first checks have not answered.
-const SERVE_ANYWAY: Duration = Duration::from_secs(60);
-
 /// How often it looks whether they have answered.
 const READINESS_LOOK: Duration = Duration::from_millis(20);
 
@@ -73,7 +71,7 @@ pub(super) struct Core {
     /// What waits for virtual routers to hand over.
     pending: Option<handover::Pending>,
     /// Virtual routers may take over from working masters.
-    may_preempt: bool,
+    readiness: Readiness,
     /// Why the newest file was refused.
     refused: Option<String>,
     sysctls: Sysctls,
@@ -141,7 +139,7 @@ impl Core {
             started: now,
             loaded: now,
             pending: None,
-            may_preempt: false,
+            readiness: Readiness::starting(ready::moment()),
             refused: None,
             sysctls: Sysctls::new(runtime_dir.join("director-sysctl.json")),
             checks,
@@ -193,8 +191,7 @@ impl Core {
         self.warn_of_watchdog();
         let mut readiness = interval(READINESS_LOOK);
         let first_checks = sleep(FIRST_CHECKS);
-        let serve_anyway = sleep(SERVE_ANYWAY);
-        tokio::pin!(first_checks, serve_anyway);
+        tokio::pin!(first_checks);
         let outcome = loop {
             self.pulses.core.beat();
             tokio::select! {
@@ -213,9 +210,11 @@ impl Core {
                 Some((source, seen)) = self.tracking.eyes.next() => self.observe(&source, &seen),
                 Some(occurrence) = self.vrrp.occurrences.recv() => self.note(&occurrence),
                 Some(ask) = asks.recv() => self.answer(ask),
-                _ = readiness.tick(), if !self.may_preempt => self.call_ready_if_checked(),
+                _ = readiness.tick(), if self.readiness.waits_since().is_some() => {
+                    self.call_ready_if_checked();
+                }
                 () = &mut first_checks, if !self.ready => self.call_ready(),
-                () = &mut serve_anyway, if !self.may_preempt => self.let_preempt(),
+                () = until(self.readiness.deadline()) => self.let_preempt(),
                 _ = look_after.tick() => match self.failed_thread() {
                     None => {
                         self.look_after();
@@ -272,36 +271,6 @@ impl Core {
         let report = self.balancer.as_ref().map(Balancer::report);
         let seen = report.map(|report| Arc::clone(&report.borrow().kernel));
         preflight::check(config, seen.as_deref()).map_err(|error| error.of_file(&self.path))
-    }
-
-    /// Ready as soon as the kernel holds what the first checks found.
-    fn call_ready_if_checked(&mut self) {
-        let report = self
-            .balancer
-            .as_ref()
-            .map(|balancer| balancer.report().borrow().clone());
-        let programmed = report.is_none_or(|report| report.generation == self.generation);
-        if programmed && self.checks.verdicts().are_complete() {
-            self.let_preempt();
-            if !self.ready {
-                self.call_ready();
-            }
-        }
-    }
-
-    /// From here on this host serves as well as it ever will.
-    fn let_preempt(&mut self) {
-        self.may_preempt = true;
-        self.vrrp.commands.send(Command::Ready(true));
-    }
-
-    fn call_ready(&mut self) {
-        self.ready = true;
-        self.journal.tell(Event::Ready);
-        self.tidy_soon();
-        info!(router_id = self.config.router_id, file = %self.path.display(), "director is ready");
-        self.told = self.summary();
-        systemd::ready(&self.told);
     }
 
     /// Tells systemd when its line is no longer true.

@@ -21,6 +21,7 @@ mod hooks;
 mod local;
 mod module;
 mod preflight;
+mod readiness;
 mod realtime;
 mod reconcile;
 mod settings;

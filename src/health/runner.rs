@@ -16,6 +16,7 @@ use std::fs;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio::task::{Id, JoinError, JoinHandle, JoinSet};
 use tracing::{debug, info, warn};
@@ -113,9 +114,9 @@ impl Verdicts<'_> {
         self.0.verdict(check)
     }
 
-    /// Whether every check has been answered since it was configured.
-    pub fn are_complete(&self) -> bool {
-        self.0.all_answered()
+    /// Whether every check has a verdict of its own, and was asked since this moment.
+    pub fn are_complete_since(&self, moment: Timestamp) -> bool {
+        self.0.all_answered() && self.0.all_answered_since(moment)
     }
 }
 

@@ -97,6 +97,7 @@ impl Core {
     /// loses their VIPs or gets them.
     pub(super) fn follow_vrrp(&mut self) {
         self.finish_removals();
+        self.wait_for_checks_where_links_changed();
         let held_back = self.to_hold_back();
         if held_back != self.held_back {
             for id in held_back.symmetric_difference(&self.held_back) {

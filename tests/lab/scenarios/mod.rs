@@ -95,7 +95,8 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Scenario> {
 
 /// The scenario, or bench, of this name.
 pub(crate) fn find(name: &str) -> &'static Scenario {
-    let mut known = all().chain(BENCHES);
+    let benches = BENCHES.iter().map(|bench| &bench.scenario);
+    let mut known = all().chain(benches);
     known
         .find(|scenario| scenario.name == name)
         .unwrap_or_else(|| panic!("no scenario {name}"))

@@ -13,6 +13,7 @@ use crate::lab::{Host, Lab, Scenario, Site, eventually, millis, secs, within};
 pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario!(planned_changes_of_master_cost_clients_nothing),
     scenario!(a_master_that_is_killed_and_started_again_keeps_mastership_and_connections),
+    scenario!(a_director_whose_cable_was_out_takes_over_when_it_knows_its_servers_again),
 ];
 
 /// Adverts each 500 ms, so that a busy lab does not elect by itself. Both directors choose
@@ -74,6 +75,39 @@ fn planned_changes_of_master_cost_clients_nothing(lab: &Lab) {
         eventually("its virtual server is gone", within(secs(5)), || {
             !site.lvs51.ipvsadm().contains(&format!("{VIP}:80"))
         });
+    });
+}
+
+fn a_director_whose_cable_was_out_takes_over_when_it_knows_its_servers_again(lab: &Lab) {
+    // It would preempt long before the next attempts are due.
+    let file = |priority: u8| {
+        file(priority)
+            .vrrp_key("advert_interval", "'250ms'")
+            .check_key("interval", "'4s'")
+            .check_key("timeout", "'500ms'")
+            .check_key("retries", "0")
+    };
+    let Running {
+        site,
+        directors: _directors,
+        agents: _agents,
+    } = Site::build(lab).start([file(200), file(100)]);
+    becomes_master(&site.lvs51, &site.lvs52);
+    let balances = |host: &Host| {
+        ["53", "54", "55"].map(|last| host.balances_onto(&format!("192.168.1.{last}:80")))
+    };
+    eventually("both balance onto all", within(secs(10)), || {
+        balances(&site.lvs51) == [true; 3] && balances(&site.lvs52) == [true; 3]
+    });
+    site.lvs51.unplug();
+    eventually("51 has lost its servers", within(secs(15)), || {
+        balances(&site.lvs51) == [false; 3]
+    });
+    becomes_master(&site.lvs52, &site.lvs51);
+    nothing_is_lost(lab, &site, "the cable is plugged in again", || {
+        site.lvs51.plug();
+        becomes_master(&site.lvs51, &site.lvs52);
+        assert_eq!(balances(&site.lvs51), [true; 3], "it knows its servers");
     });
 }
 
