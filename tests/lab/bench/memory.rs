@@ -1,10 +1,28 @@
 //! How much memory a program takes, and took at most.
 
 use std::fs;
+use std::time::Duration;
 
 /// The resident memory (`VmRSS`) of a process and its children, in bytes.
 pub(super) fn resident(pid: u32) -> u64 {
     of_family(pid, "VmRSS:")
+}
+
+/// The resident memory at rest: when nothing was given back for some seconds.
+pub(super) fn at_rest(pid: u32) -> u64 {
+    const QUIET: usize = 6;
+    let mut least = resident(pid);
+    let mut quiet = 0;
+    for _ in 0..40 {
+        std::thread::sleep(Duration::from_secs(1));
+        let now = resident(pid);
+        quiet = if now < least { 0 } else { quiet + 1 };
+        least = least.min(now);
+        if quiet == QUIET {
+            break;
+        }
+    }
+    resident(pid)
 }
 
 /// The peak of resident memory (`VmHWM`) of a process and its children, in bytes. Pages that

@@ -150,7 +150,7 @@ fn daemon(lab: &Lab, contender: Contender, steps: &[Step], found: &mut Found) {
     add(&mut found.steps[0], loaded);
     rest();
     found.requests[0] = requests(&daemon, 0);
-    found.resident[0] = Some(memory::resident(daemon.running.pid()));
+    found.resident[0] = Some(memory::at_rest(daemon.running.pid()));
     let mut given_up = loaded.is_none();
     for (number, pair) in steps.windows(2).enumerate() {
         let since = daemon.log().len();
@@ -169,7 +169,7 @@ fn daemon(lab: &Lab, contender: Contender, steps: &[Step], found: &mut Found) {
         found.stop = None;
         daemon.kill();
     } else {
-        found.resident[1] = Some(memory::resident(daemon.running.pid()));
+        found.resident[1] = Some(memory::at_rest(daemon.running.pid()));
         add(&mut found.stop, daemon.stop(&host, LIMIT));
     }
     kernel::close(&host);
@@ -251,7 +251,7 @@ fn resident_with_one(lab: &Lab, contender: Contender) -> u64 {
     let daemon = Daemon::start(&host, contender);
     watch.wait().expect("one is loaded");
     rest();
-    let resident = memory::resident(daemon.running.pid());
+    let resident = memory::at_rest(daemon.running.pid());
     daemon.kill();
     kernel::close(&host);
     resident
