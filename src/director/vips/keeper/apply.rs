@@ -37,6 +37,7 @@ impl Keeper {
             status: VipsStatus {
                 held: plan.present,
                 problems: plan.problems,
+                foreign: plan.foreign,
                 ..VipsStatus::default()
             },
             ..Applied::default()
