@@ -162,8 +162,10 @@ impl DirectorConfig {
         let groups = &raw.vrrp_group;
         vrrp_tables::groups::read(&mut document, groups, &raw.vrrp, &mut vrrp);
         let ipvs = ipvs::read(&mut document, &raw.ipvs, &raw.vrrp, &vrrp);
-        let virtual_servers =
-            pool::read(&mut document, &raw.virtual_server, raw.ipvs.sync.is_some());
+        let addresses = vrrp.values().flat_map(|instance| &instance.addresses);
+        let vips = addresses.map(|it| it.address.address).collect();
+        let synced = raw.ipvs.sync.is_some();
+        let virtual_servers = pool::read(&mut document, &raw.virtual_server, (&vips, synced));
         vrrp_tables::track::check_virtual_servers(&mut document, &raw.vrrp, &virtual_servers);
         if raw.vrrp.is_empty() && raw.virtual_server.is_empty() {
             let mend = "write at least one [[vrrp]] or [[virtual_server]] table";

@@ -9,7 +9,8 @@ mod member;
 mod rules;
 mod scheduling;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
 use std::ops::Range;
 
 use toml::Spanned;
@@ -18,23 +19,23 @@ use super::director::{RealServer, VirtualServer};
 use super::document::Document;
 use super::raw;
 use super::rules::Conduct;
-use crate::lvs::{Protocol, RealServerId, VirtualServerId};
+use crate::lvs::{Forwarding, Protocol, RealServerId, VirtualServerId};
 use forwarding::Outer;
 use identity::Identity;
 use member::Member;
 
-/// Reads every virtual server; `synced`: connections are synchronised with another
-/// director.
+/// Reads every virtual server. `vips` are the addresses of the virtual routers;
+/// `synced`: connections are synchronised with another director.
 pub(super) fn read(
     document: &mut Document<'_>,
     raw: &[Spanned<raw::VirtualServer>],
-    synced: bool,
+    (vips, synced): (&BTreeSet<IpAddr>, bool),
 ) -> BTreeMap<VirtualServerId, VirtualServer> {
     let mut virtual_servers = BTreeMap::new();
     let mut places = HashMap::new();
     for table in raw {
         let span = table.span();
-        for (identity, server) in table_of(document, table.get_ref(), &span, synced) {
+        for (identity, server) in table_of(document, table.get_ref(), &span, (vips, synced)) {
             let Identity { id, place } = identity;
             if let Some(first) = places.insert(id, place.clone()) {
                 let first = document.place(&first);
@@ -52,7 +53,7 @@ fn table_of(
     document: &mut Document<'_>,
     raw: &raw::VirtualServer,
     table: &Range<usize>,
-    synced: bool,
+    (vips, synced): (&BTreeSet<IpAddr>, bool),
 ) -> Vec<(Identity, VirtualServer)> {
     let identities = identity::read(document, raw, table);
     let forwarding = forwarding::read(document, raw);
@@ -75,6 +76,7 @@ fn table_of(
     };
     let members = member::read(document, raw, &outer);
     let written = rules::read(document, raw, &outer);
+    refuse_vips(document, &members, vips, &identities);
     if synced {
         let mut families = identities.iter().map(|identity| identity.id.family());
         let family = families
@@ -101,6 +103,28 @@ fn table_of(
             (identity, server)
         });
     servers.collect()
+}
+
+/// A virtual router's address is on whichever director is master, so what is sent
+/// to it comes back to this host. That of the virtual server itself is told
+/// elsewhere.
+fn refuse_vips(
+    document: &mut Document<'_>,
+    members: &[Member],
+    vips: &BTreeSet<IpAddr>,
+    identities: &[Identity],
+) {
+    let is_its_own = |ip: IpAddr| identities.iter().any(|it| it.id.vip() == Some(ip));
+    let is_sent = |member: &&Member| !matches!(member.forwarding(), None | Some(Forwarding::Local));
+    let vips = members
+        .iter()
+        .filter(is_sent)
+        .filter(|member| vips.contains(&member.ip()) && !is_its_own(member.ip()));
+    for member in vips {
+        let message = "this is an address of a [[vrrp]] table: the master would send to itself";
+        let mend = "write the real server's own address (RIP)";
+        document.refuse(&member.place, message, mend);
+    }
 }
 
 /// The pool of one virtual server.

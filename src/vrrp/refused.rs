@@ -86,7 +86,9 @@ impl RefusedMaster {
             // `tend` says so.
             Some(known) if known.refused.peer.address == address && resigns => known.until = now,
             Some(known) if known.refused.peer.address == address => known.again(now, advert),
-            _ if resigns => self.suspects.retain(|it| it.refused.peer.address != address),
+            _ if resigns => self
+                .suspects
+                .retain(|it| it.refused.peer.address != address),
             Some(_) => {}
             None => return self.suspect(now, advert),
         }
