@@ -17,7 +17,7 @@ help:
 	@echo "make scenario NAME=vip   the scenarios whose name contains it; LVSD_LAB=stock|uml|native"
 	@echo "make shell               a site of two directors, three real servers and a client to play with"
 	@echo "make demo                the main job, narrated"
-	@echo "make bench               measures on both kernels"
+	@echo "make bench               measures; LVSD_BENCH_ONLY=failover|jitter|soak|table|scale"
 	@echo "make check               formatting, clippy and documentation, warnings as errors"
 	@echo "make install             the program, its units and examples, under PREFIX=$(PREFIX); DESTDIR for packages"
 	@echo "make deps                fetches the lab's kernels and programs into $(LAB); installs nothing"

@@ -8,7 +8,7 @@
 //! | looking for faults of either role | [`doctor`] |
 //! | the two roles: tasks, threads, order of start and stop | [`director`], [`realserver`] |
 //! | input and output | [`config`], [`ipvs::client`], [`health::probe`], [`http`], [`sys`] |
-//! | decisions: values and the time in, values out | [`vrrp`], [`health`], [`track`], [`pool`], [`ipvs::plan`], [`keepalived`] |
+//! | decisions: values and the time in, values out | [`vrrp`], [`health`], [`track`], [`pool`], [`pulse`], [`ipvs::plan`], [`keepalived`] |
 //! | what they tell each other | [`status`] |
 //! | nouns | [`lvs`] |
 
@@ -22,6 +22,7 @@ pub mod ipvs;
 pub mod keepalived;
 pub mod lvs;
 pub mod pool;
+pub mod pulse;
 pub mod realserver;
 pub mod status;
 pub mod sys;

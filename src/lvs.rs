@@ -8,6 +8,7 @@
 mod forwarding;
 pub mod routing;
 mod scheduler;
+mod servers;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub use forwarding::{Checksum, Forwarding, Tunnel};
 pub use scheduler::{KernelName, PersistenceEngine, Scheduler, SchedulerFlags};
+pub use servers::Servers;
 
 /// Version of the Internet protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -55,7 +55,7 @@ use self::one::Pool;
 use crate::config::director::{RealServer, VirtualServer};
 use crate::health::checks::Origin;
 use crate::health::{Check, Share};
-use crate::ipvs::table::Table;
+use crate::ipvs::table::{self, Table};
 use crate::lvs::{RealServerId, VirtualServerId, Weight};
 
 /// What is known of a real server's fitness for traffic.
@@ -171,12 +171,17 @@ impl Pools {
     ///
     /// Overrides of servers that are configured otherwise than when they were
     /// made end here.
-    pub fn configure(&mut self, before: &Configured, after: &Configured, kernel: &Table) {
+    pub fn configure(
+        &mut self,
+        before: &Configured,
+        after: &Configured,
+        kernel: impl Fn(&VirtualServerId) -> Option<table::VirtualServer>,
+    ) {
         for (id, server) in after {
             let pool = self
                 .pools
                 .entry(*id)
-                .or_insert_with(|| Pool::new(kernel.get(id)));
+                .or_insert_with(|| Pool::new(kernel(id).as_ref()));
             pool.configure(before.get(id), server, self.running);
         }
         for (id, pool) in &mut self.pools {

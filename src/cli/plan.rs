@@ -75,7 +75,7 @@ fn steps(
         told.unwrap_or(Share::FULL)
     };
     let mut pools = Pools::new(overrides);
-    pools.configure(&Configured::new(), configured, kernel);
+    pools.configure(&Configured::new(), configured, |id| kernel.get(id).cloned());
     let (mut now, mut kernel) = (clock::now(), kernel.clone());
     // The first for what is done at once, the second for the end of all drains.
     let mut step = |now| {

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use toml::{Table, Value};
 
-use super::director::DirectorConfig;
+use super::director::{DirectorConfig, VirtualServer};
 use super::show;
 use super::vrrp::groups;
 use super::vrrp::show::vrrp;
+use crate::lvs::VirtualServerId;
 
 /// The keys by which the tables of an array are told apart.
 const NAMES: [&str; 3] = ["name", "fwmark", "address"];
@@ -51,17 +52,48 @@ pub fn between(before: &DirectorConfig, after: &DirectorConfig) -> Vec<String> {
         let (old, new) = (servers.0.get(id), servers.1.get(id));
         // Most are as before, and need not be written out to see that.
         if old != new {
-            let of = |server: Option<&_>| server.map(|server| show::virtual_server(id, server));
-            let (old, new) = (of(old), of(new));
-            entry(
-                &format!("virtual server {id}"),
-                old.as_ref(),
-                new.as_ref(),
-                &mut lines,
-            );
+            let place = format!("virtual server {id}");
+            match (old, new) {
+                (Some(old), Some(new)) => virtual_server(&place, id, (old, new), &mut lines),
+                (None, _) => lines.push(format!("{place}: added")),
+                (_, None) => lines.push(format!("{place}: removed")),
+            }
         }
     }
     lines
+}
+
+/// Of ten thousand real servers only those are written out that both have, and have
+/// otherwise.
+fn virtual_server(
+    place: &str,
+    id: &VirtualServerId,
+    (old, new): (&VirtualServer, &VirtualServer),
+    lines: &mut Vec<String>,
+) {
+    let keys = |server| show::before_pool(id, server);
+    differ(place, &keys(old), &keys(new), lines);
+    for (rip, after) in &new.real_servers {
+        let place = || format!("{place}, real_server {}", show::bare(rip));
+        match old.real_servers.get(rip) {
+            None => lines.push(format!("{}: added", place())),
+            Some(before) if before == after => {}
+            Some(before) => {
+                let before = show::real_server(rip, before, show::outer(old));
+                let after = show::real_server(rip, after, show::outer(new));
+                differ(&place(), &before, &after, lines);
+            }
+        }
+    }
+    let gone = old.real_servers.keys();
+    let gone = gone.filter(|rip| !new.real_servers.contains_key(rip));
+    lines.extend(gone.map(|rip| format!("{place}, real_server {}: removed", show::bare(rip))));
+    differ(
+        place,
+        &show::behind_pool(old),
+        &show::behind_pool(new),
+        lines,
+    );
 }
 
 fn entry(place: &str, before: Option<&Table>, after: Option<&Table>, lines: &mut Vec<String>) {

@@ -10,12 +10,13 @@ use super::document::Document;
 use super::error::Error;
 use super::ipvs::{self, Ipvs};
 use super::rules::{Conduct, Rules};
+pub use super::threads::Threads;
 use super::values::parsed;
 pub use super::vrrp::hooks::VrrpHooks;
-use super::{pool, raw, show, vrrp as vrrp_tables};
+use super::{pool, raw, sections, show, threads, vrrp as vrrp_tables};
 use crate::health::Check;
 use crate::ipvs::table;
-use crate::lvs::{Family, Forwarding, RealServerId, VirtualServerId};
+use crate::lvs::{Family, Forwarding, RealServerId, Servers, VirtualServerId};
 use crate::track::Tracker;
 use crate::vrrp;
 pub use vrrp_tables::holdings::{Announce, Holdings, VirtualAddress, VirtualMac};
@@ -29,6 +30,8 @@ pub const HTTP_LISTEN: SocketAddr =
 pub struct DirectorConfig {
     /// How this director calls itself in status and logs.
     pub router_id: String,
+    /// How its own threads are run and watched.
+    pub threads: Threads,
     /// Where `/metrics`, `/healthz`, `/readyz` and `/v1/status` are served.
     pub http_listen: SocketAddr,
     /// What becomes of the IPVS table when lvsd stops.
@@ -80,7 +83,7 @@ pub struct VirtualServer {
     /// What the kernel keeps of it.
     pub settings: table::Settings,
     /// The configured pool.
-    pub real_servers: BTreeMap<RealServerId, RealServer>,
+    pub real_servers: Servers<RealServer>,
     /// What it does when they come and go.
     pub rules: Rules,
 }
@@ -126,9 +129,7 @@ impl DirectorConfig {
     /// # Errors
     /// As those of [`parse`](Self::parse).
     pub(super) fn parse_here(path: &Path, text: &str) -> Result<Self, Error> {
-        let mut document = Document::parse(path, text);
-        document.look_at_host();
-        Self::of(document)
+        Self::of(path, text, true)
     }
 
     /// Checks the text of a file; `path` is what errors call it. Programs and
@@ -137,11 +138,61 @@ impl DirectorConfig {
     /// # Errors
     /// [`Error::Refused`] with everything that is wrong with it.
     pub fn parse(path: &Path, text: &str) -> Result<Self, Error> {
-        Self::of(Document::parse(path, text))
+        Self::of(path, text, false)
     }
 
-    fn of(mut document: Document<'_>) -> Result<Self, Error> {
+    fn of(path: &Path, text: &str, on_host: bool) -> Result<Self, Error> {
+        match Self::in_parts(path, text, on_host) {
+            Some(config) => Ok(config),
+            None => Self::as_a_whole(path, text, on_host),
+        }
+    }
+
+    /// This alone knows where in the file something is wrong.
+    pub(super) fn as_a_whole(path: &Path, text: &str, on_host: bool) -> Result<Self, Error> {
+        let mut document = Document::parse(path, text, on_host);
         let raw: raw::Director = document.read();
+        let config = Self::checked(&mut document, &raw, |document, around| {
+            let mut servers = pool::Reader::new(around);
+            for table in &raw.virtual_server {
+                servers.read(document, table.get_ref(), &table.span());
+            }
+            Some(servers.finish())
+        });
+        document.finish(config)
+    }
+
+    /// Without the room that a large file takes as a whole. None: it must be read so.
+    pub(super) fn in_parts(path: &Path, text: &str, on_host: bool) -> Option<Self> {
+        let sections = sections::split(text);
+        let mut document = Document::parse(path, &sections.rest, on_host);
+        if !sections.are_whole(document.values()) {
+            return None;
+        }
+        let raw: raw::Director = document.read();
+        let config = Self::checked(&mut document, &raw, |document, around| {
+            let mut servers = pool::Reader::new(around);
+            for server in sections.virtual_servers() {
+                servers.read(document, &server?, &(0..0));
+                if document.has_problems() {
+                    return None;
+                }
+            }
+            Some(servers.finish())
+        });
+        document.finish(config).ok()
+    }
+
+    /// Checks what was read; `servers` reads the virtual servers, told what
+    /// the rest of the file has to do with them.
+    fn checked(
+        document: &mut Document<'_>,
+        raw: &raw::Director,
+        servers: impl FnOnce(
+            &mut Document<'_>,
+            pool::Around,
+        ) -> Option<BTreeMap<VirtualServerId, VirtualServer>>,
+    ) -> Option<Self> {
         let router_id = match &raw.router_id {
             Some(id) if id.get_ref().trim().is_empty() => {
                 document.refuse(
@@ -154,34 +205,35 @@ impl DirectorConfig {
             Some(id) => Some(id.get_ref().clone()),
             None => Some("lvsd".to_owned()),
         };
+        let threads = threads::read(document, &raw.director);
         let mend = "write ADDRESS:PORT, such as \"127.0.0.1:9481\"";
-        let http_listen = parsed(&mut document, &raw.http.listen, HTTP_LISTEN, mend);
+        let http_listen = parsed(document, &raw.http.listen, HTTP_LISTEN, mend);
         let mend = "use one of: clear keep drain";
-        let on_stop = parsed(&mut document, &raw.ipvs.on_stop, OnStop::Clear, mend);
-        let mut vrrp = vrrp_tables::read(&mut document, &raw.vrrp);
+        let on_stop = parsed(document, &raw.ipvs.on_stop, OnStop::Clear, mend);
+        let mut vrrp = vrrp_tables::read(document, &raw.vrrp);
         let groups = &raw.vrrp_group;
-        vrrp_tables::groups::read(&mut document, groups, &raw.vrrp, &mut vrrp);
-        let ipvs = ipvs::read(&mut document, &raw.ipvs, &raw.vrrp, &vrrp);
+        vrrp_tables::groups::read(document, groups, &raw.vrrp, &mut vrrp);
+        let ipvs = ipvs::read(document, &raw.ipvs, &raw.vrrp, &vrrp);
         let addresses = vrrp.values().flat_map(|instance| &instance.addresses);
-        let vips = addresses.map(|it| it.address.address).collect();
-        let synced = raw.ipvs.sync.is_some();
-        let virtual_servers = pool::read(&mut document, &raw.virtual_server, (&vips, synced));
-        vrrp_tables::track::check_virtual_servers(&mut document, &raw.vrrp, &virtual_servers);
+        let around = pool::Around {
+            vips: addresses.map(|it| it.address.address).collect(),
+            synced: raw.ipvs.sync.is_some(),
+        };
+        let virtual_servers = servers(document, around)?;
+        vrrp_tables::track::check_virtual_servers(document, &raw.vrrp, &virtual_servers);
         if raw.vrrp.is_empty() && raw.virtual_server.is_empty() {
             let mend = "write at least one [[vrrp]] or [[virtual_server]] table";
             document.refuse_missing(&(0..0), "[[virtual_server]]", mend);
         }
-        let config = (|| {
-            Some(Self {
-                router_id: router_id?,
-                http_listen: http_listen?,
-                on_stop: on_stop?,
-                ipvs: ipvs?,
-                vrrp,
-                virtual_servers,
-            })
-        })();
-        document.finish(config)
+        Some(Self {
+            router_id: router_id?,
+            threads: threads?,
+            http_listen: http_listen?,
+            on_stop: on_stop?,
+            ipvs: ipvs?,
+            vrrp,
+            virtual_servers,
+        })
     }
 
     /// The same configuration as a file, every default written out.

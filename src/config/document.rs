@@ -35,14 +35,15 @@ pub(super) struct Document<'a> {
 impl<'a> Document<'a> {
     /// Parses the text. Syntax errors become problems; what could be parsed
     /// is there all the same.
-    pub(super) fn parse(path: &Path, text: &'a str) -> Self {
+    /// `on_host`: programs and users that it names must be on this host.
+    pub(super) fn parse(path: &Path, text: &'a str, on_host: bool) -> Self {
         let (root, errors) = DeTable::parse_recoverable(text);
         let mut document = Self {
             path: path.to_owned(),
             text,
             root: Some(root),
             problems: Vec::new(),
-            on_host: false,
+            on_host,
             broken: !errors.is_empty(),
         };
         for error in errors {
@@ -89,9 +90,14 @@ impl<'a> Document<'a> {
         T::default()
     }
 
-    /// From now on, what it names is looked for on this host.
-    pub(super) fn look_at_host(&mut self) {
-        self.on_host = true;
+    /// The values, each with its place.
+    pub(super) fn values(&mut self) -> &DeTable<'a> {
+        self.root().get_ref()
+    }
+
+    /// Whether anything is wrong with the file so far.
+    pub(super) fn has_problems(&self) -> bool {
+        !self.problems.is_empty()
     }
 
     /// Whether programs and users that it names must be on this host.

@@ -17,7 +17,9 @@ mod raw;
 pub mod realserver;
 pub mod rules;
 mod script;
+mod sections;
 mod show;
+pub mod threads;
 mod values;
 mod vrrp;
 

@@ -13,39 +13,60 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::ops::Range;
 
-use toml::Spanned;
-
 use super::director::{RealServer, VirtualServer};
 use super::document::Document;
 use super::raw;
 use super::rules::Conduct;
-use crate::lvs::{Forwarding, Protocol, RealServerId, VirtualServerId};
+use crate::lvs::{Forwarding, Protocol, RealServerId, Servers, VirtualServerId};
 use forwarding::Outer;
 use identity::Identity;
 use member::Member;
 
-/// Reads every virtual server. `vips` are the addresses of the virtual routers;
-/// `synced`: connections are synchronised with another director.
-pub(super) fn read(
-    document: &mut Document<'_>,
-    raw: &[Spanned<raw::VirtualServer>],
-    (vips, synced): (&BTreeSet<IpAddr>, bool),
-) -> BTreeMap<VirtualServerId, VirtualServer> {
-    let mut virtual_servers = BTreeMap::new();
-    let mut places = HashMap::new();
-    for table in raw {
-        let span = table.span();
-        for (identity, server) in table_of(document, table.get_ref(), &span, (vips, synced)) {
+/// What the rest of the file has to do with the virtual servers.
+pub(super) struct Around {
+    /// The addresses of the virtual routers.
+    pub(super) vips: BTreeSet<IpAddr>,
+    /// Connections are synchronised with another director.
+    pub(super) synced: bool,
+}
+
+/// The virtual servers of a file, read table by table.
+pub(super) struct Reader {
+    around: Around,
+    virtual_servers: BTreeMap<VirtualServerId, VirtualServer>,
+    places: HashMap<VirtualServerId, Range<usize>>,
+}
+
+impl Reader {
+    pub(super) fn new(around: Around) -> Self {
+        Self {
+            around,
+            virtual_servers: BTreeMap::new(),
+            places: HashMap::new(),
+        }
+    }
+
+    /// Reads one table, which may be several virtual servers.
+    pub(super) fn read(
+        &mut self,
+        document: &mut Document<'_>,
+        raw: &raw::VirtualServer,
+        table: &Range<usize>,
+    ) {
+        for (identity, server) in table_of(document, raw, table, &self.around) {
             let Identity { id, place } = identity;
-            if let Some(first) = places.insert(id, place.clone()) {
+            if let Some(first) = self.places.insert(id, place.clone()) {
                 let first = document.place(&first);
                 let message = format!("{id} is a virtual server already, {first}");
                 document.refuse(&place, message, "list each virtual server once");
             }
-            virtual_servers.insert(id, server);
+            self.virtual_servers.insert(id, server);
         }
     }
-    virtual_servers
+
+    pub(super) fn finish(self) -> BTreeMap<VirtualServerId, VirtualServer> {
+        self.virtual_servers
+    }
 }
 
 /// The virtual servers of one table: none where anything about it is wrong.
@@ -53,7 +74,7 @@ fn table_of(
     document: &mut Document<'_>,
     raw: &raw::VirtualServer,
     table: &Range<usize>,
-    (vips, synced): (&BTreeSet<IpAddr>, bool),
+    around: &Around,
 ) -> Vec<(Identity, VirtualServer)> {
     let identities = identity::read(document, raw, table);
     let forwarding = forwarding::read(document, raw);
@@ -69,15 +90,15 @@ fn table_of(
     let protocol = first.and_then(Identity::protocol);
     let outer = Outer {
         forwarding,
-        check: raw.check.as_ref(),
+        check: raw.check.as_deref(),
         needs_check: matches!(protocol, Some(Protocol::Udp | Protocol::Sctp)),
         port: first.map_or(1, Identity::port),
         conduct: conduct.unwrap_or_default(),
     };
     let members = member::read(document, raw, &outer);
     let written = rules::read(document, raw, &outer);
-    refuse_vips(document, &members, vips, &identities);
-    if synced {
+    refuse_vips(document, &members, &around.vips, &identities);
+    if around.synced {
         let mut families = identities.iter().map(|identity| identity.id.family());
         let family = families
             .next()
@@ -133,8 +154,8 @@ fn pool(
     identity: &Identity,
     persistent: bool,
     members: &[Member],
-) -> BTreeMap<RealServerId, RealServer> {
-    let mut pool = BTreeMap::new();
+) -> Servers<RealServer> {
+    let mut pool = Vec::with_capacity(members.len());
     let mut places: HashMap<RealServerId, Range<usize>> = HashMap::new();
     for member in members {
         let Some(id) = member.place_in(document, &identity.id, persistent) else {
@@ -148,7 +169,7 @@ fn pool(
         }
         pool.extend(member.real_server.clone().map(|server| (id, server)));
     }
-    pool
+    pool.into_iter().collect()
 }
 
 #[cfg(test)]

@@ -17,11 +17,20 @@ pub(super) type Field<T> = Option<Spanned<T>>;
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Director {
     pub(super) router_id: Field<String>,
+    pub(super) director: Threads,
     pub(super) http: Http,
     pub(super) ipvs: Ipvs,
     pub(super) vrrp: Vec<Spanned<Vrrp>>,
     pub(super) vrrp_group: Vec<Spanned<super::vrrp::raw::Group>>,
     pub(super) virtual_server: Vec<Spanned<VirtualServer>>,
+}
+
+/// `[director]`.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Threads {
+    pub(super) stuck_after: Field<Text>,
+    pub(super) realtime_priority: Field<i64>,
 }
 
 #[derive(Default, Deserialize)]
@@ -77,7 +86,7 @@ pub(super) struct VirtualServer {
     pub(super) persistence: Field<Text>,
     pub(super) persistence_prefix: Field<Prefix>,
     pub(super) persistence_engine: Field<String>,
-    pub(super) check: Option<Check>,
+    pub(super) check: Option<Box<Check>>,
     pub(super) real_servers: Vec<Spanned<String>>,
     pub(super) real_server: Vec<Spanned<RealServer>>,
     pub(super) quorum: Field<i64>,
@@ -103,7 +112,7 @@ pub(super) struct RealServer {
     pub(super) lower_threshold: Field<i64>,
     pub(super) forwarding: Field<String>,
     pub(super) tunnel: Option<Spanned<Tunnel>>,
-    pub(super) check: Option<Check>,
+    pub(super) check: Option<Box<Check>>,
     pub(super) on_failure: Field<String>,
     pub(super) slow_start: Field<Text>,
     pub(super) drain: Field<Text>,

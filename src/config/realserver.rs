@@ -97,7 +97,7 @@ impl RealServerConfig {
     /// As [`RealServerConfig::read`].
     pub fn parse(path: &Path, text: &str, given: &[IpAddr]) -> Result<Self, Error> {
         let given = vips::of_command_line(given)?;
-        let mut document = Document::parse(path, text);
+        let mut document = Document::parse(path, text, false);
         let raw: raw::Agent = document.read();
         let vips = vips::read(&mut document, &raw, &given);
         let interface = vips::interface(&mut document, &raw);

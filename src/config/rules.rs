@@ -1,11 +1,10 @@
 //! The rules of a pool: quorum, sorry server and backup pool, and what becomes
 //! of servers that fail, recover or leave.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::director::RealServer;
-use crate::lvs::RealServerId;
+use crate::lvs::{RealServerId, Servers};
 
 /// How long a server may take to finish its connections unless told otherwise.
 pub const DRAIN: Duration = Duration::from_secs(30);
@@ -31,7 +30,7 @@ pub struct Rules {
     /// What serves when neither the pool nor the backup pool can.
     pub sorry_server: Option<(RealServerId, RealServer)>,
     /// What serves instead of a pool without quorum.
-    pub backup_servers: BTreeMap<RealServerId, RealServer>,
+    pub backup_servers: Servers<RealServer>,
 }
 
 /// The rules of a virtual server that names none.
@@ -45,7 +44,7 @@ impl Default for Rules {
             hook_timeout: HOOK_TIMEOUT,
             hook_user: None,
             sorry_server: None,
-            backup_servers: BTreeMap::new(),
+            backup_servers: Servers::new(),
         }
     }
 }

@@ -7,6 +7,7 @@ use toml::{Table, Value};
 use super::director::{DirectorConfig, OnStop, RealServer, VirtualServer};
 use super::ipvs::{Ipvs, KEEP, Sync, SyncRole, Timeouts, to_toml};
 use super::rules::Rules;
+use super::threads;
 use super::values::show_duration;
 use super::vrrp::groups;
 use super::vrrp::show::vrrp;
@@ -39,6 +40,7 @@ pub(super) fn top(config: &DirectorConfig) -> Table {
     };
     Keys::default()
         .set_text("router_id", &config.router_id)
+        .set("director", threads::show(&config.threads))
         .set(
             "http",
             Keys::default().set_text("listen", config.http_listen).0,
@@ -129,6 +131,21 @@ pub(super) fn shortest(prefixed: &Prefixed) -> String {
 }
 
 pub(super) fn virtual_server(id: &VirtualServerId, server: &VirtualServer) -> Table {
+    let outer = outer(server);
+    let pool = server.real_servers.iter();
+    let pool: Vec<_> = pool.map(|(id, rs)| real_server(id, rs, outer)).collect();
+    let keys = Keys(before_pool(id, server)).set("real_server", pool);
+    rules(keys, &server.rules, outer).0
+}
+
+/// The forwarding of a whole virtual server, which its real servers need not repeat.
+pub(super) fn outer(server: &VirtualServer) -> Option<Forwarding> {
+    let first = server.real_servers.values().next()?;
+    Some(first.settings.forwarding)
+}
+
+/// The keys that come before the pool.
+pub(super) fn before_pool(id: &VirtualServerId, server: &VirtualServer) -> Table {
     let settings = &server.settings;
     let keys = match id {
         VirtualServerId::Address { protocol, address } => Keys::default()
@@ -146,9 +163,7 @@ pub(super) fn virtual_server(id: &VirtualServerId, server: &VirtualServer) -> Ta
     if settings.one_packet {
         keys = keys.set("one_packet", true);
     }
-    let first = server.real_servers.values().next();
-    let outer = first.map(|server| server.settings.forwarding);
-    if let Some(outer) = outer {
+    if let Some(outer) = outer(server) {
         keys = forwarding(keys, outer);
     }
     if let Some(persistence) = settings.persistence {
@@ -159,9 +174,12 @@ pub(super) fn virtual_server(id: &VirtualServerId, server: &VirtualServer) -> Ta
             keys = keys.set_text("persistence_engine", engine);
         }
     }
-    let pool = server.real_servers.iter();
-    let pool: Vec<_> = pool.map(|(id, rs)| real_server(id, rs, outer)).collect();
-    rules(keys.set("real_server", pool), &server.rules, outer).0
+    keys.0
+}
+
+/// The keys that come behind the pool.
+pub(super) fn behind_pool(server: &VirtualServer) -> Table {
+    rules(Keys::default(), &server.rules, outer(server)).0
 }
 
 fn family_name(family: Family) -> &'static str {
@@ -197,7 +215,11 @@ fn forwarding(keys: Keys, forwarding: Forwarding) -> Keys {
 }
 
 /// `outer`: the virtual server's forwarding, which need not be repeated.
-fn real_server(id: &RealServerId, server: &RealServer, outer: Option<Forwarding>) -> Table {
+pub(super) fn real_server(
+    id: &RealServerId,
+    server: &RealServer,
+    outer: Option<Forwarding>,
+) -> Table {
     let conduct = &server.conduct;
     let slow_start = conduct.slow_start.unwrap_or_default();
     let settings = &server.settings;
@@ -249,7 +271,7 @@ fn rules(keys: Keys, rules: &Rules, outer: Option<Forwarding>) -> Keys {
 }
 
 /// An address, and a port if it has one.
-fn bare(id: &RealServerId) -> String {
+pub(super) fn bare(id: &RealServerId) -> String {
     match id.port() {
         0 => id.ip().to_string(),
         _ => id.to_string(),

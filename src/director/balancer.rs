@@ -13,9 +13,10 @@ use tokio::sync::watch;
 use tokio::time::timeout_at;
 use tracing::{error, info};
 
-use super::reconcile::{Reach, Reconciler, Report};
+use super::reconcile::{End, Reach, Reconciler, Report};
 use crate::ipvs::client::{self, Client};
 use crate::ipvs::table::Table;
+use crate::pulse::{BEAT, Pulse};
 use crate::status::text::chain;
 use crate::sys::clock;
 use crate::sys::state_file;
@@ -61,7 +62,7 @@ pub(super) struct Balancer {
 impl Balancer {
     /// Opens IPVS and starts the thread, whose first report has the table as it
     /// is now.
-    pub(super) fn start(state_file: PathBuf) -> Result<Self, StartError> {
+    pub(super) fn start(state_file: PathBuf, pulse: Pulse) -> Result<Self, StartError> {
         let mut client = Client::open()?;
         let mut reconciler = Reconciler::new(state_file)?;
         reconciler.report.info = Some(client.info()?);
@@ -73,7 +74,9 @@ impl Balancer {
         let thread = thread::Builder::new()
             .name("ipvs".to_owned())
             .spawn(move || {
+                client.beat(pulse.clone());
                 let worker = Worker {
+                    pulse,
                     client: Some(client),
                     reconciler,
                     report: report_tx,
@@ -122,6 +125,7 @@ impl Balancer {
 }
 
 struct Worker {
+    pulse: Pulse,
     /// None while there is no connection.
     client: Option<Client>,
     reconciler: Reconciler,
@@ -131,51 +135,76 @@ struct Worker {
 impl Worker {
     async fn run(mut self, mut wanted: watch::Receiver<Wanted>) {
         let mut whole_at = clock::now();
+        // A change does not wait for a look at a large table that has begun. Twice in
+        // succession none is given up, so that changes cannot keep it from being seen.
+        let mut yields = true;
         loop {
+            self.pulse.beat();
             let newest = wanted.borrow_and_update().clone();
             let started = clock::now();
             if started >= whole_at {
-                self.pass(&newest, Reach::Whole);
+                let end = self.pass(&newest, Reach::Whole, || {
+                    yields && wanted.has_changed().unwrap_or(true)
+                });
+                yields = end == End::Done;
                 let ended = clock::now();
                 whole_at = ended + pause_after(started, ended);
             } else {
-                self.pass(&newest, Reach::Changes);
+                self.pass(&newest, Reach::Changes, || false);
             }
-            match timeout_at(whole_at.into(), wanted.changed()).await {
-                Ok(Ok(())) | Err(_) => {}
-                // The handle is gone: one more pass, for what it wanted last.
-                Ok(Err(_)) => {
-                    let newest = wanted.borrow().clone();
-                    self.pass(&newest, Reach::Whole);
-                    return;
-                }
+            if !self.rest(whole_at, &mut wanted).await {
+                // One more pass, for what was wanted last.
+                let newest = wanted.borrow().clone();
+                self.pass(&newest, Reach::Whole, || false);
+                self.pulse.rest();
+                return;
             }
         }
     }
 
-    fn pass(&mut self, wanted: &Wanted, reach: Reach) {
-        let Some(table) = &wanted.table else { return };
+    /// Waits for another wanted table, until that moment, and beats. False: the handle is
+    /// gone.
+    async fn rest(&self, until: Instant, wanted: &mut watch::Receiver<Wanted>) -> bool {
+        loop {
+            self.pulse.beat();
+            let beat_at = clock::now() + BEAT;
+            match timeout_at(until.min(beat_at).into(), wanted.changed()).await {
+                Ok(changed) => return changed.is_ok(),
+                Err(_) if clock::now() >= until => return true,
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn pass(&mut self, wanted: &Wanted, reach: Reach, news: impl Fn() -> bool) -> End {
+        let Some(table) = &wanted.table else {
+            return End::Done;
+        };
         if self.client.is_none() {
             self.reconnect();
         }
-        if let Some(client) = &mut self.client
-            && self
-                .reconciler
-                .pass(client, table, wanted.generation, reach)
-                .is_err()
-        {
-            // It has said why.
-            self.client = None;
-            self.reconciler.report.info = None;
+        if let Some(client) = &mut self.client {
+            let generation = wanted.generation;
+            match self.reconciler.pass(client, table, generation, reach, news) {
+                Ok(End::Done) => {}
+                Ok(End::BrokenOff) => return End::BrokenOff,
+                Err(_) => {
+                    // It has said why.
+                    self.client = None;
+                    self.reconciler.report.info = None;
+                }
+            }
         }
         self.report
             .send_replace(Arc::new(self.reconciler.report.clone()));
+        End::Done
     }
 
     fn reconnect(&mut self) {
         let opened = Client::open().and_then(|mut client| Ok((client.info()?, client)));
         match opened {
-            Ok((version, client)) => {
+            Ok((version, mut client)) => {
+                client.beat(self.pulse.clone());
                 info!("connected to IPVS again");
                 self.reconciler.report.info = Some(version);
                 self.client = Some(client);

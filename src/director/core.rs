@@ -5,6 +5,8 @@ mod control;
 mod drain;
 mod events;
 mod handover;
+mod ready;
+mod threads;
 mod track;
 mod whole;
 
@@ -24,6 +26,8 @@ use super::api::Ask;
 use super::balancer::Balancer;
 use super::events::Journal;
 use super::hooks::Hooks;
+use super::readiness::Readiness;
+use super::realtime::Realtime;
 use super::reconcile::Report;
 use super::settings::Settings;
 use super::summary::Summary;
@@ -36,20 +40,17 @@ use crate::health::runner::{self, Changes, Runner};
 use crate::ipvs::table::Table;
 use crate::lvs::VirtualServerId;
 use crate::pool::{Configured, Overrides, Pools, Standing};
+use crate::pulse::Pulses;
 use crate::status::director as status;
 use crate::status::event::Event;
 use crate::status::text::chain;
 use crate::sys::signal::{Signal, Signals};
 use crate::sys::state_file::StateFile;
-use crate::sys::{clock, memory, systemd};
+use crate::sys::{clock, systemd};
 
 /// How long the first checks may take before the director calls itself ready
 /// without their answers.
 const FIRST_CHECKS: Duration = Duration::from_secs(2);
-
-/// How long a working master of lower priority is left alone at most, while the
-/// first checks have not answered.
-const SERVE_ANYWAY: Duration = Duration::from_secs(60);
 
 /// How often it looks whether they have answered.
 const READINESS_LOOK: Duration = Duration::from_millis(20);
@@ -70,7 +71,7 @@ pub(super) struct Core {
     /// What waits for virtual routers to hand over.
     pending: Option<handover::Pending>,
     /// Virtual routers may take over from working masters.
-    may_preempt: bool,
+    readiness: Readiness,
     /// Why the newest file was refused.
     refused: Option<String>,
     sysctls: Sysctls,
@@ -103,8 +104,12 @@ pub(super) struct Core {
     /// The generation of the newest wanted table.
     generation: u64,
     tracking: Tracking,
+    /// When what was freed is given back to the system.
+    tidy_at: Option<Instant>,
     vrrp: VrrpHandle,
     vips: VipsHandle,
+    pulses: Pulses,
+    realtime: Realtime,
     ready: bool,
     /// The line that systemd was told last.
     told: String,
@@ -123,9 +128,10 @@ impl Core {
         preflight::check(&config, None)?;
         let overrides_file = StateFile::new(runtime_dir.join(super::OVERRIDES_FILE));
         let overrides = overrides_file.load()?;
-        let vrrp = vrrp::spawn().map_err(Error::Vrrp)?;
+        let pulses = Pulses::default();
+        let vrrp = vrrp::spawn(pulses.clone()).map_err(Error::Vrrp)?;
         let vips = vips::spawn(runtime_dir, &vrrp)?;
-        let (checks, changes) = runner::spawn(u64::from(std::process::id()));
+        let (checks, changes) = runner::spawn(u64::from(std::process::id()), pulses.checks.clone());
         let now = clock::wall();
         let mut core = Self {
             path,
@@ -133,7 +139,7 @@ impl Core {
             started: now,
             loaded: now,
             pending: None,
-            may_preempt: false,
+            readiness: Readiness::starting(ready::moment()),
             refused: None,
             sysctls: Sysctls::new(runtime_dir.join("director-sysctl.json")),
             checks,
@@ -154,8 +160,11 @@ impl Core {
             held_back: BTreeSet::new(),
             generation: 0,
             tracking: Tracking::new(),
+            realtime: Realtime::of(vec![vrrp.thread, vips.thread]),
+            tidy_at: None,
             vrrp,
             vips,
+            pulses,
             ready: false,
             told: String::new(),
             config,
@@ -179,11 +188,12 @@ impl Core {
         let look_after = systemd::watchdog_interval().map_or(LOOK_AFTER, |i| i.min(LOOK_AFTER));
         let mut look_after = interval(look_after);
         look_after.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        self.warn_of_watchdog();
         let mut readiness = interval(READINESS_LOOK);
         let first_checks = sleep(FIRST_CHECKS);
-        let serve_anyway = sleep(SERVE_ANYWAY);
-        tokio::pin!(first_checks, serve_anyway);
+        tokio::pin!(first_checks);
         let outcome = loop {
+            self.pulses.core.beat();
             tokio::select! {
                 signal = signals.next() => match signal {
                     Signal::Terminate => break Ok(()),
@@ -200,9 +210,11 @@ impl Core {
                 Some((source, seen)) = self.tracking.eyes.next() => self.observe(&source, &seen),
                 Some(occurrence) = self.vrrp.occurrences.recv() => self.note(&occurrence),
                 Some(ask) = asks.recv() => self.answer(ask),
-                _ = readiness.tick(), if !self.may_preempt => self.call_ready_if_checked(),
+                _ = readiness.tick(), if self.readiness.waits_since().is_some() => {
+                    self.call_ready_if_checked();
+                }
                 () = &mut first_checks, if !self.ready => self.call_ready(),
-                () = &mut serve_anyway, if !self.may_preempt => self.let_preempt(),
+                () = until(self.readiness.deadline()) => self.let_preempt(),
                 _ = look_after.tick() => match self.failed_thread() {
                     None => {
                         self.look_after();
@@ -228,18 +240,22 @@ impl Core {
     ///
     /// IPVS comes first, so that a VIP never comes before the table that serves it.
     fn apply(&mut self, before: &Configured) -> Result<(), Error> {
+        self.apply_threads()?;
         let file = self.runtime_dir.join(super::OWNED_FILE);
         // The file is there if an earlier run left virtual servers behind.
         let needed = !self.config.virtual_servers.is_empty() || file.exists();
         if self.balancer.is_none() && needed {
-            let balancer = Balancer::start(file)?;
+            let balancer = Balancer::start(file, self.pulses.table.clone())?;
             self.reports = Some(balancer.report());
             self.balancer = Some(balancer);
         }
+        self.pulses.core_works();
         self.sysctls.hold(&sysctls::wanted(&self.config))?;
         self.apply_settings()?;
         self.held_back = self.to_hold_back();
+        self.pulses.core_works();
         self.configure_pools(before);
+        self.pulses.core_works();
         self.configure_tracking();
         let hooks = self.config.vrrp.iter();
         let hooks = hooks.map(|(name, it)| (name.clone(), Arc::clone(&it.hooks)));
@@ -255,36 +271,6 @@ impl Core {
         let report = self.balancer.as_ref().map(Balancer::report);
         let seen = report.map(|report| Arc::clone(&report.borrow().kernel));
         preflight::check(config, seen.as_deref()).map_err(|error| error.of_file(&self.path))
-    }
-
-    /// Ready as soon as the kernel holds what the first checks found.
-    fn call_ready_if_checked(&mut self) {
-        let report = self
-            .balancer
-            .as_ref()
-            .map(|balancer| balancer.report().borrow().clone());
-        let programmed = report.is_none_or(|report| report.generation == self.generation);
-        if programmed && self.checks.verdicts().are_complete() {
-            self.let_preempt();
-            if !self.ready {
-                self.call_ready();
-            }
-        }
-    }
-
-    /// From here on this host serves as well as it ever will.
-    fn let_preempt(&mut self) {
-        self.may_preempt = true;
-        self.vrrp.commands.send(Command::Ready(true));
-    }
-
-    fn call_ready(&mut self) {
-        self.ready = true;
-        self.journal.tell(Event::Ready);
-        memory::give_back();
-        info!(router_id = self.config.router_id, file = %self.path.display(), "director is ready");
-        self.told = self.summary();
-        systemd::ready(&self.told);
     }
 
     /// Tells systemd when its line is no longer true.
@@ -306,7 +292,7 @@ impl Core {
             real_servers += 1;
             up += usize::from(standing(&verdicts, server) == Standing::Up);
         }
-        let vrrp = self.vrrp.status.borrow();
+        let vrrp = Arc::clone(&self.vrrp.status.borrow());
         let routers = vrrp.instances.iter();
         let routers = routers.map(|(name, router)| (name.clone(), router.state.to_string()));
         Summary {
@@ -327,6 +313,8 @@ impl Core {
             Some("IPVS")
         } else if self.settings.as_ref().is_some_and(Settings::is_finished) {
             Some("IPVS settings")
+        } else if self.checks.is_finished() {
+            Some("health check")
         } else {
             None
         }
@@ -370,6 +358,8 @@ impl Core {
                 .iter()
                 .map(|(name, interface)| interface.describe(name))
                 .collect(),
+            realtime_priority: self.realtime.priority,
+            parts: vrrp.parts.iter().map(snapshot::part).collect(),
             not_accepted: vips.describe_dropped(),
             ipvs: self.ipvs_status(report),
             virtual_servers: snapshot::virtual_servers(
@@ -386,6 +376,7 @@ impl Core {
     /// Gives the addresses back that were handed over, then the table, settings and
     /// sysctls: the next master answers before this host stops forwarding.
     async fn stop(mut self, on_stop: OnStop) {
+        self.pulses.core.rest();
         self.vrrp.commands.send(Command::Shutdown);
         while let Some(occurrence) = self.vrrp.occurrences.recv().await {
             self.note(&occurrence);

@@ -21,6 +21,8 @@ mod hooks;
 mod local;
 mod module;
 mod preflight;
+mod readiness;
+mod realtime;
 mod reconcile;
 mod settings;
 mod snapshot;
@@ -83,6 +85,9 @@ pub enum Error {
     /// What an earlier run kept of the operator's wishes cannot be read.
     #[error(transparent)]
     Overrides(#[from] crate::sys::state_file::Error),
+    /// Threads cannot run as they should.
+    #[error(transparent)]
+    Realtime(#[from] realtime::Error),
     /// Signals could not be taken over.
     #[error("cannot listen for signals")]
     Signals(#[source] std::io::Error),
@@ -99,6 +104,7 @@ impl Error {
                 Some("run as root, or name another place with --runtime-dir".to_owned())
             }
             Self::Preflight(error) => error.mend(),
+            Self::Realtime(error) => Some(error.mend()),
             Self::Ipvs(balancer::StartError::Kernel(error))
             | Self::Settings(settings::StartError::Kernel(error)) => {
                 error.hint().map(str::to_owned)

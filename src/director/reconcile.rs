@@ -75,6 +75,15 @@ pub(super) enum Reach {
     Changes,
 }
 
+/// How a pass ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// The table is as wanted, but for what the kernel refuses.
+    Done,
+    /// Something newer is wanted, and nothing came of this one.
+    BrokenOff,
+}
+
 /// What the kernel holds and how it came to that.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Report {
@@ -129,17 +138,22 @@ impl Reconciler {
     ///
     /// Only virtual servers that lvsd owns are changed: those that are wanted
     /// now, and those it put there before. A pass that fails makes the next one
-    /// reach for the whole.
+    /// reach for the whole. It breaks off while it reads as soon as there is `news`.
     pub(super) fn pass(
         &mut self,
         kernel: &mut impl Kernel,
         wanted: &Arc<Table>,
         generation: u64,
         reach: Reach,
-    ) -> Result<(), Error> {
+        news: impl Fn() -> bool,
+    ) -> Result<End, Error> {
         let before = self.settled.take();
         let changed = before.as_ref().map(|(_, table)| difference(table, wanted));
-        let outcome = self.attempt(kernel, wanted, changed.as_ref(), reach);
+        let outcome = self.attempt(kernel, wanted, changed.as_ref(), reach, news);
+        if matches!(outcome, Ok(End::BrokenOff)) {
+            self.settled = before;
+            return outcome;
+        }
         if outcome.is_ok() {
             if before.is_none_or(|(of, _)| of != generation) {
                 debug!(generation, "IPVS table is as wanted");
@@ -168,7 +182,8 @@ impl Reconciler {
         wanted: &Table,
         changed: Option<&BTreeSet<VirtualServerId>>,
         reach: Reach,
-    ) -> Result<(), Error> {
+        news: impl Fn() -> bool,
+    ) -> Result<End, Error> {
         self.own(wanted)?;
         let reached = |id: &VirtualServerId| match (reach, changed) {
             (Reach::Whole, _) | (_, None) => true,
@@ -179,7 +194,9 @@ impl Reconciler {
         let part = wanted.iter().filter(|(id, _)| reached(id));
         let part = part.map(|(id, server)| (*id, server.clone())).collect();
         for _ in 0..MOST_ATTEMPTS {
-            let actual = self.read(kernel, wanted, reached)?;
+            let Some(actual) = self.read(kernel, wanted, reached, &news)? else {
+                return Ok(End::BrokenOff);
+            };
             let ops = plan(&self.tunnels.within_reach(&part), &actual);
             let news = self.news(&ops);
             log(&news, is_repair);
@@ -203,22 +220,28 @@ impl Reconciler {
                 break;
             }
         }
-        self.disown(wanted)
+        self.disown(wanted)?;
+        Ok(End::Done)
     }
 
     /// Reads what is reached of the kernel's table, takes it into the report, and
-    /// returns what of it is lvsd's to change.
+    /// returns what of it is lvsd's to change. None: there is news.
     fn read(
         &mut self,
         kernel: &mut impl Kernel,
         wanted: &Table,
         reached: impl Fn(&VirtualServerId) -> bool,
-    ) -> Result<Table, Error> {
+        news: impl Fn() -> bool,
+    ) -> Result<Option<Table>, Error> {
         let began_at = clock::now();
         let owned = &self.owned;
         // What is to go goes with its pool, whatever is in it.
         let goes = |id: &VirtualServerId| owned.contains(id) && !wanted.contains_key(id);
-        let dump = kernel.dump_again(&self.report.kernel, |id| reached(id) && !goes(id))?;
+        let reads = |id: &VirtualServerId| !news() && reached(id) && !goes(id);
+        let dump = kernel.dump_again(&self.report.kernel, reads)?;
+        if news() {
+            return Ok(None);
+        }
         let whole = dump.virtual_servers.keys().all(&reached);
         let ours = dump.virtual_servers.iter();
         let ours = ours.filter(|(id, _)| reached(id) && owned.contains(id));
@@ -228,7 +251,7 @@ impl Reconciler {
             self.report.read_at = Some(began_at);
         }
         self.report.kernel = Arc::new(dump);
-        Ok(actual)
+        Ok(Some(actual))
     }
 
     /// Applies the ops and brings the report up to them. Reading a large table takes
@@ -242,12 +265,10 @@ impl Reconciler {
         }
         let table = Arc::make_mut(&mut self.report.kernel);
         let mut refused = refusals.iter().peekable();
-        for op in ops {
-            // Refusals come in the order of their ops.
-            if refused.next_if(|refusal| refusal.op == *op).is_none() {
-                table.note(op);
-            }
-        }
+        // Refusals come in the order of their ops.
+        let done = |op: &&Op| refused.next_if(|refusal| refusal.op == **op).is_none();
+        let done: Vec<_> = ops.iter().filter(done).copied().collect();
+        table.note(&done);
         Ok(refusals)
     }
 

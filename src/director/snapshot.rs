@@ -12,10 +12,12 @@ use crate::ipvs::daemon::{Daemon, Role};
 use crate::ipvs::kernel::{self, Counters, KernelRealServer, KernelVirtualServer, Rates};
 use crate::lvs::VirtualServerId;
 use crate::pool::{MemberView, PoolView, Pools};
+use crate::pulse::Part;
 use crate::status::director as status;
 use crate::sys::clock;
 
 use super::reconcile::Report;
+use super::vrrp::PartStatus;
 use super::{settings, sysctls};
 
 /// The virtual servers of the configuration, with what checks and kernel say.
@@ -190,6 +192,15 @@ fn sync_daemon(role: Role, daemon: &Daemon) -> status::SyncDaemon {
 impl KernelVirtualServer {
     fn traffic(&self) -> status::Traffic {
         traffic(&self.counters, &self.rates)
+    }
+}
+
+/// A part of the director that is stuck, or was.
+pub(super) fn part((part, known): (&Part, &PartStatus)) -> status::Part {
+    status::Part {
+        name: part.as_str().to_owned(),
+        stuck: known.stuck.map(|stuck| stuck.to_string()),
+        times: known.times,
     }
 }
 

@@ -4,7 +4,7 @@
 //! ```text
 //!  [lvsd-vrrp] ──watch: VrrpStatus──► [lvsd-vips] ──watch: VipsStatus──► director
 //!       ▲                                │  ▲  │
-//!       └────LinkChanged, VipsHeld───────┘  │  └──gratuitous ARP──► LAN
+//!       └LinkChanged, VipsHeld, VipsLeft─┘  │  └──gratuitous ARP──► LAN
 //!                                        rtnetlink
 //! ```
 //!
@@ -20,7 +20,7 @@
 //! address down in `director-vips.json` before it adds it. After a crash the
 //! addresses in that file are lvsd's: they stay where they are while the virtual
 //! router listens, are adopted if it becomes master, and go as soon as another
-//! master is heard.
+//! master is heard. It is told, because it listens for a shorter time then.
 //!
 //! # Accept mode
 //!
@@ -40,6 +40,7 @@ mod conflict;
 mod holding;
 mod keeper;
 mod kernel;
+mod left;
 mod link;
 mod log;
 mod plan;
@@ -59,6 +60,7 @@ use crate::config::director::VrrpInstance;
 use crate::status::director::{self as status, VipConflict};
 use crate::sys::neighbour::Mac;
 use crate::sys::nftables::Count;
+use crate::sys::realtime::Thread;
 use crate::sys::rtnetlink::{self, Rtnetlink};
 use crate::sys::state_file::{self, StateFile};
 use crate::vrrp::router::Claim;
@@ -222,6 +224,8 @@ pub struct VipsHandle {
     pub status: watch::Receiver<Arc<VipsStatus>>,
     /// Ends after [`shutdown`](Self::shutdown), when the addresses are released.
     pub join: JoinHandle<()>,
+    /// The thread.
+    pub thread: Thread,
     stop: Arc<Notify>,
 }
 
@@ -251,6 +255,7 @@ pub fn spawn(runtime_dir: &Path, vrrp: &VrrpHandle) -> Result<VipsHandle, Error>
     let (publisher, status) = watch::channel(Arc::default());
     let stop = Arc::new(Notify::new());
     let (ready, started) = std::sync::mpsc::channel();
+    let (tell, told) = std::sync::mpsc::channel();
     let config = keeper::Config {
         store: state_file(runtime_dir),
         vrrp: vrrp.status.clone(),
@@ -264,11 +269,21 @@ pub fn spawn(runtime_dir: &Path, vrrp: &VrrpHandle) -> Result<VipsHandle, Error>
         .map_err(Error::Start)?;
     let join = std::thread::Builder::new()
         .name("lvsd-vips".into())
-        .spawn(move || runtime.block_on(keeper::run(config, &ready)))
+        .spawn(move || {
+            let _ = tell.send(Thread::current());
+            runtime.block_on(keeper::run(config, &ready));
+        })
         .map_err(Error::Start)?;
+    let ended = || Error::Start(io::Error::other("its thread ended"));
+    let thread = told.recv().map_err(|_| ended())?;
     match started.recv() {
-        Ok(Ok(())) => Ok(VipsHandle { status, join, stop }),
+        Ok(Ok(())) => Ok(VipsHandle {
+            status,
+            join,
+            thread,
+            stop,
+        }),
         Ok(Err(error)) => Err(error),
-        Err(_) => Err(Error::Start(io::Error::other("its thread ended"))),
+        Err(_) => Err(ended()),
     }
 }

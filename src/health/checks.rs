@@ -252,6 +252,18 @@ impl Checks {
         verdicts.all(|verdict| verdict.state != State::Unchecked && !verdict.adopted)
     }
 
+    /// Whether every check was asked, and answered, since this moment, and none is
+    /// on its way up.
+    pub fn all_answered_since(&self, moment: Timestamp) -> bool {
+        let mut statuses = self.entries.values().map(|entry| &entry.status);
+        statuses.all(|status| {
+            let verdict = &status.verdict;
+            let rises = verdict.state == State::Down && verdict.passes > 0;
+            let last = status.last.as_ref();
+            !rises && last.is_some_and(|attempt| attempt.ended - attempt.took >= moment)
+        })
+    }
+
     /// Everything, in the order in which the checks were configured.
     pub fn snapshot(&self) -> Vec<CheckStatus> {
         let mut entries: Vec<_> = self.entries.iter().collect();

@@ -16,6 +16,7 @@ use std::fs;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio::task::{Id, JoinError, JoinHandle, JoinSet};
 use tracing::{debug, info, warn};
@@ -27,19 +28,21 @@ use super::checks::{Change, CheckId, CheckStatus, Checks, Origin};
 use super::probe;
 use super::verdict::Verdict;
 use super::{Check, Outcome};
+use crate::pulse::{BEAT, Pulse};
 
 /// How often a fault of this host is worth a line in the log.
 const WARNING_PAUSE: Duration = Duration::from_secs(60);
 
-/// Starts without checks. The seed decides how attempts are spread.
+/// Starts without checks. The seed decides how attempts are spread. While it runs it
+/// beats.
 ///
 /// Needs a tokio runtime around it. At most half of the files this process may
 /// open are used for probes at a time; further ones wait.
-pub fn spawn(seed: u64) -> (Runner, Changes) {
+pub fn spawn(seed: u64, pulse: Pulse) -> (Runner, Changes) {
     let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let ask =
         |check: Arc<Check>| async move { probe::attempt(&check.probe, check.timing.timeout).await };
-    spawn_with(seed, in_flight(&limits), Arc::new(SystemTimer), ask)
+    spawn_with(seed, in_flight(&limits), Arc::new(SystemTimer), ask, pulse)
 }
 
 /// The checks and the task that runs them; dropping this stops it.
@@ -87,6 +90,11 @@ impl Runner {
         self.shared.checks().snapshot()
     }
 
+    /// Whether the task has ended, which it does only when it is told to.
+    pub fn is_finished(&self) -> bool {
+        self.task.is_finished()
+    }
+
     /// Stops: no attempt starts any more, those running are dropped, and
     /// [`Changes::next`] ends.
     pub async fn stop(mut self) {
@@ -106,9 +114,9 @@ impl Verdicts<'_> {
         self.0.verdict(check)
     }
 
-    /// Whether every check has been answered since it was configured.
-    pub fn are_complete(&self) -> bool {
-        self.0.all_answered()
+    /// Whether every check has a verdict of its own, and was asked since this moment.
+    pub fn are_complete_since(&self, moment: Timestamp) -> bool {
+        self.0.all_answered() && self.0.all_answered_since(moment)
     }
 }
 
@@ -118,7 +126,13 @@ impl Drop for Runner {
     }
 }
 
-fn spawn_with<A, F>(seed: u64, in_flight: usize, timer: Arc<dyn Timer>, ask: A) -> (Runner, Changes)
+fn spawn_with<A, F>(
+    seed: u64,
+    in_flight: usize,
+    timer: Arc<dyn Timer>,
+    ask: A,
+    pulse: Pulse,
+) -> (Runner, Changes)
 where
     A: Fn(Arc<Check>) -> F + Send + 'static,
     F: Future<Output = Outcome> + Send + 'static,
@@ -137,6 +151,7 @@ where
         attempts: JoinSet::new(),
         running: HashMap::new(),
         warned: None,
+        pulse,
     };
     let task = tokio::spawn(driver.run());
     (
@@ -161,6 +176,7 @@ struct Driver<A> {
     attempts: JoinSet<Ended>,
     running: HashMap<Id, (CheckId, Arc<Check>)>,
     warned: Option<Instant>,
+    pulse: Pulse,
 }
 
 impl<A, F> Driver<A>
@@ -170,13 +186,10 @@ where
 {
     async fn run(mut self) {
         loop {
-            let deadline = self.start_due();
-            let sleep = async {
-                match deadline {
-                    Some(deadline) => self.timer.sleep_until(deadline).await,
-                    None => std::future::pending().await,
-                }
-            };
+            self.pulse.beat();
+            let beat_at = self.timer.now().at + BEAT;
+            let wake_at = self.start_due().map_or(beat_at, |due| due.min(beat_at));
+            let sleep = self.timer.sleep_until(wake_at);
             tokio::select! {
                 Some(ended) = self.attempts.join_next_with_id() => {
                     self.finish(ended);

@@ -3,14 +3,15 @@
 //!
 //! [`crate::ipvs::client`] fills these in; nothing here is sent back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::mem::discriminant;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::lvs::{RealServerId, VirtualServerId};
+use crate::lvs::{Servers, VirtualServerId};
 
 use super::plan::Op;
 use super::table::{RealServer, Settings, Table, VirtualServer};
@@ -31,9 +32,49 @@ impl KernelTable {
             .collect()
     }
 
-    /// Takes note of an op that the kernel has performed since, so that the whole
+    /// Takes note of ops that the kernel has performed since, so that the whole
     /// table need not be read again to know it. Counters stay as they were read.
-    pub fn note(&mut self, op: &Op) {
+    pub fn note(&mut self, ops: &[Op]) {
+        // Ops of one kind on one pool follow each other in a plan.
+        let alike = |one: &Op, next: &Op| {
+            discriminant(one) == discriminant(next) && one.virtual_server() == next.virtual_server()
+        };
+        for run in ops.chunk_by(alike) {
+            match run {
+                [op] => self.note_one(op),
+                [first, ..] => self.note_run(first.virtual_server(), run),
+                [] => {}
+            }
+        }
+    }
+
+    /// Real servers that come to a pool, or leave it, many at a time: one by one they
+    /// would move all the others as often.
+    fn note_run(&mut self, id: &VirtualServerId, run: &[Op]) {
+        let Some(server) = self.virtual_servers.get_mut(id) else {
+            return;
+        };
+        let added = run.iter().filter_map(|op| match op {
+            Op::AddRealServer(_, rip, real_server) => {
+                Some((*rip, KernelRealServer::new(*real_server)))
+            }
+            _ => None,
+        });
+        let removed = run.iter().filter_map(|op| match op {
+            Op::RemoveRealServer(_, rip) => Some(*rip),
+            _ => None,
+        });
+        let (added, removed): (Vec<_>, BTreeSet<_>) = (added.collect(), removed.collect());
+        if !added.is_empty() {
+            server.pool_mut().extend(added);
+        } else if !removed.is_empty() {
+            server.pool_mut().retain(|rip, _| !removed.contains(rip));
+        } else {
+            run.iter().for_each(|op| self.note_one(op));
+        }
+    }
+
+    fn note_one(&mut self, op: &Op) {
         let servers = &mut self.virtual_servers;
         match op {
             Op::AddVirtualServer(id, settings) => {
@@ -82,7 +123,7 @@ pub struct KernelVirtualServer {
 }
 
 /// The real servers of a virtual server as the kernel reports them.
-pub type KernelPool = BTreeMap<RealServerId, KernelRealServer>;
+pub type KernelPool = Servers<KernelRealServer>;
 
 impl KernelVirtualServer {
     /// One that was just added: without real servers, every counter 0.

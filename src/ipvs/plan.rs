@@ -125,7 +125,9 @@ pub fn apply(ops: &[Op], table: &mut Table) {
             Op::AddRealServer(id, rip, real_server) => {
                 if let Some(virtual_server) = table.get_mut(id) {
                     let real_servers = &mut virtual_server.real_servers;
-                    real_servers.entry(*rip).or_insert(*real_server);
+                    if !real_servers.contains_key(rip) {
+                        real_servers.insert(*rip, *real_server);
+                    }
                 }
             }
             Op::SetRealServer(id, rip, real_server) => {

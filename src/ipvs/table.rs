@@ -6,8 +6,8 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::lvs::{
-    Family, Forwarding, PersistenceEngine, RealServerId, Scheduler, SchedulerFlags,
-    VirtualServerId, Weight,
+    Family, Forwarding, PersistenceEngine, Scheduler, SchedulerFlags, Servers, VirtualServerId,
+    Weight,
 };
 
 /// Virtual servers by identity. Ordered, so that plans and logs come in the
@@ -20,7 +20,7 @@ pub struct VirtualServer {
     /// What can be edited without touching the real servers.
     pub settings: Settings,
     /// The pool, by RIP and port.
-    pub real_servers: BTreeMap<RealServerId, RealServer>,
+    pub real_servers: Servers<RealServer>,
 }
 
 /// What the kernel keeps of a virtual server besides its identity.

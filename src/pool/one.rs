@@ -1,6 +1,5 @@
 //! The pool of one virtual server.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::assessed::Assessed;
@@ -11,7 +10,7 @@ use crate::config::rules::Conduct;
 use crate::health::Check;
 use crate::health::checks::Origin;
 use crate::ipvs::table;
-use crate::lvs::{RealServerId, VirtualServerId};
+use crate::lvs::{RealServerId, Servers, VirtualServerId};
 
 /// A pool with what it is in the middle of.
 #[derive(Debug, Clone)]
@@ -20,7 +19,7 @@ pub(super) struct Pool {
     /// The usable weight that the quorum was decided upon last.
     pub(super) weight: u64,
     pub(super) serving: Serving,
-    pub(super) members: BTreeMap<RealServerId, Member>,
+    pub(super) members: Servers<Member>,
     /// What it was, when the configuration no longer has it.
     pub(super) removed: Option<table::Settings>,
 }
@@ -55,15 +54,21 @@ impl Pool {
         running: bool,
     ) {
         self.removed = None;
-        let roles: BTreeMap<_, _> = roles(after).collect();
         for (rip, member) in &mut self.members {
-            if !roles.contains_key(rip) {
-                member.leave(before.and_then(|before| find(before, rip)));
+            match role(after, rip) {
+                Some(role) => member.stay(role),
+                None => member.leave(before.and_then(|before| find(before, rip))),
             }
         }
-        for (rip, role) in roles {
-            let member = self.members.entry(rip);
-            member.or_insert_with(|| Member::new(running)).stay(role);
+        let new = roles(after).filter(|(rip, _)| !self.members.contains_key(rip));
+        let new = new.map(|(rip, role)| {
+            let mut member = Member::new(running);
+            member.stay(role);
+            (rip, member)
+        });
+        let new: Vec<_> = new.collect();
+        if !new.is_empty() {
+            self.members.extend(new);
         }
     }
 
@@ -90,7 +95,7 @@ impl Pool {
     ) -> Option<table::VirtualServer> {
         let present = self.members.iter();
         let present = present.filter_map(|(rip, member)| Some((*rip, member.entry()?)));
-        let real_servers: BTreeMap<_, _> = present.collect();
+        let real_servers: Servers<_> = present.collect();
         let settings = match configured {
             Some(configured) => configured.settings,
             None if real_servers.is_empty() => return None,
@@ -220,6 +225,18 @@ fn roles(server: &VirtualServer) -> impl Iterator<Item = (RealServerId, Role)> {
     let sorry = server.rules.sorry_server.iter();
     real.chain(backup.map(|rip| (*rip, Role::Backup)))
         .chain(sorry.map(|(rip, _)| (*rip, Role::Sorry)))
+}
+
+/// What the server of that address is there for.
+fn role(server: &VirtualServer, rip: &RealServerId) -> Option<Role> {
+    let rules = &server.rules;
+    if rules.sorry_server.as_ref().is_some_and(|(id, _)| id == rip) {
+        Some(Role::Sorry)
+    } else if rules.backup_servers.contains_key(rip) {
+        Some(Role::Backup)
+    } else {
+        server.real_servers.contains_key(rip).then_some(Role::Real)
+    }
 }
 
 /// The server of that address, whatever its role.

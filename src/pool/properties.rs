@@ -1,137 +1,16 @@
 //! What holds for every pool, whatever happens to it.
 
+mod given;
+
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use proptest::collection::{btree_map, vec};
-use proptest::option;
+use proptest::collection::vec;
 use proptest::prelude::*;
 
+use self::given::{Happening, happening, id, rip, virtual_server};
 use super::*;
-use crate::config::rules::{Conduct, OnFailure, Rules};
-use crate::health::{Check, Probe, Timing};
 use crate::ipvs::{plan, table};
-use crate::lvs::{Forwarding, Scheduler};
-
-/// Something that happens to a pool.
-#[derive(Debug, Clone)]
-enum Happening {
-    Health(u8, Standing),
-    Connections(u8, u32),
-    Time(u64),
-    Operator(u8, Option<Override>),
-    Reload(Box<VirtualServer>),
-}
-
-fn id() -> VirtualServerId {
-    "tcp 10.0.0.9:80".parse().unwrap()
-}
-
-fn rip(last: u8) -> RealServerId {
-    RealServerId::from(([10, 0, 0, last], 80))
-}
-
-fn standing() -> impl Strategy<Value = Standing> {
-    prop_oneof![
-        1 => Just(Standing::Unchecked),
-        4 => Just(Standing::Up),
-        1 => Just(Standing::Draining),
-        2 => Just(Standing::Down),
-    ]
-}
-
-fn real_server() -> impl Strategy<Value = RealServer> {
-    let weight = prop_oneof![0_u32..4, Just(100_u32)];
-    let conduct = (any::<bool>(), option::of(1_u64..60), 0_u64..40);
-    (weight, conduct).prop_map(|(weight, (quiesce, slow_start, drain))| RealServer {
-        settings: table::RealServer {
-            forwarding: Forwarding::DirectRoute,
-            weight: Weight::try_from(weight).unwrap(),
-            upper_threshold: 0,
-            lower_threshold: 0,
-        },
-        check: Some(check().into()),
-        conduct: Conduct {
-            on_failure: if quiesce {
-                OnFailure::Quiesce
-            } else {
-                OnFailure::Remove
-            },
-            slow_start: slow_start.map(Duration::from_secs),
-            drain: Duration::from_secs(drain),
-        },
-    })
-}
-
-fn check() -> Check {
-    let second = Duration::from_secs(1);
-    Check {
-        probe: Probe::Tcp { address: rip(1) },
-        timing: Timing {
-            interval: second,
-            timeout: second,
-            retries: 0,
-            retry_delay: second,
-            rise: 1,
-        },
-    }
-}
-
-/// Real servers 1 to 5, backup servers 11 and 12, sorry server 21 or 22.
-fn virtual_server() -> impl Strategy<Value = VirtualServer> {
-    let real = btree_map((1_u8..=5).prop_map(rip), real_server(), 0..5);
-    let backup = btree_map((11_u8..=12).prop_map(rip), real_server(), 0..2);
-    let sorry = option::of(((21_u8..=22).prop_map(rip), real_server()));
-    let quorum = (1_u32..6).prop_flat_map(|quorum| (Just(quorum), 0..quorum));
-    (real, backup, sorry, quorum).prop_map(|(real_servers, backup, sorry, quorum)| {
-        let sorry = sorry.map(|(rip, server)| {
-            let settings = table::RealServer {
-                weight: Weight::ONE,
-                ..server.settings
-            };
-            let server = RealServer {
-                settings,
-                check: None,
-                ..server
-            };
-            (rip, server)
-        });
-        VirtualServer {
-            settings: table::Settings {
-                scheduler: Scheduler::WeightedRoundRobin,
-                scheduler_flags: Default::default(),
-                one_packet: false,
-                persistence: None,
-            },
-            real_servers,
-            rules: Rules {
-                quorum: quorum.0,
-                hysteresis: quorum.1,
-                sorry_server: sorry,
-                backup_servers: backup,
-                ..Rules::default()
-            },
-        }
-    })
-}
-
-fn happening() -> impl Strategy<Value = Happening> {
-    let server = || prop_oneof![2 => 1_u8..=5, 1 => 11_u8..=12];
-    let any = prop_oneof![2 => server(), 1 => 21_u8..=22];
-    let wish = prop_oneof![
-        option::of(0_u64..20).prop_map(|limit| {
-            let limit = limit.map(Duration::from_secs);
-            Override::Drain { limit }
-        }),
-        (0_u32..5).prop_map(|weight| Override::Weight(Weight::try_from(weight).unwrap())),
-    ];
-    prop_oneof![
-        4 => (server(), standing()).prop_map(|(last, standing)| Happening::Health(last, standing)),
-        1 => (server(), 0_u32..3).prop_map(|(last, count)| Happening::Connections(last, count)),
-        3 => (0_u64..20_000).prop_map(Happening::Time),
-        1 => (any, option::of(wish)).prop_map(|(last, wish)| Happening::Operator(last, wish)),
-        1 => virtual_server().prop_map(|server| Happening::Reload(Box::new(server))),
-    ]
-}
 
 struct World {
     pools: Pools,
@@ -141,13 +20,26 @@ struct World {
     kernel: Table,
     now: Instant,
     deadline: Option<Instant>,
+    /// Who has been in the table.
+    known: BTreeSet<RealServerId>,
+    /// What happened last may have changed limits and rules.
+    changed: bool,
+}
+
+/// What the pools were in the middle of before a step.
+struct Before {
+    /// Since when who drains does.
+    draining: BTreeMap<RealServerId, Instant>,
+    /// How long each may drain at least.
+    limits: BTreeMap<RealServerId, Duration>,
+    quorum: Quorum,
 }
 
 impl World {
     fn new(server: VirtualServer) -> Self {
         let configured = Configured::from([(id(), server)]);
         let mut pools = Pools::default();
-        pools.configure(&Configured::new(), &configured, &Table::new());
+        pools.configure(&Configured::new(), &configured, |_| None);
         Self {
             pools,
             configured,
@@ -156,6 +48,8 @@ impl World {
             kernel: Table::new(),
             now: crate::sys::clock::now(),
             deadline: None,
+            known: BTreeSet::new(),
+            changed: false,
         }
     }
 
@@ -168,6 +62,7 @@ impl World {
     }
 
     fn happens(&mut self, happening: Happening) -> Result<(), TestCaseError> {
+        self.changed = matches!(happening, Happening::Operator(..) | Happening::Reload(_));
         match happening {
             Happening::Health(last, standing) => {
                 self.standings.insert(rip(last), standing);
@@ -197,7 +92,8 @@ impl World {
                     self.standings.remove(rip);
                 }
                 let after = Configured::from([(id(), *server)]);
-                self.pools.configure(&self.configured, &after, &self.kernel);
+                let kernel = |id: &_| self.kernel.get(id).cloned();
+                self.pools.configure(&self.configured, &after, kernel);
                 self.configured = after;
             }
         }
@@ -205,6 +101,7 @@ impl World {
     }
 
     fn step(&mut self) -> Result<(), TestCaseError> {
+        let before = self.before();
         let mut pools = std::mem::take(&mut self.pools);
         let outcome = pools.step(&Inputs {
             now: self.now,
@@ -226,9 +123,129 @@ impl World {
         }
         self.deadline = outcome.deadline;
         self.no_prefix_is_empty(&outcome.table)?;
+        self.who_leaves_had_its_time(&before, &outcome)?;
+        self.who_returns_grows(&outcome.table)?;
+        self.quorum_has_hysteresis(&before)?;
+        self.time_is_looked_at(&outcome)?;
         self.kernel = outcome.table;
+        let entries: Vec<_> = self.entries().copied().collect();
+        self.known.extend(entries);
         self.weights_are_as_wished()?;
         self.who_serves_is_right()
+    }
+
+    fn view(&self) -> PoolView<'_> {
+        let configured = &self.configured[&id()];
+        self.pools.view(&id(), Some(configured)).unwrap()
+    }
+
+    fn before(&self) -> Before {
+        let view = self.view();
+        let draining = view.members.iter();
+        let draining = draining.filter_map(|member| Some((member.address, member.drain?.since)));
+        let limits = view.members.iter().map(|member| {
+            let drain = member.server.conduct.drain;
+            let limit = match member.overridden {
+                Some(Override::Drain { limit: Some(limit) }) => drain.min(*limit),
+                _ => drain,
+            };
+            (member.address, limit)
+        });
+        Before {
+            draining: draining.collect(),
+            limits: limits.collect(),
+            quorum: view.quorum,
+        }
+    }
+
+    /// Only what is down goes at once; what drains goes when it has no connections, or
+    /// when its time is over.
+    fn who_leaves_had_its_time(
+        &self,
+        before: &Before,
+        outcome: &Outcome,
+    ) -> Result<(), TestCaseError> {
+        let drained = outcome.events.iter().filter_map(|event| match event {
+            Event::Drained {
+                real_server,
+                connections,
+                ..
+            } => Some((*real_server, *connections)),
+            _ => None,
+        });
+        let drained: BTreeMap<_, _> = drained.collect();
+        for rip in self
+            .entries()
+            .filter(|rip| !outcome.table[&id()].real_servers.contains_key(rip))
+        {
+            let is_down = self.standings.get(rip) == Some(&Standing::Down);
+            prop_assert!(is_down || drained.contains_key(rip), "{} vanished", rip);
+        }
+        for (rip, connections) in drained {
+            let since = before.draining.get(&rip).copied();
+            let since = since.unwrap_or(self.now);
+            let is_over = since + before.limits[&rip] <= self.now;
+            let is_empty = connections == 0 && since + member::SETTLE <= self.now;
+            prop_assert!(is_over || is_empty, "{} had {}", rip, connections);
+        }
+        Ok(())
+    }
+
+    /// What has been out of the table comes back with a tenth of its weight.
+    fn who_returns_grows(&self, wanted: &Table) -> Result<(), TestCaseError> {
+        let configured = &self.configured[&id()];
+        for (rip, entry) in &wanted[&id()].real_servers {
+            let Some(server) = one::find(configured, rip) else {
+                continue;
+            };
+            let is_new = !self.entries().any(|other| other == rip);
+            if is_new && self.known.contains(rip) && server.conduct.slow_start.is_some() {
+                let full = match self.pools.overrides().get(&id(), rip) {
+                    Some(Override::Weight(weight)) => *weight,
+                    _ => server.settings.weight,
+                };
+                let tenth = (full.get() / 10).max(1);
+                prop_assert!(entry.weight.get() <= tenth, "{} begins with {}", rip, entry);
+            }
+        }
+        Ok(())
+    }
+
+    fn quorum_has_hysteresis(&self, before: &Before) -> Result<(), TestCaseError> {
+        if self.changed {
+            return Ok(());
+        }
+        let rules = &self.configured[&id()].rules;
+        let (quorum, hysteresis) = (u64::from(rules.quorum), u64::from(rules.hysteresis));
+        let view = self.view();
+        match (before.quorum, view.quorum) {
+            (Quorum::Up, Quorum::Down) => {
+                prop_assert!(view.weight == 0 || view.weight < quorum - hysteresis);
+            }
+            (Quorum::Down, Quorum::Up) => prop_assert!(view.weight >= quorum + hysteresis),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Whatever takes time is looked at again before its time is over.
+    fn time_is_looked_at(&self, outcome: &Outcome) -> Result<(), TestCaseError> {
+        for member in self.view().members {
+            if let Some(drain) = member.drain {
+                let looked_at = outcome.deadline.is_some_and(|it| it <= drain.until);
+                prop_assert!(looked_at && outcome.draining, "{} drains", member.address);
+            }
+            if member.state == "slow start" {
+                prop_assert!(outcome.deadline.is_some(), "{} grows", member.address);
+            }
+        }
+        Ok(())
+    }
+
+    /// Who is in the table.
+    fn entries(&self) -> impl Iterator<Item = &RealServerId> {
+        let servers = self.kernel.values();
+        servers.flat_map(|server| server.real_servers.keys())
     }
 
     fn no_prefix_is_empty(&self, wanted: &Table) -> Result<(), TestCaseError> {

@@ -4,6 +4,7 @@ use crate::config::realserver::Service;
 use crate::health::checks::Origin;
 use crate::health::runner::{self, Changes, Runner};
 use crate::health::verdict::{State, Verdict};
+use crate::pulse::Pulse;
 use crate::status::realserver::{Health, Service as Report};
 
 /// The checks and their task, which ends with this.
@@ -19,7 +20,7 @@ impl Services {
     pub(super) fn start(wanted: &[Service]) -> Self {
         // The seed spreads attempts over time; any number that differs from host
         // to host will do.
-        let (runner, changes) = runner::spawn(u64::from(std::process::id()));
+        let (runner, changes) = runner::spawn(u64::from(std::process::id()), Pulse::default());
         let mut services = Self {
             runner,
             changes,

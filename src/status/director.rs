@@ -37,6 +37,12 @@ pub struct Director {
     pub vrrp: Vec<VirtualRouter>,
     /// The interfaces that virtual routers run on.
     pub vrrp_interfaces: Vec<VrrpInterface>,
+    /// What VRRP and the virtual addresses run with; none: as everything else.
+    #[serde(default)]
+    pub realtime_priority: Option<u8>,
+    /// The parts of the director that were ever stuck.
+    #[serde(default)]
+    pub parts: Vec<Part>,
     /// Packets to virtual addresses that were dropped because accept mode is off,
     /// since the filter was made; none: nothing is dropped.
     #[serde(default)]
@@ -45,6 +51,17 @@ pub struct Director {
     pub ipvs: Ipvs,
     /// Virtual servers in the order of the table.
     pub virtual_servers: Vec<VirtualServer>,
+}
+
+/// A part of the director that stands still although it should not, or did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// `core`, `checks` or `table`.
+    pub name: String,
+    /// That it does, and since when; none: it moves again.
+    pub stuck: Option<String>,
+    /// How often it was stuck.
+    pub times: u64,
 }
 
 /// Packets that were dropped.
@@ -268,6 +285,9 @@ impl fmt::Display for Director {
             f,
             "lvsd {version}, director {router_id}, pid {pid}, up {up}"
         )?;
+        if let Some(priority) = self.realtime_priority {
+            writeln!(f, "VRRP runs with real-time priority {priority}")?;
+        }
         let read = elapsed(self.config.loaded, self.now);
         writeln!(f, "configuration {}, read {read} ago", self.config.path)?;
         if let Some(refused) = &self.config.refused {
@@ -275,6 +295,9 @@ impl fmt::Display for Director {
                 f,
                 "THE NEWEST FILE IS REFUSED, the older one runs on:\n{refused}"
             )?;
+        }
+        for stuck in self.parts.iter().filter_map(|part| part.stuck.as_ref()) {
+            writeln!(f, "STUCK: {stuck}; this host is not master meanwhile")?;
         }
         if !self.vrrp.is_empty() {
             write!(f, "\n{}{}", self.vrrp_table(), self.vrrp_troubles())?;

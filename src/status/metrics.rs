@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
 
-use super::director::{Director, Ipvs, RealServer, Tracker, Traffic, VirtualRouter, VirtualServer};
+use super::director::{
+    Director, Ipvs, Part, RealServer, Tracker, Traffic, VirtualRouter, VirtualServer,
+};
 
 /// A metric of each `T`: name, help and value.
 type Metric<T> = (&'static str, &'static str, fn(&T) -> u64);
@@ -50,11 +52,39 @@ pub fn render(status: &Director) -> String {
         &[],
         u64::from(status.config.refused.is_some()),
     );
+    parts(&mut text, status);
     vrrp(&mut text, status);
     ipvs(&mut text, status);
     virtual_servers(&mut text, status);
     real_servers(&mut text, status);
     text.0
+}
+
+/// The parts of the director whose pulse is watched.
+const PARTS: [&str; 3] = ["core", "checks", "table"];
+
+fn parts(text: &mut Exposition, status: &Director) {
+    let name = "lvsd_stuck";
+    let help = "1 while the part stands still, and this host is not master for that";
+    text.family(name, "gauge", help);
+    let known = |part| status.parts.iter().find(|known| known.name == part);
+    for part in PARTS {
+        let stuck = known(part).is_some_and(|known: &Part| known.stuck.is_some());
+        text.sample(name, &[("part", part)], u64::from(stuck));
+    }
+    let name = "lvsd_stuck_total";
+    text.family(
+        name,
+        "counter",
+        "Times the part stood still for stuck_after",
+    );
+    for part in PARTS {
+        text.sample(
+            name,
+            &[("part", part)],
+            known(part).map_or(0, |known| known.times),
+        );
+    }
 }
 
 fn vrrp(text: &mut Exposition, status: &Director) {

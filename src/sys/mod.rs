@@ -13,6 +13,7 @@ pub mod memory;
 pub mod neighbour;
 pub mod nftables;
 pub mod owners;
+pub mod realtime;
 pub mod route;
 pub mod rtnetlink;
 pub mod rule;

@@ -73,6 +73,9 @@ pub struct Router {
     yielded: bool,
     /// It listens at least until then.
     quiet_until: Option<Instant>,
+    /// The addresses are here since an earlier run, which was master when it ended, and
+    /// nobody else was heard since.
+    resumes: bool,
     group: Membership,
     role: Role,
     /// The addresses are taken off then: another router is master.
@@ -110,6 +113,7 @@ impl Router {
             ready: true,
             yielded: false,
             quiet_until: None,
+            resumes: false,
             group: Membership::default(),
             role: Role::Initialize,
             lets_go_at: None,
@@ -135,7 +139,11 @@ impl Router {
             Role::Fault => self.in_fault(now, event),
             Role::Backup(backup) => self.in_backup(now, backup, event),
             Role::Claiming(claiming) => self.in_claiming(now, claiming, event),
-            Role::Master(master) => self.in_master(now, master, event),
+            Role::Master(master) => {
+                let (master, starved) = self.notice_starvation(now, master);
+                let actions = self.in_master(now, master, event);
+                starved.into_iter().chain(actions).collect()
+            }
             Role::Leaving(leaving) => self.in_leaving(now, leaving, event),
         };
         let_go.into_iter().chain(actions)
@@ -169,6 +177,7 @@ impl Router {
             Event::Reclaim => self.yielded = false,
             Event::Group(order) => self.note_group(order),
             Event::Reconfigure(settings) => self.settings = settings,
+            Event::VipsLeft => self.resumes = true,
             Event::Heard(_) | Event::Deadline | Event::VipsHeld | Event::Shutdown => {}
         }
         vec![]
@@ -205,6 +214,10 @@ impl Router {
                 return vec![];
             }
             Event::Shutdown => return vec![self.enter(now, Role::Initialize, Cause::Shutdown)],
+            Event::VipsLeft => {
+                self.resumes = true;
+                return vec![];
+            }
             Event::Heard(_) | Event::Deadline | Event::VipsHeld | Event::Startup => {
                 return vec![];
             }

@@ -123,6 +123,9 @@ fn words(kernel: Kernel, purpose: &Purpose<'_>) -> Vec<(&'static str, String)> {
     }
     for name in [
         "LVSD_BENCH_ROUNDS",
+        "LVSD_BENCH_SEED",
+        "LVSD_SOAK",
+        "LVSD_BENCH_SIZE",
         "LVSD_LAB_JOBS",
         "LVSD_LAB_PATIENCE",
         "LVSD_LAB_CONNECTIONS",

@@ -1,9 +1,14 @@
 //! A program started in a host, with its log.
 
+use std::marker::PhantomData;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 
 use nix::sys::signal::Signal;
+
+use nix::sys::ptrace;
+use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::unistd::Pid;
 
 use super::journal;
 use super::room::Running;
@@ -15,6 +20,16 @@ pub(crate) struct Program {
     command: String,
     running: Running,
     log: PathBuf,
+}
+
+/// A thread that stands still until this is dropped. Only who stopped it can let it go.
+#[derive(Debug)]
+pub(crate) struct Stopped(Pid, PhantomData<*const ()>);
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        let _ = ptrace::detach(self.0, None);
+    }
 }
 
 impl Program {
@@ -29,6 +44,32 @@ impl Program {
     /// Its process id as the lab sees it (the host itself may number it differently).
     pub(crate) fn pid(&self) -> u32 {
         self.running.pid()
+    }
+
+    /// The process ids of its threads of this name, as the lab sees them. The first thread has
+    /// the name of the program.
+    pub(crate) fn threads(&self, name: &str) -> Vec<i32> {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap();
+        let ids = tasks.filter_map(|task| task.ok()?.file_name().to_str()?.parse().ok());
+        let named = |id: &i32| {
+            let comm = format!("/proc/{}/task/{id}/comm", self.pid());
+            std::fs::read_to_string(comm).is_ok_and(|comm| comm.trim() == name)
+        };
+        ids.filter(named).collect()
+    }
+
+    /// Stops one thread and no other, as a debugger does, until the guard is dropped, in the
+    /// thread that made it.
+    #[track_caller]
+    pub(crate) fn hold(&self, thread: &str) -> Stopped {
+        let [id] = self.threads(thread)[..] else {
+            panic!("`{}` has not one thread {thread}", self.command);
+        };
+        let thread = Pid::from_raw(id);
+        ptrace::seize(thread, ptrace::Options::empty()).unwrap();
+        ptrace::interrupt(thread).unwrap();
+        waitpid(thread, Some(WaitPidFlag::__WALL)).unwrap();
+        Stopped(thread, PhantomData)
     }
 
     /// Everything it has written so far, standard output and error together.

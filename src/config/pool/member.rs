@@ -156,7 +156,7 @@ fn check_of(
     outer: &Outer<'_>,
     table: &Range<usize>,
 ) -> Option<Check> {
-    let check = check::inherit(outer.check, own.and_then(|own| own.check.as_ref()));
+    let check = check::inherit(outer.check, own.and_then(|own| own.check.as_deref()));
     if outer.needs_check && check.kind.is_none() {
         let mend = "name a check: a TCP connection says nothing about a UDP or SCTP service; \
                     \"none\" balances onto unchecked servers";

@@ -1,6 +1,5 @@
 //! The keys of [`crate::config::rules`].
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use toml::Spanned;
@@ -13,7 +12,7 @@ use crate::config::raw::{self, Field, Text};
 use crate::config::rules::{Conduct, HOOK_TIMEOUT, Rules};
 use crate::config::script;
 use crate::config::values::{duration, number, parsed};
-use crate::lvs::{RealServerId, Scheduler, Weight};
+use crate::lvs::{Scheduler, Servers, Weight};
 
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -87,10 +86,7 @@ pub(super) fn read(
 impl Written {
     /// The rules of one virtual server; `place` finds out what names servers in
     /// it.
-    pub(super) fn place(
-        &self,
-        mut place: impl FnMut(&[Member]) -> BTreeMap<RealServerId, RealServer>,
-    ) -> Rules {
+    pub(super) fn place(&self, mut place: impl FnMut(&[Member]) -> Servers<RealServer>) -> Rules {
         Rules {
             backup_servers: place(&self.backup),
             sorry_server: place(&self.sorry).into_iter().next(),

@@ -15,7 +15,6 @@ use crate::director::reconcile::Report;
 use crate::health::Share;
 use crate::health::runner::Verdicts;
 use crate::health::verdict::State;
-use crate::ipvs::table::Table;
 use crate::lvs::{RealServerId, VirtualServerId};
 use crate::pool::{Configured, Event, Inputs, Load, Standing};
 use crate::sys::clock;
@@ -30,12 +29,13 @@ const MOST_LOGGED: usize = 20;
 impl Core {
     /// Tells the pools and the checks of the configuration.
     pub(super) fn configure_pools(&mut self, before: &Configured) {
-        let kernel = match &self.balancer {
-            Some(balancer) => balancer.report().borrow().kernel.table(),
-            None => Table::new(),
-        };
+        let report = self.balancer.as_ref().map(Balancer::report);
+        let report = report.map(|report| Arc::clone(&report.borrow().kernel));
         let after = &self.config.virtual_servers;
-        self.pools.configure(before, after, &kernel);
+        self.pools.configure(before, after, |id| {
+            let kernel = &report.as_ref()?.virtual_servers;
+            Some(kernel.get(id)?.virtual_server())
+        });
         self.checks.configure(self.pools.checks(after));
         self.rebalance();
     }
@@ -60,6 +60,7 @@ impl Core {
             load: &|id, rip| load(&report, id, rip),
         });
         drop(verdicts);
+        self.pulses.core_works();
         let held_back = &self.held_back;
         outcome.table.retain(|id, _| !held_back.contains(id));
         (self.pools_deadline, self.draining) = (outcome.deadline, outcome.draining);

@@ -12,7 +12,7 @@ use crate::lvs::{RealServerId, VirtualServerId};
 use crate::pool::Override;
 use crate::status::event::Event;
 use crate::status::text::chain;
-use crate::sys::{clock, memory, systemd};
+use crate::sys::{clock, systemd};
 
 /// How many changes of a reload are logged; the reply to `lvsd reload` has them all.
 const MOST_LOGGED: usize = 100;
@@ -61,7 +61,7 @@ impl Core {
         }
         self.told = self.summary();
         systemd::ready(&self.told);
-        memory::give_back();
+        self.tidy_soon();
         outcome
     }
 
@@ -76,12 +76,15 @@ impl Core {
                 self.config.http_listen
             )));
         }
+        self.pulses.core_works();
         self.preflight(&config).map_err(Refused::config)?;
+        self.pulses.core_works();
         Ok(config)
     }
 
     fn replace(&mut self, config: DirectorConfig) -> Answer<Reloaded> {
         let changes = changes::between(self.newest_config(), &config);
+        self.pulses.core_works();
         let config = self.with_removals_postponed(config);
         let before = std::mem::replace(&mut self.config, config);
         self.apply(&before.virtual_servers).map_err(|error| {
@@ -93,7 +96,7 @@ impl Core {
                     "cannot return to the running configuration"
                 );
             }
-            Refused::runtime(chain(&error))
+            Refused::runtime(with_mend(&error))
         })?;
         // Those of servers that the file changed are over.
         self.save_overrides()?;
@@ -166,5 +169,12 @@ impl Core {
             return Err(Refused::unknown(text));
         }
         Ok(matching)
+    }
+}
+
+fn with_mend(error: &Error) -> String {
+    match error.mend() {
+        Some(mend) => format!("{}\n    {mend}", chain(error)),
+        None => chain(error),
     }
 }

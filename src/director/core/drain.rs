@@ -38,6 +38,7 @@ impl Core {
         let over = sleep(limit);
         tokio::pin!(over);
         loop {
+            self.pulses.core.beat();
             tokio::select! {
                 () = reported(&mut self.reports) => {
                     let reports = self.reports.as_mut();

@@ -46,6 +46,7 @@ impl Core {
                 peer: peer.address,
             },
             Notice::ListensAgain { .. }
+            | Notice::Starved { .. }
             | Notice::HandsOver { .. }
             | Notice::NobodyTookOver { .. }
             | Notice::StaysMaster
@@ -172,6 +173,9 @@ fn in_words(notice: &Notice) -> String {
     match notice {
         Notice::ListensAgain { late } => {
             format!("woken {late:.3?} late: listens once more before taking over")
+        }
+        Notice::Starved { silent } => {
+            format!("starved: sent no advert for {silent:.3?}, listens before it goes on")
         }
         Notice::HandsOver { limit } => {
             format!("resigned: serves on until a successor is heard, for at most {limit:?}")

@@ -2,6 +2,7 @@
 //! goes on serving.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -42,6 +43,7 @@ impl Core {
         self.vrrp.commands.send(Command::Shutdown);
         let mut alive = interval(LOOK_AFTER);
         loop {
+            self.pulses.core.beat();
             tokio::select! {
                 changed = self.vrrp.status.changed() => match changed {
                     Ok(()) if serves => self.follow_vrrp(),
@@ -71,7 +73,7 @@ impl Core {
     /// What to run with until the virtual routers that `config` removes have
     /// handed over: what it removes of virtual servers stays so long.
     pub(super) fn with_removals_postponed(&mut self, config: DirectorConfig) -> DirectorConfig {
-        let vrrp = self.vrrp.status.borrow();
+        let vrrp = Arc::clone(&self.vrrp.status.borrow());
         let leaving = self.config.vrrp.keys().filter(|name| {
             let status = vrrp.instances.get(*name);
             let is_master = status.is_some_and(|status| status.state == State::Master);
@@ -103,7 +105,7 @@ impl Core {
         let Some(pending) = &self.pending else {
             return;
         };
-        let vrrp = self.vrrp.status.borrow();
+        let vrrp = Arc::clone(&self.vrrp.status.borrow());
         let is_there = |name: &String| {
             vrrp.instances.contains_key(name)
                 || vrrp.instances.contains_key(&(name.clone() + REMOVED))
@@ -123,7 +125,7 @@ impl Core {
 
     /// Hands mastership over, or takes it back.
     pub(super) fn move_mastership(&self, wish: &VrrpWish) -> Result<VrrpChanged, Refused> {
-        let vrrp = self.vrrp.status.borrow();
+        let vrrp = Arc::clone(&self.vrrp.status.borrow());
         let Some(named) = vrrp.instances.get(&wish.name) else {
             let known: Vec<_> = vrrp.instances.keys().cloned().collect();
             return Err(Refused::unknown(format!(

@@ -3,18 +3,24 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tracing::{debug, info, warn};
 
 use super::Core;
+use crate::director::balancer::Balancer;
 use crate::director::reconcile::Report;
 use crate::director::settings::{self, Settings};
 use crate::director::vrrp::Occurrence;
 use crate::director::{Error, hooks, local, module, snapshot, sysctls};
 use crate::lvs::VirtualServerId;
 use crate::status::director as status;
-use crate::sys::address;
+use crate::sys::{address, clock, memory};
 use crate::vrrp::router::State;
+
+/// How long after a start or a reload free memory is given back: whoever edits the file
+/// again at once need not wait for it, nor for the memory to come anew.
+const TIDY_AFTER: Duration = Duration::from_secs(2);
 
 impl Core {
     /// Tells the kernel what holds for the whole of its IPVS.
@@ -49,6 +55,22 @@ impl Core {
         let _ = self.sysctls.hold(&sysctls::wanted(&self.config));
         self.follow_vrrp();
         self.tell_repairs();
+        self.tidy();
+    }
+
+    /// Something large was done, and much of the memory it took is free.
+    pub(super) fn tidy_soon(&mut self) {
+        self.tidy_at = Some(clock::now() + TIDY_AFTER);
+    }
+
+    /// Gives free memory back, once the IPVS thread has done its part too.
+    fn tidy(&mut self) {
+        let report = self.balancer.as_ref().map(Balancer::report);
+        let settled = report.is_none_or(|report| report.borrow().generation == self.generation);
+        if settled && self.tidy_at.is_some_and(|at| at <= clock::now()) {
+            self.tidy_at = None;
+            memory::give_back();
+        }
     }
 
     /// Something happened to a virtual router.
@@ -75,6 +97,7 @@ impl Core {
     /// loses their VIPs or gets them.
     pub(super) fn follow_vrrp(&mut self) {
         self.finish_removals();
+        self.wait_for_checks_where_links_changed();
         let held_back = self.to_hold_back();
         if held_back != self.held_back {
             for id in held_back.symmetric_difference(&self.held_back) {

@@ -1,5 +1,6 @@
 mod tunnels;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use nix::errno::Errno;
@@ -114,7 +115,7 @@ fn entry(last: u8) -> (VirtualServerId, VirtualServer) {
     let settings = Settings::of(Scheduler::RoundRobin);
     let server = VirtualServer {
         settings,
-        real_servers: BTreeMap::from(pool),
+        real_servers: pool.into(),
     };
     (format!("tcp 10.0.0.{last}:80").parse().unwrap(), server)
 }
@@ -158,7 +159,7 @@ impl Site {
         self.kernel.pools_read = 0;
         let wanted = Arc::new(wanted.clone());
         self.reconciler
-            .pass(&mut self.kernel, &wanted, generation, reach)
+            .pass(&mut self.kernel, &wanted, generation, reach, || false)
             .unwrap();
         self.kernel.ops.len()
     }
@@ -172,6 +173,32 @@ fn the_kernel_comes_to_hold_what_is_wanted_and_then_nothing_is_written() {
     assert_eq!(site.pass(&table(&[1, 2]), 2), 0);
     assert_eq!(site.reconciler.report.operations, 6);
     assert_eq!(site.reconciler.report.repaired, 0);
+}
+
+#[test]
+fn a_look_at_the_whole_is_given_up_for_something_new_and_leaves_nothing_behind() {
+    let mut site = Site::new(Table::new());
+    let all: Vec<_> = (1..=200).collect();
+    site.pass(&table(&all), 1);
+    site.kernel.ops.clear();
+    site.kernel.pools_read = 0;
+    let (removed, _) = entry(3);
+    site.kernel.table.remove(&removed);
+    let asked = Cell::new(0);
+    let news = || asked.replace(asked.get() + 1) >= 10;
+    let wanted = Arc::new(table(&all));
+    let (kernel, reach) = (&mut site.kernel, Reach::Whole);
+    let end = site.reconciler.pass(kernel, &wanted, 1, reach, news);
+    assert_eq!(end.unwrap(), End::BrokenOff);
+    assert_eq!((site.kernel.pools_read, site.kernel.ops.len()), (10, 0));
+    assert_eq!(site.reconciler.report.kernel.table(), *wanted, "as it was");
+    let (id, mut server) = entry(7);
+    server.real_servers.remove(&"10.1.0.1:80".parse().unwrap());
+    let mut newest = table(&all);
+    newest.insert(id, server);
+    assert_eq!(site.pass_over(Reach::Changes, &newest, 2), 1);
+    assert_eq!(site.kernel.pools_read, 1, "no more than the news is about");
+    assert_eq!(site.pass(&newest, 2), 3, "and then what somebody removed");
 }
 
 #[test]
@@ -278,7 +305,7 @@ fn a_change_is_made_by_reading_no_more_than_what_it_is_about() {
     let all: Vec<_> = (1..=200).collect();
     site.pass(&table(&all), 1);
     let (id, mut server) = entry(7);
-    server.real_servers.pop_first();
+    server.real_servers.remove(&"10.1.0.1:80".parse().unwrap());
     let mut wanted = table(&all);
     wanted.insert(id, server);
     assert_eq!(site.pass_over(Reach::Changes, &wanted, 2), 1);
@@ -338,7 +365,7 @@ fn a_pass_that_fails_is_followed_by_one_over_the_whole() {
     let wanted = Arc::new(table(&[1]));
     let failed = site
         .reconciler
-        .pass(&mut site.kernel, &wanted, 2, Reach::Changes);
+        .pass(&mut site.kernel, &wanted, 2, Reach::Changes, || false);
     assert!(failed.is_err());
     assert_eq!(site.reconciler.report.generation, 1);
     site.kernel.fails = false;

@@ -44,4 +44,4 @@ impl Confirmations {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -17,6 +17,7 @@ use super::announce::Schedule;
 use super::confirm::Confirmations;
 use super::holding::Holding;
 use super::kernel::Kernel;
+use super::left::Left;
 use super::link::{link_of, virtual_addresses};
 use super::log::{self, Line};
 use super::plan;
@@ -70,6 +71,7 @@ struct Keeper {
     /// What was carried out last.
     carried_out: Arc<VrrpStatus>,
     confirmations: Confirmations,
+    left: Left,
     /// Routes and rules are reported too, since there are some.
     hears_routes: bool,
     reconciled_at: Instant,
@@ -108,6 +110,7 @@ fn start(config: Config) -> Result<(Keeper, Changes), Error> {
         netlink: Rtnetlink::open().map_err(Error::Netlink)?,
         announcer: Announcer::open().map_err(Error::Announce)?,
         config,
+        left: Left::of(&owned),
         saved: owned.clone(),
         owned,
         schedule: Schedule::default(),
@@ -246,6 +249,9 @@ impl Keeper {
     ) -> Result<Applied, rtnetlink::Error> {
         self.kernel = self.look(wanted).await?;
         self.tell_links(vrrp);
+        for command in self.left.tell(vrrp, &self.kernel) {
+            self.config.commands.send(command);
+        }
         let mut plan = plan::plan(wanted, &self.owned, &self.kernel);
         let mut failures = VipsStatus::default();
         if let Some(first_step) = plan.first_step() {

@@ -136,4 +136,4 @@ pub(super) fn held_elsewhere(
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

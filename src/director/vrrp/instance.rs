@@ -161,10 +161,12 @@ impl Instance {
         log: &mut Log<Line>,
     ) {
         if self.config == config {
+            log.write(Line::Spent(Box::new(config)));
             return;
         }
         let settings = config.settings.clone();
-        self.config = config;
+        let before = std::mem::replace(&mut self.config, config);
+        log.write(Line::Spent(Box::new(before)));
         self.published = None;
         self.mismatches.clear();
         if *self.router.settings() != settings {

@@ -9,8 +9,10 @@ use std::net::IpAddr;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
+use crate::config::director::VrrpInstance;
+use crate::pulse::{Part, Stuck};
 use crate::vrrp::discard::Discard;
 use crate::vrrp::mismatch::Oddity;
 use crate::vrrp::router::{Cause, LinkFault, Notice, State, Transition};
@@ -58,6 +60,11 @@ pub(super) enum Line {
         interface: String,
         fault: LinkFault,
     },
+    Stuck(Stuck),
+    Moves(Part),
+    /// Nothing to write: memory of the core's, to be freed by somebody who may wait for the
+    /// allocator.
+    Spent(Box<VrrpInstance>),
 }
 
 /// Where a thread leaves its lines.
@@ -144,6 +151,9 @@ pub(super) fn write_line(line: Line) {
             warn!(interface, %error, "cannot receive adverts, opening the socket again");
         }
         Line::SocketFailed { interface, fault } => warn!(interface, "{fault}"),
+        Line::Stuck(stuck) => error!("{stuck}: this host must not be master"),
+        Line::Spent(config) => drop(config),
+        Line::Moves(part) => info!("{part} begun to move again"),
     }
 }
 
@@ -192,6 +202,12 @@ fn write_notice(instance: &str, interface: &str, notice: Notice) {
             interface,
             late_ms = u64::try_from(late.as_millis()).unwrap_or(u64::MAX),
             "woken late: listens once more before taking over"
+        ),
+        Notice::Starved { silent } => warn!(
+            instance,
+            interface,
+            silent_ms = u64::try_from(silent.as_millis()).unwrap_or(u64::MAX),
+            "starved: sent no advert for longer than a backup waits, listens before it goes on"
         ),
         Notice::HandsOver { limit } => info!(
             instance,

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use super::Link;
 use super::rejected::{Rejections, in_words};
 use crate::config::director::{Holdings, VirtualAddress};
+use crate::pulse::{Part, Stuck};
 use crate::status::director::{
     Holding, Mismatch, Peer as PeerStatus, Rival, Tracker, VipConflict, VirtualRouter,
     VrrpInterface,
@@ -31,6 +32,17 @@ pub struct VrrpStatus {
     pub instances: BTreeMap<String, InstanceStatus>,
     /// The interfaces they run on, by name.
     pub interfaces: BTreeMap<String, InterfaceStatus>,
+    /// The parts of the director that were ever stuck.
+    pub parts: BTreeMap<Part, PartStatus>,
+}
+
+/// A part of the director that is stuck, or was.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PartStatus {
+    /// It is.
+    pub stuck: Option<Stuck>,
+    /// How often it was.
+    pub times: u64,
 }
 
 /// A virtual router.

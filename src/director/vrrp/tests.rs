@@ -1,4 +1,5 @@
 use super::*;
+use crate::pulse::Part;
 use crate::vrrp::router::{Claim, LinkFault, Notice, State};
 use crate::vrrp::transport::Transport;
 use crate::vrrp::{Settings, Version};
@@ -59,7 +60,7 @@ fn stop(vrrp: VrrpHandle) {
 
 #[test]
 fn a_virtual_router_waits_for_news_of_its_interface_and_then_follows_it() {
-    let vrrp = spawn().unwrap();
+    let vrrp = spawn(Pulses::default()).unwrap();
     assert!(!vrrp.status.borrow().configured);
     vrrp.commands
         .send(configure(&[("VI_1", instance("nowhere0", 51, 100))]));
@@ -82,7 +83,7 @@ fn a_virtual_router_waits_for_news_of_its_interface_and_then_follows_it() {
 
 #[test]
 fn an_interface_that_no_socket_opens_on_is_a_fault_with_the_kernels_reason() {
-    let vrrp = spawn().unwrap();
+    let vrrp = spawn(Pulses::default()).unwrap();
     vrrp.commands
         .send(configure(&[("VI_1", instance("nowhere0", 51, 100))]));
     let link = Link::Up {
@@ -104,7 +105,7 @@ fn an_interface_that_no_socket_opens_on_is_a_fault_with_the_kernels_reason() {
 
 #[test]
 fn a_new_configuration_keeps_adds_replaces_and_removes() {
-    let vrrp = spawn().unwrap();
+    let vrrp = spawn(Pulses::default()).unwrap();
     vrrp.commands.send(configure(&[
         ("kept", instance("nowhere0", 51, 100)),
         ("moved", instance("nowhere0", 52, 100)),
@@ -143,7 +144,7 @@ fn a_new_configuration_keeps_adds_replaces_and_removes() {
 
 #[test]
 fn the_thread_ends_and_says_so_when_it_is_told_to_stop() {
-    let vrrp = spawn().unwrap();
+    let vrrp = spawn(Pulses::default()).unwrap();
     let status = vrrp.status.clone();
     stop(vrrp);
     assert!(status.has_changed().is_err(), "the publisher is gone");
@@ -151,7 +152,7 @@ fn the_thread_ends_and_says_so_when_it_is_told_to_stop() {
 
 #[test]
 fn a_fault_that_was_told_before_the_router_was_configured_counts_and_every_change_is_handed_on() {
-    let mut vrrp = spawn().unwrap();
+    let mut vrrp = spawn(Pulses::default()).unwrap();
     let influence = |faults: &[&str]| Command::Influence {
         instance: "VI_1".to_owned(),
         influence: Influence {
@@ -183,4 +184,28 @@ fn a_fault_that_was_told_before_the_router_was_configured_counts_and_every_chang
         ]
     );
     vrrp.join.join().unwrap();
+}
+
+#[test]
+fn a_part_that_stands_still_is_told_until_it_moves_and_how_often() {
+    let pulses = Pulses::default();
+    let vrrp = spawn(pulses.clone()).unwrap();
+    pulses.table.beat();
+    vrrp.commands
+        .send(Command::StuckAfter(Some(Duration::from_secs(1))));
+    for times in 1..=2 {
+        let status = wait_for(&vrrp, |status| {
+            let part = status.parts.get(&Part::Table);
+            part.is_some_and(|part| part.stuck.is_some() && part.times == times)
+        });
+        assert_eq!(status.parts.len(), 1, "the others have not begun");
+        let stuck = status.parts[&Part::Table].stuck.unwrap().to_string();
+        assert!(
+            stuck.starts_with("the IPVS thread has not moved for "),
+            "{stuck}"
+        );
+        pulses.table.beat();
+        wait_for(&vrrp, |status| status.parts[&Part::Table].stuck.is_none());
+    }
+    stop(vrrp);
 }

@@ -1,6 +1,7 @@
 //! The loop of the VRRP thread.
 
 mod members;
+mod parts;
 mod ports;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 use tokio::sync::watch;
 
+use self::parts::Parts;
 use super::Command;
 use super::instance::Instance;
 use super::interface::Interface;
@@ -20,6 +22,7 @@ use super::occurrence::Outlet;
 use super::status::VrrpStatus;
 use crate::config::director::VrrpInstance;
 use crate::lvs::Family;
+use crate::pulse::Pulses;
 use crate::sys::clock;
 use crate::sys::wakeup::Wakeup;
 use crate::vrrp::influence::Influence;
@@ -32,6 +35,16 @@ const BUFFER_LEN: usize = 8192;
 /// How long the thread sleeps when `ppoll` itself fails.
 const POLL_FAILED: Duration = Duration::from_millis(10);
 
+/// How many packets of one socket are read before the deadlines are looked at
+/// again: some hundred microseconds of work.
+const BURST: usize = 64;
+
+/// More than wait in a socket's buffer.
+const BACKLOG: usize = 16_384;
+
+/// A deadline that is handled so late tells of a thread that did not run.
+const STARVED: Duration = Duration::from_millis(50);
+
 pub(super) struct VrrpThread {
     commands: mpsc::Receiver<Command>,
     wakeup: Wakeup,
@@ -43,6 +56,9 @@ pub(super) struct VrrpThread {
     instances: BTreeMap<String, Instance>,
     /// What is thought of virtual routers, whether they are configured or not.
     influences: BTreeMap<String, Influence>,
+    parts: Parts,
+    /// What follows those that hand over under their own name.
+    successors: BTreeMap<String, VrrpInstance>,
     /// How many instances were made.
     made: u32,
     configured: bool,
@@ -60,6 +76,7 @@ impl VrrpThread {
         publisher: watch::Sender<Arc<VrrpStatus>>,
         outlet: Outlet,
         log: Log<Line>,
+        pulses: Pulses,
     ) -> Self {
         Self {
             commands,
@@ -71,6 +88,8 @@ impl VrrpThread {
             interfaces: BTreeMap::new(),
             instances: BTreeMap::new(),
             influences: BTreeMap::new(),
+            parts: Parts::new(pulses),
+            successors: BTreeMap::new(),
             made: 0,
             configured: false,
             ready: true,
@@ -84,13 +103,15 @@ impl VrrpThread {
         let mut buffer = [0; BUFFER_LEN];
         loop {
             let readable = self.wait();
+            let most = self.most_packets();
+            for (interface, family) in readable {
+                self.read(&interface, family, most, &mut buffer);
+            }
             if !self.take_commands() {
                 break;
             }
             self.obey_groups();
-            for (interface, family) in readable {
-                self.read(&interface, family, &mut buffer);
-            }
+            self.look_at_parts();
             self.open_sockets();
             self.fire_deadlines();
             self.obey_groups();
@@ -135,10 +156,21 @@ impl VrrpThread {
             .collect()
     }
 
+    /// How many packets of one socket are read before anything else is done. After a time
+    /// without the processor, as many as a socket holds: whoever took over meanwhile is
+    /// among them.
+    fn most_packets(&self) -> usize {
+        let due = self.deadline();
+        match due.is_some_and(|due| clock::now() > due + STARVED) {
+            true => BACKLOG,
+            false => BURST,
+        }
+    }
+
     fn deadline(&self) -> Option<Instant> {
         let routers = self.instances.values().filter_map(Instance::deadline);
         let retries = self.interfaces.values().filter_map(Interface::retry_at);
-        routers.chain(retries).min()
+        routers.chain(retries).chain(self.parts.deadline()).min()
     }
 
     /// Carries out what was asked. False: the thread must end.
@@ -152,8 +184,8 @@ impl VrrpThread {
                     instance,
                     influence,
                 }) => {
-                    self.feed_one(&instance, Event::Influence(influence.clone()));
-                    self.influences.insert(instance, influence);
+                    self.influences.insert(instance.clone(), influence);
+                    self.feed_influence(&instance);
                 }
                 Ok(Command::VipsHeld {
                     instance,
@@ -164,10 +196,12 @@ impl VrrpThread {
                         self.feed_one(&instance, Event::VipsHeld);
                     }
                 }
+                Ok(Command::VipsLeft { instance }) => self.feed_one(&instance, Event::VipsLeft),
                 Ok(Command::Ready(ready)) => {
                     self.ready = ready;
                     self.feed_all(&Event::Ready(ready));
                 }
+                Ok(Command::StuckAfter(limit)) => self.watch_parts(limit),
                 Ok(Command::Yield { instance }) => self.feed_group(&instance, &Event::Yield),
                 Ok(Command::Reclaim { instance }) => self.feed_group(&instance, &Event::Reclaim),
                 Err(mpsc::TryRecvError::Empty) => return true,
@@ -192,30 +226,24 @@ impl VrrpThread {
             self.changed = true;
             self.retire(now, name, &wanted);
         }
-        let mut added = Vec::new();
+        let mut added = BTreeMap::new();
+        self.successors.clear();
         for (name, config) in wanted {
-            if let Some(instance) = self.instances.get_mut(&name) {
-                if let Some(interface) = self.interfaces.get(instance.interface()) {
-                    instance.reconfigure(now, config, interface, &mut self.log);
+            match self.instances.get_mut(&name) {
+                Some(instance) if instance.stops() => {
+                    self.successors.insert(name, config);
                 }
-                continue;
+                Some(instance) => {
+                    if let Some(interface) = self.interfaces.get(instance.interface()) {
+                        instance.reconfigure(now, config, interface, &mut self.log);
+                    }
+                }
+                None => {
+                    added.insert(name, config);
+                }
             }
-            self.changed = true;
-            let place = (self.made, self.outlet.clone());
-            self.made += 1;
-            let instance = Instance::new(&name, config, now, place);
-            self.instances.insert(name.clone(), instance);
-            added.push(name);
         }
-        self.want_sockets(now);
-        for name in added {
-            if let Some(influence) = self.influences.get(&name) {
-                self.feed_one(&name, Event::Influence(influence.clone()));
-            }
-            self.feed_one(&name, Event::Ready(self.ready));
-        }
-        self.tell_membership();
-        self.tell_links(now, None);
+        self.add(now, added);
     }
 
     fn fire_deadlines(&mut self) {
@@ -246,6 +274,7 @@ impl VrrpThread {
                 .iter()
                 .map(|(name, interface)| (name.clone(), interface.status()))
                 .collect(),
+            parts: self.parts.status(),
         }));
     }
 }

@@ -67,6 +67,35 @@ fn the_interval_is_from_start_to_start() {
 }
 
 #[test]
+fn a_check_has_answered_since_a_moment_when_it_was_asked_after_it_and_is_not_on_its_way_up() {
+    let mut sim = Sim::new();
+    sim.configure([check(0)]);
+    assert!(!sim.checks.all_answered_since(sim.now.wall), "never asked");
+    let id = sim.start();
+    let since = sim.now.wall + secs(1);
+    sim.now.wall += secs(2);
+    let outcome = Outcome::Passed;
+    sim.checks.finished(sim.now, id, secs(2), outcome);
+    assert!(!sim.checks.all_answered_since(since), "asked before");
+    let id = sim.start();
+    sim.now.wall = since + secs(3);
+    sim.checks.finished(sim.now, id, secs(3), failed());
+    assert!(sim.checks.all_answered_since(since));
+
+    let mut slow = check(1);
+    slow.timing.rise = 2;
+    let mut sim = Sim::new();
+    sim.configure([slow]);
+    sim.attempt(failed());
+    let since = sim.now.wall;
+    sim.now.wall += secs(1);
+    sim.attempt(Outcome::Passed);
+    assert!(!sim.checks.all_answered_since(since), "one success of two");
+    sim.attempt(Outcome::Passed);
+    assert!(sim.checks.all_answered_since(since));
+}
+
+#[test]
 fn an_attempt_longer_than_the_interval_is_followed_by_the_next_without_delay() {
     let mut sim = Sim::new();
     sim.configure([check(0)]);

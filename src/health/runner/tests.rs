@@ -10,6 +10,7 @@ use self::virtual_time::VirtualTime;
 use super::*;
 use crate::health::verdict::State;
 use crate::health::{Probe, Timing};
+use crate::pulse::{Pulses, Watch};
 
 #[tokio::test]
 async fn ten_thousand_checks_are_made_once_per_interval() {
@@ -183,7 +184,7 @@ async fn two_thousand_checks_over_loopback_come_up_and_go_down_with_their_server
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let accepting = tokio::spawn(async move { while listener.accept().await.is_ok() {} });
-    let (runner, mut changes) = spawn(7);
+    let (runner, mut changes) = spawn(7, Pulse::default());
     // One check per address of 127.0.0.0/8; the listener's own is the only one up.
     runner.configure((1..=2_000u16).map(|n| {
         let [high, low] = n.to_be_bytes();
@@ -251,7 +252,7 @@ fn runner_on<F>(
 where
     F: Future<Output = Outcome> + Send + 'static,
 {
-    spawn_with(7, in_flight, Arc::new(time.clone()), ask)
+    spawn_with(7, in_flight, Arc::new(time.clone()), ask, Pulse::default())
 }
 
 fn new(n: u16) -> (Check, Origin) {
@@ -277,4 +278,28 @@ fn at(address: SocketAddr) -> Check {
 
 fn secs(n: u64) -> Duration {
     Duration::from_secs(n)
+}
+
+#[tokio::test]
+async fn it_beats_also_while_there_is_nothing_to_check_and_stops_when_it_is_dead() {
+    let pulses = Pulses::default();
+    let time = VirtualTime::start();
+    let ask = |_| async { Outcome::Passed };
+    let (runner, _changes) = spawn_with(7, 1, Arc::new(time.clone()), ask, pulses.checks.clone());
+    let mut watch = Watch::default();
+    watch.set_limit(time.now().at, Some(secs(3)));
+    for _ in 0..10 {
+        time.run_for(secs(1)).await;
+        assert_eq!(watch.look(time.now().at, &pulses), []);
+    }
+    runner.task.abort();
+    let mut now = time.now().at;
+    for _ in 0..4 {
+        now += secs(1);
+        watch.look(now, &pulses);
+    }
+    assert_eq!(watch.look(now, &pulses).len(), 1);
+    while !runner.is_finished() {
+        tokio::task::yield_now().await;
+    }
 }

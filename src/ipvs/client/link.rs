@@ -18,6 +18,7 @@ use nix::sys::socket::{setsockopt, sockopt};
 use nix::sys::time::TimeVal;
 
 use crate::ipvs::wire::Message;
+use crate::pulse::Pulse;
 
 use super::BATCH_BYTES;
 use super::error::KernelError;
@@ -75,6 +76,8 @@ pub(super) struct Link {
     family: u16,
     sequence: u32,
     received: Vec<u8>,
+    /// Beats with each batch and each answer.
+    pub(super) pulse: Pulse,
 }
 
 impl Link {
@@ -84,6 +87,7 @@ impl Link {
             family: 0,
             sequence: 0,
             received: Vec::with_capacity(RECEIVE_BYTES),
+            pulse: Pulse::default(),
         };
         link.family = link.resolve_family()?;
         Ok(link)
@@ -93,7 +97,9 @@ impl Link {
     /// family has another number now, as it has when the module was loaded anew.
     pub(super) fn reopen(&mut self) -> Result<bool, LinkError> {
         let before = self.family;
+        let pulse = self.pulse.clone();
         *self = Self::open()?;
+        self.pulse = pulse;
         Ok(self.family != before)
     }
 
@@ -246,6 +252,7 @@ impl Link {
     }
 
     fn send(&self, bytes: &[u8]) -> Result<(), LinkError> {
+        self.pulse.beat();
         loop {
             match self.socket.send(bytes, 0) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -262,6 +269,7 @@ impl Link {
         F: Debug,
         GenlMessage<F>: NetlinkDeserializable,
     {
+        self.pulse.beat();
         self.received.clear();
         loop {
             match self.socket.recv(&mut self.received, 0) {

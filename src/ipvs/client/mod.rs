@@ -28,6 +28,7 @@ use super::kernel::{Info, KernelPool, KernelTable, Timeouts};
 use super::plan::Op;
 use super::wire::{Command, Message};
 use crate::lvs::VirtualServerId;
+use crate::pulse::Pulse;
 
 mod daemon;
 mod error;
@@ -66,6 +67,12 @@ impl Client {
             other => Error::from_link("open IPVS", other),
         })?;
         Ok(Self { link })
+    }
+
+    /// Has this pulse beat with each batch that is sent and each answer that comes: a
+    /// large table takes its time, and a kernel that hangs has none.
+    pub fn beat(&mut self, pulse: Pulse) {
+        self.link.pulse = pulse;
     }
 
     /// The version of the kernel's IPVS and the size of its connection table.

@@ -156,7 +156,7 @@ fn virtual_server() -> impl Strategy<Value = VirtualServer> {
     (settings(Family::Ipv4), btree_map(rip, not_local(), 0..5)).prop_map(
         |(settings, real_servers)| VirtualServer {
             settings,
-            real_servers,
+            real_servers: real_servers.into_iter().collect(),
         },
     )
 }

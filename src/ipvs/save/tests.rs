@@ -229,7 +229,7 @@ fn tables() -> impl Strategy<Value = Table> {
                 id,
                 VirtualServer {
                     settings,
-                    real_servers,
+                    real_servers: real_servers.into_iter().collect(),
                 },
             )
         })

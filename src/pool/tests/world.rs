@@ -65,7 +65,7 @@ impl World {
     pub(super) fn reload(&mut self, configured: Configured) {
         let before = std::mem::replace(&mut self.configured, configured);
         self.pools
-            .configure(&before, &self.configured, &self.kernel);
+            .configure(&before, &self.configured, |id| self.kernel.get(id).cloned());
         self.step();
     }
 

@@ -44,6 +44,8 @@ pub(crate) fn example() -> Director {
             loaded: started,
             refused: None,
         },
+        realtime_priority: None,
+        parts: vec![],
         vrrp: vec![VirtualRouter {
             name: "VI_1".to_owned(),
             interface: "ens192".to_owned(),

@@ -34,13 +34,15 @@ impl Router {
             Event::LinkDown(fault) => return self.lose_link(now, fault),
             // RFC 9568 §6.4.2: a backup says nothing.
             Event::Shutdown => return vec![self.enter(now, Role::Initialize, Cause::Shutdown)],
+            Event::VipsLeft => self.resume_soon(now, backup),
             Event::Startup | Event::VipsHeld => {}
         }
         vec![]
     }
 
     /// RFC 9568 §6.4.2.
-    fn hear_as_backup(&mut self, now: Instant, backup: Backup, heard: &Heard) {
+    pub(super) fn hear_as_backup(&mut self, now: Instant, backup: Backup, heard: &Heard) {
+        self.resumes = false;
         let peer = Peer::from(heard);
         let is_lesser = peer.priority < self.priority().get();
         let interval = self.master_interval(heard);
@@ -180,12 +182,31 @@ impl Router {
     pub(super) fn listen(&self, now: Instant, interval: Duration, sighted: Sighted) -> Backup {
         Backup {
             listens_since: now,
-            master_down_at: self.not_before(now + self.down_interval(interval)),
+            master_down_at: self.not_before(now + self.patience(interval)),
             master_interval: interval,
             sighted,
             lesser_since: None,
             listened_again: false,
             waits_for_group: false,
+        }
+    }
+
+    /// The addresses are here since an earlier run that was killed as master: clients
+    /// are served all the time, and it goes on before a backup takes over and breaks
+    /// their connections. Unless one has already: it says so within an interval.
+    fn resume_soon(&mut self, now: Instant, backup: Backup) {
+        if backup.sighted == Sighted::Nobody {
+            self.resumes = true;
+            self.quiet_until = None;
+            self.count_anew(now, backup);
+        }
+    }
+
+    /// How long nobody may be heard before this one is master.
+    fn patience(&self, interval: Duration) -> Duration {
+        match self.resumes {
+            true => interval + self.skew_time(interval),
+            false => self.down_interval(interval),
         }
     }
 
@@ -205,7 +226,7 @@ impl Router {
         let wait = match backup.sighted {
             Sighted::Resigned(_) => self.skew_time(master_interval),
             Sighted::Nobody | Sighted::Master(_) | Sighted::Lesser(_) => {
-                self.down_interval(master_interval)
+                self.patience(master_interval)
             }
         };
         let master_down_at = if backup.listened_again {

@@ -30,6 +30,9 @@ pub enum Event {
     /// Every address of the last [`Action::ClaimVips`] or
     /// [`Action::AnnounceVips`] is on its interface, and announced once.
     VipsHeld,
+    /// Every address is on its interface since an earlier run, which was master when
+    /// it ended without a word. Told once, soon after the start.
+    VipsLeft,
     /// Whether this host has what it takes to serve: until then a router leaves
     /// a working master alone. One that was told nothing has it.
     Ready(bool),

@@ -71,7 +71,11 @@ impl Router {
             Event::LinkUp { address } => self.note_link(Ok(address)),
             Event::Ready(ready) => self.ready = ready,
             Event::Reconfigure(settings) => self.settings = settings,
-            Event::Heard(_) | Event::Deadline | Event::Startup | Event::VipsHeld => {}
+            Event::Heard(_)
+            | Event::Deadline
+            | Event::Startup
+            | Event::VipsHeld
+            | Event::VipsLeft => {}
         }
         vec![]
     }

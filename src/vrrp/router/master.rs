@@ -27,7 +27,7 @@ impl Router {
             Event::LinkDown(fault) => return self.lose_link(now, fault),
             Event::LinkUp { address } => self.note_link(Ok(address)),
             Event::Ready(ready) => self.ready = ready,
-            Event::Reclaim | Event::Startup | Event::VipsHeld => {}
+            Event::Reclaim | Event::Startup | Event::VipsHeld | Event::VipsLeft => {}
         }
         vec![]
     }
@@ -48,6 +48,7 @@ impl Router {
         cause: Cause,
         announce_again_at: Option<Instant>,
     ) -> Action {
+        self.resumes = false;
         self.yielded = false;
         self.lets_go_at = None;
         let role = Self::fresh_master(now, self.settings.advert_interval, announce_again_at);
@@ -62,15 +63,57 @@ impl Router {
         Role::Master(Master {
             last_advert_at: now,
             next_advert_at: now + interval,
+            listens_again: false,
             rival: None,
             announce_again_at,
             disowned_at: None,
         })
     }
 
+    /// A master that could not send for so long that a backup has taken over by now
+    /// listens before it goes on: what it hears then may be its successor. It keeps
+    /// addresses and state meanwhile, for there may be nobody else. Once, so that a host
+    /// that is always late still serves.
+    pub(super) fn notice_starvation(
+        &mut self,
+        now: Instant,
+        master: Master,
+    ) -> (Master, Option<Action>) {
+        let interval = self.settings.advert_interval;
+        let silent = now.saturating_duration_since(master.last_advert_at);
+        if master.listens_again || silent <= self.down_interval(interval) {
+            return (master, None);
+        }
+        let listening = Master {
+            next_advert_at: now + interval + self.skew_time(interval),
+            listens_again: true,
+            ..master
+        };
+        self.role = Role::Master(listening);
+        (listening, Some(Action::Report(Notice::Starved { silent })))
+    }
+
+    /// Somebody else became master while this one was starved. It goes on as one that
+    /// has just started, whatever the other's priority: if it preempts, then gently.
+    fn succeeded(&mut self, now: Instant, master: Master, heard: &Heard) -> Vec<Action> {
+        let peer = Peer::from(heard);
+        let silent = now.saturating_duration_since(master.last_advert_at);
+        let backup = self.listen(now, self.settings.advert_interval, Sighted::Nobody);
+        let cause = Cause::Succeeded { peer, silent };
+        let entered = self.enter(now, Role::Backup(backup), cause);
+        self.hear_as_backup(now, backup, heard);
+        vec![Action::ReleaseVips, entered]
+    }
+
     /// RFC 9568 §6.4.3. The preempt flag has no part in it.
     fn hear_as_master(&mut self, now: Instant, master: Master, heard: &Heard) -> Vec<Action> {
         let peer = Peer::from(heard);
+        if master.listens_again {
+            return match peer.priority {
+                0 => vec![],
+                _ => self.succeeded(now, master, heard),
+            };
+        }
         let was_rival = master.rival.is_some();
         let (master, mut actions) = master.see(now, peer);
         self.role = Role::Master(master);
@@ -117,7 +160,9 @@ impl Router {
         let in_rhythm = master.next_advert_at + interval;
         let (master, actions) = master.watch_rival(now, self.down_interval(interval), interval);
         let (master, again) = master.announce_again(now);
+        let resumes = master.listens_again;
         self.role = Role::Master(Master {
+            listens_again: false,
             last_advert_at: now,
             next_advert_at: if in_rhythm > now {
                 in_rhythm
@@ -127,7 +172,10 @@ impl Router {
             ..master
         });
         let advert = self.advert(self.priority().get());
-        advert.into_iter().chain(again).chain(actions).collect()
+        let resumed = [Action::AnnounceVips, Action::Report(Notice::StaysMaster)];
+        let resumed = resumed.into_iter().filter(|_| resumes);
+        let actions = again.into_iter().chain(resumed).chain(actions);
+        advert.into_iter().chain(actions).collect()
     }
 
     /// RFC 9568 §6.4.3: priority 0 is answered at once, and the timer starts anew.

@@ -71,6 +71,9 @@ pub(super) enum Why {
 pub(super) struct Master {
     pub(super) last_advert_at: Instant,
     pub(super) next_advert_at: Instant,
+    /// It was silent for too long, and sends nothing before it has listened until
+    /// `next_advert_at`.
+    pub(super) listens_again: bool,
     pub(super) rival: Option<Rival>,
     /// The former master has let go by then, and its last answer to a question
     /// by ARP may be younger than our announcement.

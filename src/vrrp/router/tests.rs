@@ -7,8 +7,10 @@ mod groups;
 mod handover;
 mod lan;
 mod random;
+mod resumed;
 mod rules;
 mod scenarios;
+mod starved;
 mod table;
 
 const OWN: &str = "192.168.1.51";

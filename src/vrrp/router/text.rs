@@ -26,6 +26,12 @@ pub enum Notice {
         /// By how much.
         late: Duration,
     },
+    /// A master could not send its adverts for longer than a backup waits: it listens
+    /// before it goes on.
+    Starved {
+        /// Since its last advert.
+        silent: Duration,
+    },
     /// A master has resigned, and serves on until it hears its successor.
     HandsOver {
         /// For how long at most.
@@ -100,6 +106,13 @@ pub enum Cause {
     Group(String),
     /// A router of greater priority, or of equal priority and greater address.
     Outranked(Peer),
+    /// It was master, could not send for that long, and found another one.
+    Succeeded {
+        /// The other one.
+        peer: Peer,
+        /// Since its own last advert.
+        silent: Duration,
+    },
     /// It was stopped.
     Shutdown,
 }
@@ -194,6 +207,9 @@ impl fmt::Display for Cause {
             Self::GroupFault(member) => write!(f, "{member} of its group is in fault"),
             Self::Group(member) => write!(f, "{member} of its group follows another master"),
             Self::Outranked(peer) => write!(f, "heard {peer}"),
+            Self::Succeeded { peer, silent } => {
+                write!(f, "was starved for {}, and heard {peer}", Seconds(*silent))
+            }
             Self::Shutdown => write!(f, "stopped"),
         }
     }
@@ -207,6 +223,7 @@ impl Cause {
             | Self::Preempts(peer)
             | Self::Reclaims(peer)
             | Self::HandedOver(peer)
+            | Self::Succeeded { peer, .. }
             | Self::Outranked(peer) => Some(peer.address),
             Self::MasterResigned(address) => Some(*address),
             Self::NotStarted

@@ -67,6 +67,28 @@ impl std::fmt::Display for Times {
     }
 }
 
+/// Where the values of a measurement lie, by the nearest rank.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Spread<T> {
+    pub(super) median: T,
+    pub(super) p99: T,
+    pub(super) worst: T,
+}
+
+impl<T: Ord + Copy> Spread<T> {
+    /// Of at least one value.
+    pub(super) fn of(values: impl Iterator<Item = T>) -> Self {
+        let mut sorted: Vec<_> = values.collect();
+        sorted.sort_unstable();
+        let rank = |percent: usize| sorted[(sorted.len() * percent).div_ceil(100) - 1];
+        Self {
+            median: rank(50),
+            p99: rank(99),
+            worst: rank(100),
+        }
+    }
+}
+
 /// `3.10x`: how many times longer than the reference.
 pub(super) fn ratio(times: &Times, reference: &Times) -> String {
     match (times.median(), reference.median()) {

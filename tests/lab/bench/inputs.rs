@@ -1,12 +1,11 @@
 //! The same virtual servers in each contender's own language.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use lvsd::ipvs::plan::{Op, plan};
 use lvsd::ipvs::table::{RealServer, Settings, Table, VirtualServer};
-use lvsd::lvs::{Forwarding, Protocol, RealServerId, Scheduler, VirtualServerId, Weight};
+use lvsd::lvs::{Forwarding, Protocol, RealServerId, Scheduler, Servers, VirtualServerId, Weight};
 
 /// The number of the first real server that no table has to begin with.
 const OTHERS: u32 = 50_000;
@@ -103,6 +102,24 @@ impl Inputs {
         self.director_file(|real_server| real_server.weight == Weight::ONE)
     }
 
+    /// The same as [`Self::director_toml`], each checked by TCP every 6 s.
+    pub(super) fn checked_director_toml(&self) -> String {
+        let check = "{ type = \"tcp\", interval = \"6s\", timeout = \"5s\" }";
+        let text = self.director_toml();
+        text.replace("{ type = \"none\" }", check)
+    }
+
+    /// The same as [`Self::keepalived_conf`], each checked by TCP every 6 s.
+    pub(super) fn checked_keepalived_conf(&self) -> String {
+        let check = "        TCP_CHECK {\n            connect_timeout 5\n        }\n    }\n";
+        let text = self.keepalived_conf();
+        let text = text.replace("    protocol TCP\n", "    protocol TCP\n    delay_loop 6\n");
+        text.replace(
+            "        weight 1\n    }\n",
+            &format!("        weight 1\n{check}"),
+        )
+    }
+
     /// Every real server as a table of its own.
     pub(super) fn long_director_toml(&self) -> String {
         self.director_file(|_| false)
@@ -166,7 +183,7 @@ impl Inputs {
             .collect()
     }
 
-    fn pools(&self) -> impl Iterator<Item = (SocketAddr, &BTreeMap<RealServerId, RealServer>)> {
+    fn pools(&self) -> impl Iterator<Item = (SocketAddr, &Servers<RealServer>)> {
         let servers = self.table.iter();
         servers.map(|(id, server)| (vip(id), &server.real_servers))
     }

@@ -14,18 +14,18 @@ pub(super) fn peak(pid: u32) -> u64 {
 }
 
 fn of_family(pid: u32, name: &str) -> u64 {
-    let children = fs::read_dir("/proc")
-        .unwrap()
-        .flatten()
-        .filter_map(|entry| {
-            let child: u32 = entry.file_name().to_str()?.parse().ok()?;
-            (field(child, "PPid:")? == u64::from(pid)).then_some(child)
-        });
-    let kilobytes: u64 = std::iter::once(pid)
-        .chain(children)
-        .filter_map(|pid| field(pid, name))
-        .sum();
+    let kilobytes: u64 = family(pid).filter_map(|pid| field(pid, name)).sum();
     kilobytes * 1024
+}
+
+/// A process and its children.
+pub(super) fn family(pid: u32) -> impl Iterator<Item = u32> {
+    let entries = fs::read_dir("/proc").unwrap().flatten();
+    let children = entries.filter_map(move |entry| {
+        let child: u32 = entry.file_name().to_str()?.parse().ok()?;
+        (field(child, "PPid:")? == u64::from(pid)).then_some(child)
+    });
+    std::iter::once(pid).chain(children)
 }
 
 fn field(pid: u32, name: &str) -> Option<u64> {

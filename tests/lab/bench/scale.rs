@@ -12,11 +12,12 @@ use super::figures::{Times, markdown, megabytes};
 use super::inputs::Inputs;
 use super::kernel::{self, Watch};
 use super::memory;
-use crate::lab::wait::{millis, secs};
+use super::summary;
+use crate::lab::wait::secs;
 use crate::lab::{Host, Lab};
 
-/// Virtual and real servers.
-const SIZES: [(u32, u32); 4] = [(10, 90), (100, 900), (1_000, 9_000), (2_277, 37_205)];
+/// Virtual and real servers. `LVSD_BENCH_SIZE` chooses one by its real servers.
+pub(super) const SIZES: [(u32, u32); 4] = [(10, 90), (100, 900), (1_000, 9_000), (2_277, 37_205)];
 
 /// Larger tables are measured once.
 const OFTEN: u32 = 1_000;
@@ -27,7 +28,8 @@ const LIMIT: Duration = secs(60);
 pub(super) fn scale(lab: &Lab) {
     println!("\n### {}\n", super::kernel_name());
     let empty = [Contender::Lvsd, Contender::Keepalived].map(|of| resident_with_one(lab, of));
-    for (virtual_servers, real_servers) in SIZES {
+    let mut measured = Vec::new();
+    for (virtual_servers, real_servers) in sizes() {
         let steps = Step::all(&Inputs::new(virtual_servers, real_servers));
         let often = virtual_servers + real_servers <= OFTEN;
         let rounds = if often { super::rounds() } else { 1 };
@@ -43,7 +45,32 @@ pub(super) fn scale(lab: &Lab) {
         }
         let title = format!("{virtual_servers} virtual, {real_servers} real servers");
         println!("{}", table(&title, rounds, &steps, &found, empty));
+        measured.push(Measured {
+            objects: virtual_servers + real_servers,
+            real_servers,
+            found,
+        });
     }
+    println!("{}", summary::of(&measured, empty));
+}
+
+/// The sizes that are measured.
+pub(super) fn sizes() -> Vec<(u32, u32)> {
+    let chosen = std::env::var("LVSD_BENCH_SIZE").ok();
+    let chosen: Option<u32> = chosen.map(|text| text.parse().expect("LVSD_BENCH_SIZE: a number"));
+    let sizes = SIZES.into_iter();
+    let sizes: Vec<_> = sizes
+        .filter(|(_, real_servers)| chosen.is_none_or(|chosen| chosen == *real_servers))
+        .collect();
+    assert!(!sizes.is_empty(), "LVSD_BENCH_SIZE: one of {SIZES:?}");
+    sizes
+}
+
+/// What is known of all contenders at one size.
+pub(super) struct Measured {
+    pub(super) objects: u32,
+    pub(super) real_servers: u32,
+    pub(super) found: [Found; 3],
 }
 
 /// A table to come to, from the one before.
@@ -80,12 +107,12 @@ impl Step {
 }
 
 /// What is known of a contender at one size.
-struct Found {
-    steps: Vec<Option<Times>>,
-    stop: Option<Times>,
+pub(super) struct Found {
+    pub(super) steps: Vec<Option<Times>>,
+    pub(super) stop: Option<Times>,
     requests: Vec<usize>,
     /// Bytes after the load, and after the last step.
-    resident: [Option<u64>; 2],
+    pub(super) resident: [Option<u64>; 2],
 }
 
 impl Found {
@@ -96,6 +123,12 @@ impl Found {
             requests: vec![0; steps],
             resident: [None; 2],
         }
+    }
+
+    /// The memory of one real server at that moment: what a table of one does not take.
+    pub(super) fn share(&self, moment: usize, empty: u64, real_servers: u64) -> Option<u64> {
+        let more = self.resident[moment]?.saturating_sub(empty);
+        Some(more / real_servers)
     }
 }
 
@@ -195,9 +228,10 @@ fn restore(host: &Host) -> Option<Duration> {
     Some(started.elapsed())
 }
 
-/// Lets a daemon come to rest.
+/// Lets a daemon come to rest: lvsd gives back what it no longer needs some seconds after a
+/// reload, so that none of them finds memory that is ready for it.
 fn rest() {
-    std::thread::sleep(millis(500));
+    std::thread::sleep(secs(4));
 }
 
 /// How many requests to change something lvsd tells of since then.
@@ -256,8 +290,8 @@ fn table(
     {
         let of = |found: &Found| found.resident[moment].map_or_else(none, megabytes);
         let each = |found: &Found, empty: u64| {
-            let more = found.resident[moment].map(|all| all.saturating_sub(empty));
-            more.map_or_else(none, |more| format!("{} B", more / real_servers))
+            let share = found.share(moment, empty, real_servers);
+            share.map_or_else(none, |bytes| format!("{bytes} B"))
         };
         let row = |name: String, lvsd: String, keepalived: String| {
             vec![name, lvsd, none(), keepalived, none()]

@@ -36,6 +36,7 @@ mod vrrp_handover;
 mod vrrp_holdings;
 mod vrrp_interop;
 mod vrrp_split_brain;
+mod vrrp_stalls;
 mod vrrp_virtual_mac6;
 mod vrrp_wire;
 
@@ -83,6 +84,7 @@ const ALL: &[&[Scenario]] = &[
     vrrp_holdings::SCENARIOS,
     vrrp_interop::SCENARIOS,
     vrrp_split_brain::SCENARIOS,
+    vrrp_stalls::SCENARIOS,
     vrrp_virtual_mac6::SCENARIOS,
     vrrp_wire::SCENARIOS,
 ];
@@ -93,7 +95,8 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Scenario> {
 
 /// The scenario, or bench, of this name.
 pub(crate) fn find(name: &str) -> &'static Scenario {
-    let mut known = all().chain(BENCHES);
+    let benches = BENCHES.iter().map(|bench| &bench.scenario);
+    let mut known = all().chain(benches);
     known
         .find(|scenario| scenario.name == name)
         .unwrap_or_else(|| panic!("no scenario {name}"))

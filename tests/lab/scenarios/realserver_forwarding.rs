@@ -162,7 +162,7 @@ fn an_ipv6_vip_is_served_and_never_advertised_by_a_real_server(lab: &Lab) {
     let site = build(lab);
     let wire = site
         .client
-        .spawn("tcpdump --immediate-mode -lnei ens192 icmp6");
+        .spawn("tcpdump -Z root --immediate-mode -lnei ens192 icmp6");
     eventually("the capture runs", within(secs(10)), || {
         wire.log().contains("listening on")
     });

@@ -77,7 +77,7 @@ fn a_vip_that_networkd_takes_from_another_interface_is_back_at_once(lab: &Lab) {
     assert!(by.contains("systemd-network"), "{by}");
     // What docs/realserver.md says makes networkd leave it alone. The first restart only reads it.
     host.run(
-        "printf '[Match]\\nName=dummy0\\n[Network]\\nKeepConfiguration=yes\\n' \
+        "printf '[Match]\\nName=dummy0\\n[Network]\\nAddress=127.0.0.53/8\\nKeepConfiguration=yes\\n' \
          >/etc/systemd/network/05-lvsd.network",
     )
     .ok();
@@ -163,7 +163,10 @@ fn changes(log: &str) -> (Vec<u64>, Vec<u64>) {
 
 /// `[2026-11-21T05:01:02.345678] Deleted 1: lo …`
 fn time_of(line: &str) -> Option<u64> {
-    let clock = line.split(['T', ']']).nth(1)?;
+    // Of a report that was split there are two stamps: the later one.
+    let clock = line
+        .rsplit('[')
+        .find_map(|stamp| stamp.split(['T', ']']).nth(1))?;
     let mut parts = clock.split([':', '.']);
     let mut next = || parts.next()?.parse::<u64>().ok();
     let (hours, minutes, seconds) = (next()?, next()?, next()?);

@@ -23,7 +23,7 @@ const NETWORK_MANAGER: (&str, &str) = (
 
 const ITS_FILE: (&str, &str) = (
     "/etc/NetworkManager/NetworkManager.conf",
-    "[main]\nplugins=keyfile\nauth-polkit=false\ndns=none\n",
+    "[main]\nplugins=keyfile\nauth-polkit=false\ndns=none\nno-auto-default=*\n",
 );
 
 pub(crate) const SCENARIOS: &[Scenario] =

@@ -10,10 +10,27 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario!(the_filter_comes_stays_and_goes_with_the_addresses_and_touches_nobody_elses)
         .on_any_linux()
         .with_nftables(),
+    scenario!(the_unit_lets_the_director_filter_and_the_kernel_load_what_that_takes)
+        .under_systemd(&[
+            ("/etc/lvsd/director.toml", UNIT_FILE),
+            ("lvsd-director.service", ""),
+        ])
+        .with_nftables(),
     scenario!(accept_mode_cannot_be_off_where_the_kernel_has_no_nf_tables)
         .on_any_linux()
         .without_nftables(),
 ];
+
+/// The director of a machine under systemd.
+const UNIT_FILE: &str = r#"
+[[vrrp]]
+name = "VI_1"
+interface = "ens192"
+virtual_router_id = 51
+advert_interval = "100ms"
+accept = false
+virtual_addresses = ["192.168.1.200"]
+"#;
 
 const VIP6: &str = "2001:db8::200";
 
@@ -167,6 +184,14 @@ fn the_filter_comes_stays_and_goes_with_the_addresses_and_touches_nobody_elses(l
             "{vip}: {neighbour}"
         );
     }
+    // So is one that asks this very address whether it is still there, and would be lost else.
+    let probe = format!("ip -6 neigh replace {VIP6} lladdr 02:00:c0:a8:01:33 dev ens192 nud probe");
+    client.run(&probe).ok();
+    eventually("the neighbour is confirmed", within(secs(10)), || {
+        let neighbour = client.run(&format!("ip -6 neigh show {VIP6}")).ok();
+        assert!(!neighbour.contains("FAILED"), "{neighbour}");
+        neighbour.contains("REACHABLE")
+    });
     assert!(answers(client, "192.168.1.51") && answers(client, "2001:db8::51"));
     lab.say("packets to the addresses are dropped, ARP and neighbour solicitations answered");
 
@@ -251,4 +276,19 @@ fn accept_mode_cannot_be_off_where_the_kernel_has_no_nf_tables(lab: &Lab) {
         "{refused}"
     );
     assert!(host.holds(VIP), "the older configuration runs on");
+}
+
+fn the_unit_lets_the_director_filter_and_the_kernel_load_what_that_takes(lab: &Lab) {
+    let lan = lab.lan();
+    let machine = lan.this_machine("ens192", "192.168.1.51/24");
+    let client = lan.host_with_nic("client", "ens192", "192.168.1.10/24");
+    eventually("it is master", within(secs(30)), || machine.holds(VIP));
+    drops(&client, &machine, VIP);
+    lab.say(
+        &machine
+            .run("nft list table inet lvsd; lsmod | grep nf_tables")
+            .ok(),
+    );
+    machine.run("systemctl stop lvsd-director").ok();
+    assert_eq!(machine.run("nft list tables").ok(), "");
 }

@@ -9,6 +9,7 @@ use crate::lab::{Host, Lab, Program, Scenario, eventually, secs, within};
 pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario!(an_interface_that_goes_down_is_a_fault_until_it_is_back).on_any_linux(),
     scenario!(an_interface_that_is_missing_is_a_fault_until_it_appears).on_any_linux(),
+    scenario!(a_master_that_a_reload_makes_another_router_hands_over_first).on_any_linux(),
     scenario!(routers_that_disagree_are_both_master_and_say_why).on_any_linux(),
     scenario!(routers_that_differ_are_told_once_by_name_and_again_when_they_agree).on_any_linux(),
 ];
@@ -44,6 +45,38 @@ fn an_interface_that_goes_down_is_a_fault_until_it_is_back(lab: &Lab) {
         took.as_millis()
     ));
     assert!(first.is_running());
+}
+
+/// The addresses are on one of the two all the time, and the other VRID begins afterwards.
+fn a_master_that_a_reload_makes_another_router_hands_over_first(lab: &Lab) {
+    let pair = Pair::build(lab);
+    let file = DirectorFile::steady(100).vrrp_key("handover_timeout", "'30s'");
+    let first = pair.lvs51.director(&file);
+    pair.lvs52.director(&DirectorFile::steady(50));
+    pair.become_states("master", "backup");
+    pair.lvs52.unplug();
+    let other = file.vrrp_key("virtual_router_id", "52");
+    pair.lvs51.reload(&first, &other.text());
+    let router = || pair.lvs51.status()["vrrp"][0].clone();
+    eventually("it hands over", within(secs(2)), || {
+        router()["phase"] == "handing over" && router()["vrid"] == 51
+    });
+    assert!(pair.lvs51.holds(VIP), "nobody has taken over");
+    pair.lvs52.plug();
+    eventually(
+        "the new one begins when the old one is succeeded",
+        within(secs(10)),
+        || router()["vrid"] == 52,
+    );
+    eventually("the successor has the VIP", within(secs(5)), || {
+        pair.lvs52.holds(VIP)
+    });
+    let log = first.log();
+    let ended = log
+        .find("to=initialize cause=stopped")
+        .expect("the old one's end");
+    let began = log.rfind("cause=started").expect("the new one's beginning");
+    assert!(ended < began, "{log}");
 }
 
 /// The state and its reason, in the status, and in the answer to `/readyz`.

@@ -1,8 +1,12 @@
 //! One neighbour that sends more adverts than anybody can want.
 
+use std::io::IoSlice;
 use std::net::SocketAddrV4;
+use std::os::fd::AsRawFd as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+
+use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrIn, sendmmsg};
 
 use crate::lab::lvsd::{DirectorFile, Pair, number};
 use crate::lab::scenario::scenario;
@@ -20,6 +24,9 @@ pub(crate) const SCENARIOS: &[Scenario] =
 
 /// What the neighbour tries to send in a second.
 const RATE: u32 = 50_000;
+
+/// How many go out with one system call.
+const BATCH: usize = 64;
 
 /// For how long, in slices that a closure of the lab may take.
 const SLICES: u32 = 6;
@@ -85,12 +92,15 @@ fn slowest_answer(host: &Host, over: &AtomicBool) -> Duration {
 fn flood(from: &Host) -> u64 {
     from.within(|| {
         let socket = socket(255).unwrap();
-        let to = SocketAddrV4::new(GROUP, 0).into();
+        let to = SockaddrIn::from(SocketAddrV4::new(GROUP, 0));
         let lesser = advert(51, 1);
         let mut wrong = lesser.clone();
         wrong[6] ^= 0xff;
         let began = Instant::now();
         let mut sent = 0;
+        let packets = [[IoSlice::new(&lesser)], [IoSlice::new(&wrong)]];
+        let to = [Some(to); BATCH];
+        let mut headers = MultiHeaders::preallocate(BATCH, None);
         while began.elapsed() < SLICE {
             let due =
                 u64::try_from(began.elapsed().as_micros()).unwrap() * u64::from(RATE) / 1_000_000;
@@ -98,10 +108,10 @@ fn flood(from: &Host) -> u64 {
                 std::thread::yield_now();
                 continue;
             }
-            let packet = if sent % 2 == 0 { &lesser } else { &wrong };
-            if socket.send_to(packet, &to).is_ok() {
-                sent += 1;
-            }
+            let batch = packets.iter().cycle().take(BATCH);
+            let (fd, flags) = (socket.as_raw_fd(), MsgFlags::empty());
+            sent +=
+                sendmmsg(fd, &mut headers, batch, to, [], flags).map_or(0, |it| it.count() as u64);
         }
         sent
     })

@@ -4,13 +4,17 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use crate::lab::lvsd::{DirectorFile, Running, text};
+use super::table::OpenConnection;
+use crate::lab::lvsd::{DirectorFile, Running, number, text};
 use crate::lab::scenario::scenario;
 use crate::lab::site::VIP;
 use crate::lab::{Host, Lab, Scenario, Site, eventually, millis, secs, within};
 
-pub(crate) const SCENARIOS: &[Scenario] =
-    &[scenario!(planned_changes_of_master_cost_clients_nothing)];
+pub(crate) const SCENARIOS: &[Scenario] = &[
+    scenario!(planned_changes_of_master_cost_clients_nothing),
+    scenario!(a_master_that_is_killed_and_started_again_keeps_mastership_and_connections),
+    scenario!(a_director_whose_cable_was_out_takes_over_when_it_knows_its_servers_again),
+];
 
 /// Adverts each 500 ms, so that a busy lab does not elect by itself. Both directors choose
 /// alike, and take over connections in their middle: a request that is under way when the
@@ -74,6 +78,39 @@ fn planned_changes_of_master_cost_clients_nothing(lab: &Lab) {
     });
 }
 
+fn a_director_whose_cable_was_out_takes_over_when_it_knows_its_servers_again(lab: &Lab) {
+    // It would preempt long before the next attempts are due.
+    let file = |priority: u8| {
+        file(priority)
+            .vrrp_key("advert_interval", "'250ms'")
+            .check_key("interval", "'4s'")
+            .check_key("timeout", "'500ms'")
+            .check_key("retries", "0")
+    };
+    let Running {
+        site,
+        directors: _directors,
+        agents: _agents,
+    } = Site::build(lab).start([file(200), file(100)]);
+    becomes_master(&site.lvs51, &site.lvs52);
+    let balances = |host: &Host| {
+        ["53", "54", "55"].map(|last| host.balances_onto(&format!("192.168.1.{last}:80")))
+    };
+    eventually("both balance onto all", within(secs(10)), || {
+        balances(&site.lvs51) == [true; 3] && balances(&site.lvs52) == [true; 3]
+    });
+    site.lvs51.unplug();
+    eventually("51 has lost its servers", within(secs(15)), || {
+        balances(&site.lvs51) == [false; 3]
+    });
+    becomes_master(&site.lvs52, &site.lvs51);
+    nothing_is_lost(lab, &site, "the cable is plugged in again", || {
+        site.lvs51.plug();
+        becomes_master(&site.lvs51, &site.lvs52);
+        assert_eq!(balances(&site.lvs51), [true; 3], "it knows its servers");
+    });
+}
+
 #[track_caller]
 fn becomes_master(holder: &Host, other: &Host) {
     eventually(
@@ -109,3 +146,36 @@ fn nothing_is_lost(lab: &Lab, site: &Site, what: &str, change: impl FnOnce()) {
 
 /// A SYN that is lost is sent again after a second, so an answer that needs one is late.
 const LIMIT: Duration = millis(900);
+
+fn a_master_that_is_killed_and_started_again_keeps_mastership_and_connections(lab: &Lab) {
+    let file = |priority| DirectorFile::quick(priority).vrrp_key("advert_interval", "'2s'");
+    let Running {
+        site,
+        directors: [first, _second],
+        agents: _agents,
+    } = Site::build(lab).start([file(200), file(100)]);
+    becomes_master(&site.lvs51, &site.lvs52);
+    eventually("the site serves", within(secs(5)), || {
+        site.client.get(&format!("http://{VIP}/")).is_ok()
+    });
+    let mut open = OpenConnection::to_vip(&site.client);
+    let server = open.asks();
+    let transitions = number(&site.lvs52.status()["vrrp"][0]["transitions"]);
+    first.kill9();
+    assert_eq!(open.asks(), server, "the kernel goes on without lvsd");
+    let first = site.lvs51.director(&file(200));
+    let took = eventually("it is master again", within(secs(5)), || {
+        site.lvs51.vrrp_state() == "master"
+    });
+    lab.say(&format!(
+        "master again {} ms after the start",
+        took.as_millis()
+    ));
+    assert_eq!(open.asks(), server, "{}", first.log());
+    assert_eq!(
+        number(&site.lvs52.status()["vrrp"][0]["transitions"]),
+        transitions,
+        "the backup has not moved"
+    );
+    assert!(!first.log().contains("address removed"), "{}", first.log());
+}

@@ -68,7 +68,7 @@ fn a_firewall_mark_takes_bare_addresses_and_wants_to_know_the_port_to_check() {
     let (id, server) = config.virtual_servers.first_key_value().unwrap();
     assert_eq!(id.to_string(), "fwmark 7");
     assert_eq!(
-        server.real_servers.first_key_value().unwrap().0.to_string(),
+        server.real_servers.keys().next().unwrap().to_string(),
         "10.0.0.1:0"
     );
     let told = parse("[[virtual_server]]\nfwmark = 7\nreal_servers = ['10.0.0.1']").unwrap_err();

@@ -6,6 +6,7 @@ use crate::config::pool::tests::parse;
 use crate::config::rules::{DRAIN, OnFailure};
 use crate::config::values::show_duration;
 use crate::lvs::Forwarding;
+use crate::lvs::RealServerId;
 
 const FILE: &str = "[[virtual_server]]
 address = '10.0.0.9:80'

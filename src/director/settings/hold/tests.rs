@@ -105,6 +105,7 @@ impl Bench {
                 configured: true,
                 instances: BTreeMap::from([("VI_1".to_owned(), instance(&config))]),
                 interfaces: BTreeMap::new(),
+                parts: BTreeMap::new(),
             },
         }
     }

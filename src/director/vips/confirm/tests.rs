@@ -15,7 +15,7 @@ const FILE: &str = "
     virtual_addresses = ['10.0.0.8', '10.0.0.9']
 ";
 
-fn status(claim: Claim, announcements: u64) -> VrrpStatus {
+pub(in crate::director::vips) fn status(claim: Claim, announcements: u64) -> VrrpStatus {
     let config = DirectorConfig::parse(Path::new("d.toml"), FILE).unwrap();
     let instance = &config.vrrp["VI_1"];
     let status = InstanceStatus {

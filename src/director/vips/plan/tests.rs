@@ -4,7 +4,7 @@ use super::*;
 use crate::sys::address::{Address, Scope};
 use crate::sys::link::Link;
 
-fn vip(interface: &str, address: &str) -> Holding {
+pub(in crate::director::vips) fn vip(interface: &str, address: &str) -> Holding {
     Holding::Address(place(interface, address))
 }
 
@@ -16,7 +16,7 @@ fn place(interface: &str, address: &str) -> Place {
 }
 
 /// Interfaces in the order given, each with its addresses; `lo` is the loopback.
-fn kernel(interfaces: &[(&str, &[&str])]) -> Kernel {
+pub(in crate::director::vips) fn kernel(interfaces: &[(&str, &[&str])]) -> Kernel {
     let mut kernel = Kernel::default();
     for ((name, addresses), index) in interfaces.iter().zip(1..) {
         kernel.links.push(Link {

@@ -17,8 +17,9 @@ use crate::vrrp::router::Event;
 const ROUNDS: usize = 16;
 
 impl VrrpThread {
-    /// A router that is configured no longer hands over first. One that is
-    /// replaced makes way at once for the one that has its name.
+    /// A router that is configured no longer hands over first, and so does one that
+    /// became another by its interface, VRID, version or family: what has its name then
+    /// begins when it has, so that hooks and events tell one after the other.
     pub(super) fn retire(
         &mut self,
         now: Instant,
@@ -36,14 +37,35 @@ impl VrrpThread {
             return;
         };
         instance.stop(now, interface, &mut self.log);
-        if !is_replaced && !instance.has_stopped() {
-            self.instances.insert(name + REMOVED, instance);
+        if !instance.has_stopped() {
+            let removed = if is_replaced { "" } else { REMOVED };
+            self.instances.insert(name + removed, instance);
         }
+    }
+
+    /// Begins to run these.
+    pub(super) fn add(&mut self, now: Instant, added: BTreeMap<String, VrrpInstance>) {
+        let names: Vec<String> = added.keys().cloned().collect();
+        for (name, config) in added {
+            self.changed = true;
+            let place = (self.made, self.outlet.clone());
+            self.made += 1;
+            let instance = Instance::new(&name, config, now, place);
+            self.instances.insert(name, instance);
+        }
+        self.want_sockets(now);
+        for name in names {
+            self.feed_influence(&name);
+            self.feed_one(&name, Event::Ready(self.ready));
+        }
+        self.tell_membership();
+        self.tell_links(now, None);
     }
 
     /// Has every router hand over and stop.
     pub(super) fn shut_down(&mut self) {
         self.stops = true;
+        self.successors.clear();
         let now = clock::now();
         for instance in self.instances.values_mut() {
             if let Some(interface) = self.interfaces.get(instance.interface()) {
@@ -52,14 +74,21 @@ impl VrrpThread {
         }
     }
 
-    /// Forgets those that have handed over.
+    /// Forgets those that have handed over, and goes on with what has their name.
     pub(super) fn forget_stopped(&mut self) {
-        let before = self.instances.len();
-        self.instances.retain(|_, instance| !instance.has_stopped());
-        if self.instances.len() != before {
-            self.changed = true;
-            self.want_sockets(clock::now());
+        let stopped = self.instances.iter().filter(|(_, it)| it.has_stopped());
+        let stopped: Vec<String> = stopped.map(|(name, _)| name.clone()).collect();
+        if stopped.is_empty() {
+            return;
         }
+        self.changed = true;
+        self.instances.retain(|name, _| !stopped.contains(name));
+        let successors = stopped.into_iter().filter_map(|name| {
+            let config = self.successors.remove(&name)?;
+            Some((name, config))
+        });
+        let successors = successors.collect();
+        self.add(clock::now(), successors);
     }
 
     /// Feeds an event to one router, if it is there.

@@ -14,10 +14,6 @@ use crate::vrrp::discard::Discard;
 use crate::vrrp::ipv4::Datagram;
 use crate::vrrp::router::{Event, LinkFault};
 
-/// How many packets of one socket are read before the deadlines are looked at
-/// again: some hundred microseconds of work.
-const BURST: usize = 64;
-
 impl VrrpThread {
     /// Has sockets for what the virtual routers use, and no others.
     pub(super) fn want_sockets(&mut self, now: Instant) {
@@ -102,9 +98,9 @@ impl VrrpThread {
         }
     }
 
-    /// Reads one burst of packets from a socket.
-    pub(super) fn read(&mut self, name: &str, family: Family, buffer: &mut [u8]) {
-        for _ in 0..BURST {
+    /// Reads packets from a socket, so many at most.
+    pub(super) fn read(&mut self, name: &str, family: Family, most: usize, buffer: &mut [u8]) {
+        for _ in 0..most {
             let Some(interface) = self.interfaces.get_mut(name) else {
                 return;
             };

@@ -65,6 +65,7 @@ fn event(name: &str) -> Event {
         "is less fit" => Event::Influence(influence(&[], -20)),
         "is unfit" => Event::Influence(influence(&["disk"], 0)),
         "VIPs held" => Event::VipsHeld,
+        "VIPs left" => Event::VipsLeft,
         "ready" => Event::Ready(true),
         "not ready" => Event::Ready(false),
         "yield" => Event::Yield,
@@ -80,7 +81,7 @@ fn event(name: &str) -> Event {
 
 /// Role and actions after the event, in the order of `ROLES`; no actions where
 /// none are written.
-const TABLE: [(&str, [&str; 6]); 23] = {
+const TABLE: [(&str, [&str; 6]); 24] = {
     const I: &str = "initialize";
     const F: &str = "fault";
     const B: &str = "backup";
@@ -158,6 +159,7 @@ const TABLE: [(&str, [&str; 6]); 23] = {
             [I, F, F, "fault: advert 0, release", "leaving: advert 0", L],
         ),
         ("VIPs held", [I, F, B, "master: advert 100", M, L]),
+        ("VIPs left", [I, F, B, C, M, L]),
         ("ready", [I, F, B, C, M, L]),
         ("not ready", [I, F, B, C, M, L]),
         (

@@ -1,0 +1,37 @@
+//! How the director's own threads are run and watched.
+
+use tracing::warn;
+
+use super::Core;
+use crate::director::Error;
+use crate::director::vrrp::Command;
+use crate::sys::systemd;
+
+impl Core {
+    /// Has VRRP run with the configured priority, and watch the others for as long as
+    /// configured.
+    pub(super) fn apply_threads(&mut self) -> Result<(), Error> {
+        let threads = self.config.threads;
+        self.realtime.set(threads.realtime_priority)?;
+        self.vrrp
+            .commands
+            .send(Command::StuckAfter(threads.stuck_after));
+        Ok(())
+    }
+
+    /// A watchdog that kills before mastership is given up leaves a backup to wait for the
+    /// silence of this host.
+    pub(super) fn warn_of_watchdog(&self) {
+        let watchdog = systemd::watchdog_interval().map(|half| half * 2);
+        if let (Some(limit), Some(watchdog)) = (self.config.threads.stuck_after, watchdog)
+            && watchdog <= limit
+        {
+            warn!(
+                ?watchdog,
+                stuck_after = ?limit,
+                "the unit's watchdog would kill lvsd before it can give mastership up: make \
+                 WatchdogSec longer than stuck_after"
+            );
+        }
+    }
+}

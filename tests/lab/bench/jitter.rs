@@ -1,0 +1,139 @@
+//! How punctual adverts are while their sender has other things to do, seen from outside: lvsd
+//! beside keepalived, each with three virtual routers whose intervals differ.
+
+use std::thread;
+use std::time::Duration;
+
+use super::adverts::Capture;
+use super::burden::{Burdened, Load, Make, Router, lab_has_ipvs};
+use super::figures::markdown;
+use super::precise;
+use crate::lab::Lab;
+use crate::lab::wait::{millis, secs};
+
+const ROUTERS: [Router; 3] = [
+    Router {
+        vrid: 51,
+        interval: secs(1),
+    },
+    Router {
+        vrid: 52,
+        interval: millis(100),
+    },
+    Router {
+        vrid: 53,
+        interval: millis(10),
+    },
+];
+
+/// How long each is looked at.
+const LOOK: Duration = secs(30);
+
+pub(super) fn jitter(lab: &Lab) {
+    println!("\n### {}\n", super::kernel_name());
+    let loads = if lab_has_ipvs() {
+        in_the_lab()
+    } else {
+        natively()
+    };
+    let mut rows = Vec::new();
+    for (name, load) in loads {
+        for make in [Make::Lvsd, Make::Keepalived] {
+            lab.say(&format!("{name}: {}", make.name()));
+            rows.extend(measure(lab, name, load, make));
+        }
+    }
+    let head = [
+        "adverts off their time",
+        "sender",
+        "interval",
+        "adverts",
+        "median",
+        "p99",
+        "worst",
+        "changes of master",
+        "checks a second",
+        "reloads",
+    ];
+    println!("{}", markdown(&head, &rows));
+}
+
+fn natively() -> Vec<(&'static str, Load)> {
+    let idle = Load::default();
+    let checks = Load {
+        checks_each: Some(secs(6)),
+        ..idle
+    };
+    let reload_each = Some(secs(1));
+    vec![
+        ("idle", idle),
+        ("10,000 TCP checks beside it", checks),
+        (
+            "a reload each second",
+            Load {
+                reload_each,
+                ..idle
+            },
+        ),
+        (
+            "both",
+            Load {
+                reload_each,
+                ..checks
+            },
+        ),
+    ]
+}
+
+fn in_the_lab() -> Vec<(&'static str, Load)> {
+    let idle = Load::default();
+    let reload_each = Some(secs(5));
+    let checks = Load {
+        checks_each: Some(secs(20)),
+        ..idle
+    };
+    let table = Load {
+        table: true,
+        reload_each,
+        ..idle
+    };
+    vec![
+        ("idle", idle),
+        ("1,000 x 10 replaced each 5 s", table),
+        ("10,000 TCP checks", checks),
+        (
+            "10,000 TCP checks, a reload each 5 s",
+            Load {
+                reload_each,
+                ..checks
+            },
+        ),
+    ]
+}
+
+fn measure(lab: &Lab, name: &str, load: Load, make: Make) -> Vec<Vec<String>> {
+    let burdened = Burdened::start(lab, make, &ROUTERS, load, "");
+    let before = burdened.checks();
+    let capture = Capture::begin(&burdened.pair.client);
+    thread::sleep(LOOK);
+    let adverts = capture.end();
+    let checks = (burdened.checks() - before) as u64 / LOOK.as_secs();
+    let reloads = burdened.end();
+    let rows = ROUTERS.iter().map(|router| {
+        let mut row = vec![
+            name.to_owned(),
+            make.name().to_owned(),
+            format!("{:?}", router.interval),
+        ];
+        let (count, spread) = adverts
+            .jitter(router.vrid, router.interval)
+            .expect("adverts were sent");
+        row.push(count.to_string());
+        row.extend([spread.median, spread.p99, spread.worst].map(precise));
+        row.push(adverts.changes_of_master(router.vrid).to_string());
+        row.push(checks.to_string());
+        row.push(reloads.to_string());
+        row
+    });
+    rows.collect()
+}

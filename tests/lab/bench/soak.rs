@@ -1,0 +1,129 @@
+//! Adverts each 10 ms for a long time under all loads at once: how often mastership changed that
+//! nobody asked to change. `LVSD_SOAK=1h` says how long; a minute unless told.
+
+use std::fs;
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::adverts::Capture;
+use super::burden::{Burdened, Load, Make, Router};
+use super::figures::markdown;
+use super::precise;
+use crate::lab::Lab;
+use crate::lab::lvsd::number;
+use crate::lab::wait::{millis, secs};
+
+const ROUTER: Router = Router {
+    vrid: 51,
+    interval: millis(10),
+};
+
+/// What stands before all tables of lvsd's file.
+const KINDS: [(&str, &str); 2] = [
+    ("as it comes", ""),
+    (
+        "realtime_priority = 50",
+        "[director]\nrealtime_priority = 50",
+    ),
+];
+
+pub(super) fn soak(lab: &Lab) {
+    println!("\n### {}\n", super::kernel_name());
+    let time = length();
+    let load = Load {
+        checks_each: Some(secs(6)),
+        table: false,
+        reload_each: Some(secs(3)),
+    };
+    let kinds = KINDS.iter().filter(|(_, keys)| is_known(keys));
+    let rows: Vec<_> = kinds
+        .map(|(name, keys)| {
+            lab.say(&format!("{name}: {time:?}"));
+            measure(
+                lab,
+                name,
+                Burdened::start(lab, Make::Lvsd, &[ROUTER], load, keys),
+                time,
+            )
+        })
+        .collect();
+    let head = [
+        "adverts each 10 ms",
+        "for",
+        "adverts",
+        "off their time: median",
+        "p99",
+        "worst",
+        "takeovers",
+        "changes of sender",
+        "checks a second, both",
+        "reloads of each",
+    ];
+    println!("{}", markdown(&head, &rows));
+}
+
+fn measure(lab: &Lab, name: &str, burdened: Burdened, time: Duration) -> Vec<String> {
+    let became = || {
+        let hosts = [&burdened.pair.lvs51, &burdened.pair.lvs52];
+        hosts.map(|host| number(&host.status()["vrrp"][0]["became_master"]))
+    };
+    let (checks, masters) = (burdened.checks(), became());
+    let capture = Capture::begin(&burdened.pair.client);
+    let begun = Instant::now();
+    while begun.elapsed() < time {
+        thread::sleep(time.saturating_sub(begun.elapsed()).min(secs(60)));
+        lab.say(&format!(
+            "after {:?}: became master {:?}",
+            begun.elapsed(),
+            became()
+        ));
+    }
+    let adverts = capture.end();
+    let changed: u64 = became()
+        .iter()
+        .zip(masters)
+        .map(|(now, then)| now - then)
+        .sum();
+    let checks = (burdened.checks() - checks) as u64 / time.as_secs();
+    let reloads = burdened.end();
+    let (count, spread) = adverts
+        .jitter(ROUTER.vrid, ROUTER.interval)
+        .expect("adverts were sent");
+    vec![
+        name.to_owned(),
+        format!("{time:?}"),
+        count.to_string(),
+        precise(spread.median),
+        precise(spread.p99),
+        precise(spread.worst),
+        changed.to_string(),
+        adverts.changes_of_master(ROUTER.vrid).to_string(),
+        checks.to_string(),
+        reloads.to_string(),
+    ]
+}
+
+/// Whether this lvsd knows the keys.
+fn is_known(keys: &str) -> bool {
+    let file = std::env::temp_dir().join("soak.toml");
+    fs::write(&file, keys).unwrap();
+    let mut check = Command::new(env!("CARGO_BIN_EXE_lvsd"));
+    let output = check.args(["config", "check"]).arg(&file).output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    keys.is_empty() || !error.contains("unknown")
+}
+
+/// `90s`, `10m`, `1h`.
+fn length() -> Duration {
+    let given = std::env::var("LVSD_SOAK").unwrap_or_default();
+    let (count, unit) = given.split_at(given.len().saturating_sub(1));
+    let unit = match unit {
+        "h" => 3600,
+        "m" => 60,
+        _ => 1,
+    };
+    count
+        .parse()
+        .map_or(secs(60), |count: u64| secs(count * unit))
+}
