@@ -152,8 +152,8 @@ impl DirectorConfig {
     pub(super) fn as_a_whole(path: &Path, text: &str, on_host: bool) -> Result<Self, Error> {
         let mut document = Document::parse(path, text, on_host);
         let raw: raw::Director = document.read();
-        let config = Self::checked(&mut document, &raw, |document, synced| {
-            let mut servers = pool::Reader::new(synced);
+        let config = Self::checked(&mut document, &raw, |document, around| {
+            let mut servers = pool::Reader::new(around);
             for table in &raw.virtual_server {
                 servers.read(document, table.get_ref(), &table.span());
             }
@@ -170,8 +170,8 @@ impl DirectorConfig {
             return None;
         }
         let raw: raw::Director = document.read();
-        let config = Self::checked(&mut document, &raw, |document, synced| {
-            let mut servers = pool::Reader::new(synced);
+        let config = Self::checked(&mut document, &raw, |document, around| {
+            let mut servers = pool::Reader::new(around);
             for server in sections.virtual_servers() {
                 servers.read(document, &server?, &(0..0));
                 if document.has_problems() {
@@ -183,14 +183,14 @@ impl DirectorConfig {
         document.finish(config).ok()
     }
 
-    /// Checks what was read; `servers` reads the virtual servers, told whether
-    /// connections are synchronised with another director.
+    /// Checks what was read; `servers` reads the virtual servers, told what
+    /// the rest of the file has to do with them.
     fn checked(
         document: &mut Document<'_>,
         raw: &raw::Director,
         servers: impl FnOnce(
             &mut Document<'_>,
-            bool,
+            pool::Around,
         ) -> Option<BTreeMap<VirtualServerId, VirtualServer>>,
     ) -> Option<Self> {
         let router_id = match &raw.router_id {
@@ -214,7 +214,12 @@ impl DirectorConfig {
         let groups = &raw.vrrp_group;
         vrrp_tables::groups::read(document, groups, &raw.vrrp, &mut vrrp);
         let ipvs = ipvs::read(document, &raw.ipvs, &raw.vrrp, &vrrp);
-        let virtual_servers = servers(document, raw.ipvs.sync.is_some())?;
+        let addresses = vrrp.values().flat_map(|instance| &instance.addresses);
+        let around = pool::Around {
+            vips: addresses.map(|it| it.address.address).collect(),
+            synced: raw.ipvs.sync.is_some(),
+        };
+        let virtual_servers = servers(document, around)?;
         vrrp_tables::track::check_virtual_servers(document, &raw.vrrp, &virtual_servers);
         if raw.vrrp.is_empty() && raw.virtual_server.is_empty() {
             let mend = "write at least one [[vrrp]] or [[virtual_server]] table";

@@ -48,13 +48,15 @@ impl<'a> Document<'a> {
         };
         for error in errors {
             let span = error.span().unwrap_or(0..0);
-            let message = format!("not valid TOML: {}", error.message().replace('\n', ", "));
-            document.add(
-                span.start,
-                String::new(),
-                message,
-                "mend the syntax of this line",
-            );
+            let said = error.message();
+            let message = format!("not valid TOML: {}", said.replace('\n', ", "));
+            let key = key_of_line(text, span.start);
+            let known = key.and_then(|key| Some((key, syntax_mend(said, key)?)));
+            let (message, mend) = match known {
+                Some((key, mend)) => (format!("{key}: {message}"), mend),
+                None => (message, "mend the syntax of this line".to_owned()),
+            };
+            document.add(span.start, String::new(), message, mend);
         }
         document
     }
@@ -220,6 +222,29 @@ impl<'a> Document<'a> {
     fn root(&mut self) -> &Spanned<DeTable<'a>> {
         self.root
             .get_or_insert_with(|| DeTable::parse_recoverable(self.text).0)
+    }
+}
+
+/// The key that is written on the line of an offset, if there is a plain one.
+fn key_of_line(text: &str, offset: usize) -> Option<&str> {
+    let before = text.get(..offset)?;
+    let start = before.rfind('\n').map_or(0, |at| at + 1);
+    let (key, _) = text.get(start..)?.lines().next()?.split_once('=')?;
+    let key = key.trim();
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+    (!key.is_empty() && key.bytes().all(is_plain)).then_some(key)
+}
+
+/// The way out of a mistake of syntax that the key of its line has a part in.
+fn syntax_mend(said: &str, key: &str) -> Option<String> {
+    if said.contains("duplicate key") {
+        Some(format!("write {key} once in a table"))
+    } else if said.contains("quoted") {
+        Some(format!(
+            "write the value in quotes, as in {key} = \"value\""
+        ))
+    } else {
+        None
     }
 }
 

@@ -9,30 +9,38 @@ mod member;
 mod rules;
 mod scheduling;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
 use std::ops::Range;
 
 use super::director::{RealServer, VirtualServer};
 use super::document::Document;
 use super::raw;
 use super::rules::Conduct;
-use crate::lvs::{Protocol, RealServerId, Servers, VirtualServerId};
+use crate::lvs::{Forwarding, Protocol, RealServerId, Servers, VirtualServerId};
 use forwarding::Outer;
 use identity::Identity;
 use member::Member;
 
+/// What the rest of the file has to do with the virtual servers.
+pub(super) struct Around {
+    /// The addresses of the virtual routers.
+    pub(super) vips: BTreeSet<IpAddr>,
+    /// Connections are synchronised with another director.
+    pub(super) synced: bool,
+}
+
 /// The virtual servers of a file, read table by table.
 pub(super) struct Reader {
-    /// Connections are synchronised with another director.
-    synced: bool,
+    around: Around,
     virtual_servers: BTreeMap<VirtualServerId, VirtualServer>,
     places: HashMap<VirtualServerId, Range<usize>>,
 }
 
 impl Reader {
-    pub(super) fn new(synced: bool) -> Self {
+    pub(super) fn new(around: Around) -> Self {
         Self {
-            synced,
+            around,
             virtual_servers: BTreeMap::new(),
             places: HashMap::new(),
         }
@@ -45,7 +53,7 @@ impl Reader {
         raw: &raw::VirtualServer,
         table: &Range<usize>,
     ) {
-        for (identity, server) in table_of(document, raw, table, self.synced) {
+        for (identity, server) in table_of(document, raw, table, &self.around) {
             let Identity { id, place } = identity;
             if let Some(first) = self.places.insert(id, place.clone()) {
                 let first = document.place(&first);
@@ -66,7 +74,7 @@ fn table_of(
     document: &mut Document<'_>,
     raw: &raw::VirtualServer,
     table: &Range<usize>,
-    synced: bool,
+    around: &Around,
 ) -> Vec<(Identity, VirtualServer)> {
     let identities = identity::read(document, raw, table);
     let forwarding = forwarding::read(document, raw);
@@ -89,7 +97,8 @@ fn table_of(
     };
     let members = member::read(document, raw, &outer);
     let written = rules::read(document, raw, &outer);
-    if synced {
+    refuse_vips(document, &members, &around.vips, &identities);
+    if around.synced {
         let mut families = identities.iter().map(|identity| identity.id.family());
         let family = families
             .next()
@@ -115,6 +124,28 @@ fn table_of(
             (identity, server)
         });
     servers.collect()
+}
+
+/// A virtual router's address is on whichever director is master, so what is sent
+/// to it comes back to this host. That of the virtual server itself is told
+/// elsewhere.
+fn refuse_vips(
+    document: &mut Document<'_>,
+    members: &[Member],
+    vips: &BTreeSet<IpAddr>,
+    identities: &[Identity],
+) {
+    let is_its_own = |ip: IpAddr| identities.iter().any(|it| it.id.vip() == Some(ip));
+    let is_sent = |member: &&Member| !matches!(member.forwarding(), None | Some(Forwarding::Local));
+    let vips = members
+        .iter()
+        .filter(is_sent)
+        .filter(|member| vips.contains(&member.ip()) && !is_its_own(member.ip()));
+    for member in vips {
+        let message = "this is an address of a [[vrrp]] table: the master would send to itself";
+        let mend = "write the real server's own address (RIP)";
+        document.refuse(&member.place, message, mend);
+    }
 }
 
 /// The pool of one virtual server.

@@ -68,7 +68,7 @@ fn instance(
     let holdings = holdings(document, raw, (interface.as_deref(), vrid, family));
     let accept = protocol::accept(document, raw, priority);
     let transport = transport::transport(document, raw, family);
-    let preempt = raw.preempt.as_ref().is_none_or(|it| *it.get_ref());
+    let preempt = protocol::preempt(document, raw, priority);
     let trackers = track::trackers(document, raw, priority);
     let hooks = hooks::hooks(document, raw);
     let takeover = takeover::takeover(document, raw, advert_interval);
@@ -82,7 +82,7 @@ fn instance(
             priority: priority?,
             version: version?,
             advert_interval: advert_interval?,
-            preempt,
+            preempt: preempt?,
             addresses: addresses.iter().map(|it| it.address.address).collect(),
             takeover: takeover?,
         },

@@ -12,6 +12,7 @@ use crate::ipvs::table::Settings;
 use crate::lvs::{PersistenceEngine, Scheduler, VirtualServerId};
 use crate::status::text::chain;
 use crate::sys::address;
+use crate::sys::capability::Capability;
 use crate::sys::nftables::{self, Nftables};
 
 /// Why a configuration cannot run on this kernel.
@@ -23,6 +24,14 @@ pub enum Error {
     /// It was asked, and has not got everything.
     #[error("{}", lines(.0))]
     Missing(Vec<Missing>),
+    /// This process may not do what virtual routers need.
+    #[error("cannot run virtual router {instance}: this process lacks {}", names(.lacking))]
+    Incapable {
+        /// The first one.
+        instance: String,
+        /// What it lacks.
+        lacking: Vec<Capability>,
+    },
     /// Packets cannot be dropped.
     #[error("accept = false of {instance}")]
     Filter {
@@ -52,6 +61,10 @@ impl Error {
             Self::Missing(_) => {
                 Some("use another, or install the kernel that has the module".to_owned())
             }
+            Self::Incapable { lacking, .. } => Some(format!(
+                "run as root, or with {}, as AmbientCapabilities= of a systemd unit gives it",
+                names(lacking)
+            )),
             Self::Filter { source, .. } => Some(match source {
                 nftables::Error::Unknown(_) => {
                     "write accept = true, or use a kernel that has CONFIG_NF_TABLES_INET".to_owned()
@@ -94,6 +107,7 @@ enum Need {
 /// # Errors
 /// [`Error::Missing`] with all that it has not got.
 pub(super) fn check(config: &DirectorConfig, seen: Option<&KernelTable>) -> Result<(), Error> {
+    check_capabilities(config, &read_status())?;
     check_filter(config)?;
     let in_use = seen
         .into_iter()
@@ -120,6 +134,34 @@ pub(super) fn check(config: &DirectorConfig, seen: Option<&KernelTable>) -> Resu
         true => Ok(()),
         false => Err(Error::Missing(wanted.into_values().collect())),
     }
+}
+
+/// What the kernel says of this process.
+fn read_status() -> String {
+    std::fs::read_to_string("/proc/self/status").unwrap_or_default()
+}
+
+/// Whether a master could put its addresses on interfaces and tell of it. One that
+/// cannot sends clients where nobody answers. `status` is `/proc/self/status`;
+/// where it is not to be had, the kernel has the last word.
+fn check_capabilities(config: &DirectorConfig, status: &str) -> Result<(), Error> {
+    let Some(instance) = config.vrrp.keys().next().filter(|_| !status.is_empty()) else {
+        return Ok(());
+    };
+    let needed = [Capability::NetAdmin, Capability::NetRaw];
+    let lacking: Vec<_> = needed.into_iter().filter(|it| !it.is_in(status)).collect();
+    match lacking.is_empty() {
+        true => Ok(()),
+        false => Err(Error::Incapable {
+            instance: instance.clone(),
+            lacking,
+        }),
+    }
+}
+
+fn names(capabilities: &[Capability]) -> String {
+    let names: Vec<_> = capabilities.iter().map(|it| it.name()).collect();
+    names.join(" and ")
 }
 
 /// Whether packets can be dropped, where accept mode is off, and may be.
@@ -220,6 +262,34 @@ fn lines(missing: &[Missing]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn virtual_routers_need_two_capabilities_and_each_that_is_lacking_is_named() {
+        let text = "[[vrrp]]\nname = 'VI_1'\ninterface = 'ens192'\nvirtual_router_id = 51\n\
+                    virtual_addresses = ['192.168.1.200']\n";
+        let config = DirectorConfig::parse("d.toml".as_ref(), text).unwrap();
+        let told = |status: &str| {
+            let error = check_capabilities(&config, status).err()?;
+            Some(format!("{error}: {}", error.mend().unwrap_or_default()))
+        };
+        assert_eq!(told("CapEff:\t0000000000003000\n"), None);
+        let without_admin = told("CapEff:\t0000000000002000\n").unwrap();
+        assert!(
+            without_admin.starts_with(
+                "cannot run virtual router VI_1: this process lacks CAP_NET_ADMIN: run as root"
+            ),
+            "{without_admin}"
+        );
+        let without_both = told("CapEff:\t0\n").unwrap();
+        assert!(
+            without_both.contains("lacks CAP_NET_ADMIN and CAP_NET_RAW"),
+            "{without_both}"
+        );
+        let text = "[[virtual_server]]\naddress = '192.168.1.200:80'\n\
+                    real_servers = ['192.168.1.53:80']\n";
+        let config = DirectorConfig::parse("d.toml".as_ref(), text).unwrap();
+        assert!(check_capabilities(&config, "CapEff:\t0\n").is_ok());
+    }
 
     #[test]
     fn what_is_missing_is_told_with_who_needs_it_and_its_module() {

@@ -73,6 +73,8 @@ pub struct VipsStatus {
     pub held: BTreeSet<Holding>,
     /// What something is wrong with, and what.
     pub problems: BTreeMap<Holding, String>,
+    /// What no master wants and is there all the same, put there by somebody else.
+    pub foreign: BTreeSet<Holding>,
     /// The addresses that others on the LAN say to have as well, and who.
     pub conflicts: BTreeMap<Place, BTreeSet<Mac>>,
     /// Packets to the addresses that were dropped because accept mode is off; none:
@@ -135,6 +137,7 @@ impl VipsStatus {
             state: match self.held.contains(&holding) {
                 true => "held",
                 false if wanted => "missing",
+                false if self.foreign.contains(&holding) => "foreign",
                 false => "released",
             }
             .to_owned(),

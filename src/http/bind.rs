@@ -63,6 +63,14 @@ pub enum BindError {
         path = .0.display()
     )]
     NotASocket(PathBuf),
+    /// The lock is another user's.
+    #[error(
+        "cannot lock {path}: permission denied\n    \
+         it is another user's: run as that user (root, if it was started as root before), remove \
+         the file if no lvsd runs there, or name another place with --runtime-dir",
+        path = .0.display()
+    )]
+    LockDenied(PathBuf),
     /// Any other fault of a Unix socket.
     #[error("cannot {attempt} {path}", path = .path.display())]
     Unix {
@@ -165,10 +173,13 @@ fn make_directory(path: &Path) -> Result<(), BindError> {
 
 fn lock(path: &Path) -> Result<Flock<File>, BindError> {
     let lock = path.with_extension("lock");
-    let fault = |source| BindError::Unix {
-        attempt: "lock",
-        path: lock.clone(),
-        source,
+    let fault = |source: io::Error| match source.kind() {
+        ErrorKind::PermissionDenied => BindError::LockDenied(lock.clone()),
+        _ => BindError::Unix {
+            attempt: "lock",
+            path: lock.clone(),
+            source,
+        },
     };
     let file = OpenOptions::new()
         .create(true)

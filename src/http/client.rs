@@ -54,7 +54,12 @@ pub enum ClientError {
         source: io::Error,
     },
     /// It listens, and does not answer.
-    #[error("no answer on {path} within {} s", TIMEOUT.as_secs(), path = .0.display())]
+    #[error(
+        "no answer on {path} within {} s\n    \
+         it runs and is stuck, or was stopped by a signal: see its log, `ps -C lvsd -o pid,stat,cmd` \
+         (T: stopped, kill -CONT it), and restart it if it stays so",
+        TIMEOUT.as_secs(), path = .0.display()
+    )]
     Timeout(PathBuf),
     /// The exchange broke off.
     #[error("cannot ask {path} for {request}", path = .path.display())]

@@ -6,6 +6,8 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::unistd::{AccessFlags, access};
 
+use crate::sys::capability::Capability;
+
 /// Says what this process lacks, each with the way out; nothing is changed.
 ///
 /// | needed | for |
@@ -15,7 +17,7 @@ use nix::unistd::{AccessFlags, access};
 pub fn check(proc: &Path) -> Vec<String> {
     let mut lacking = Vec::new();
     let status = fs::read_to_string(proc.join("self/status")).unwrap_or_default();
-    if !has_net_admin(&status) {
+    if !Capability::NetAdmin.is_in(&status) {
         lacking.push(
             "cannot change addresses: this process lacks CAP_NET_ADMIN; run it as root, or with \
              AmbientCapabilities=CAP_NET_ADMIN"
@@ -41,30 +43,9 @@ pub fn check(proc: &Path) -> Vec<String> {
     lacking
 }
 
-/// Reads `/proc/self/status`.
-fn has_net_admin(status: &str) -> bool {
-    /// `CAP_NET_ADMIN` of `<linux/capability.h>`.
-    const NET_ADMIN: u64 = 1 << 12;
-    status
-        .lines()
-        .find_map(|line| line.strip_prefix("CapEff:"))
-        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
-        .is_some_and(|mask| mask & NET_ADMIN != 0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_capability_is_read_from_the_effective_set() {
-        assert!(has_net_admin("Name:\tlvsd\nCapEff:\t000001ffffffffff\n"));
-        assert!(has_net_admin("CapEff:\t0000000000001000\n"));
-        assert!(!has_net_admin(
-            "CapPrm:\t0000000000001000\nCapEff:\t0000000000000400\n"
-        ));
-        assert!(!has_net_admin(""));
-    }
 
     #[test]
     fn a_host_without_the_parameters_is_told_which_one() {

@@ -28,7 +28,7 @@ const TRAFFIC: [Metric<Traffic>; 5] = [
 const STATES: [&str; 4] = ["initialize", "backup", "master", "fault"];
 
 /// States of what comes and goes with mastership.
-const HOLDING_STATES: [&str; 3] = ["held", "missing", "released"];
+const HOLDING_STATES: [&str; 4] = ["held", "missing", "released", "foreign"];
 
 /// Writes every metric of the snapshot.
 pub fn render(status: &Director) -> String {

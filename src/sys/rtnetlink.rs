@@ -42,6 +42,11 @@ impl Error {
         matches!(self, Self::Refused { cause, .. } if cause.kind() == io::ErrorKind::AlreadyExists)
     }
 
+    /// Tells that this process may not: `EPERM`, `EACCES`.
+    pub fn is_denied(&self) -> bool {
+        matches!(self, Self::Refused { cause, .. } if cause.kind() == io::ErrorKind::PermissionDenied)
+    }
+
     /// Tells that there was no such object: for an address `EADDRNOTAVAIL`, for a
     /// link `ENODEV`, for a route `ESRCH`, for a rule `ENOENT`.
     pub fn is_not_found(&self) -> bool {

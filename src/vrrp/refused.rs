@@ -24,16 +24,49 @@ pub struct Refused {
     pub why: Discard,
 }
 
-/// The one that is heard now, if any.
+/// The one that is heard now, if any, and those that may be one.
+///
+/// One packet is no master: anybody can send it. A master is who sends adverts at
+/// [`MOMENTS`], each at least half an interval after the last one and with less
+/// silence than a master may keep.
 #[derive(Debug, Default)]
 pub struct RefusedMaster {
-    current: Option<(Refused, Instant)>,
+    current: Option<Seen>,
+    /// At most [`MOST`], the one heard longest ago first.
+    suspects: Vec<Seen>,
+    /// No other one is told until then.
+    lull_until: Option<Instant>,
+}
+
+/// Somebody whose adverts are discarded.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    refused: Refused,
+    interval: Duration,
+    moments: u8,
+    /// The last of these moments.
+    moment_at: Instant,
+    /// It is gone then, unless it is heard before.
+    until: Instant,
+}
+
+impl Seen {
+    /// Takes another advert of the same sender. Who it is and why it is refused
+    /// changes with the moments only, however fast its adverts alternate.
+    fn again(&mut self, now: Instant, (refused, interval): (Refused, Duration)) {
+        self.until = now + patience(interval);
+        if now >= self.moment_at + self.interval.min(interval) / 2 {
+            (self.refused, self.interval) = (refused, interval);
+            self.moment_at = now;
+            self.moments = self.moments.saturating_add(1);
+        }
+    }
 }
 
 impl RefusedMaster {
     /// The one that is heard now.
     pub fn current(&self) -> Option<Refused> {
-        self.current.map(|(refused, _)| refused)
+        self.current.map(|seen| seen.refused)
     }
 
     /// A packet with our VRID was discarded while we are master. Returns the
@@ -45,43 +78,92 @@ impl RefusedMaster {
         transport: &Transport,
         why: Discard,
     ) -> Option<Refused> {
-        let (refused, interval) = master(datagram, transport, why)?;
-        let patience = interval.max(LEAST_INTERVAL) * 4;
-        match &self.current {
-            Some((known, _)) if known.peer.address != refused.peer.address => return None,
-            Some(_) if refused.peer.priority == 0 => {
-                // It resigns: `tend` says so.
-                self.current = Some((self.current()?, now));
-                return None;
-            }
-            None if refused.peer.priority == 0 => return None,
-            Some(_) | None => {}
+        let advert = master(datagram, transport, why)?;
+        let (refused, _) = advert;
+        let address = refused.peer.address;
+        let resigns = refused.peer.priority == 0;
+        match &mut self.current {
+            // `tend` says so.
+            Some(known) if known.refused.peer.address == address && resigns => known.until = now,
+            Some(known) if known.refused.peer.address == address => known.again(now, advert),
+            _ if resigns => self
+                .suspects
+                .retain(|it| it.refused.peer.address != address),
+            Some(_) => {}
+            None => return self.suspect(now, advert),
         }
-        let is_news = self
-            .current
-            .replace((refused, now + patience))
-            .is_none_or(|(known, _)| known.why.counter() != refused.why.counter());
-        is_news.then_some(refused)
+        None
+    }
+
+    /// Somebody who is not known to be a master sent an advert. Returns him once
+    /// he behaves like one.
+    fn suspect(&mut self, now: Instant, advert: (Refused, Duration)) -> Option<Refused> {
+        let (refused, interval) = advert;
+        self.suspects.retain(|it| now < it.until);
+        let is_it = |it: &Seen| it.refused.peer.address == refused.peer.address;
+        let seen = match self.suspects.iter().position(is_it) {
+            Some(index) => {
+                let mut seen = self.suspects.remove(index);
+                seen.again(now, advert);
+                seen
+            }
+            None => Seen {
+                refused,
+                interval,
+                moments: 1,
+                moment_at: now,
+                until: now + patience(interval),
+            },
+        };
+        if seen.moments >= MOMENTS && self.lull_until.is_none_or(|until| until <= now) {
+            self.suspects.clear();
+            self.current = Some(seen);
+            return Some(seen.refused);
+        }
+        if self.suspects.len() == MOST {
+            // Whoever was heard at one moment only is one of many forged ones.
+            let least = (0..MOST).min_by_key(|index| self.suspects[*index].moments);
+            self.suspects.remove(least.unwrap_or(0));
+        }
+        self.suspects.push(seen);
+        None
     }
 
     /// Forgets the master once it was silent for four intervals of its own, or
     /// resigned, and returns it.
     pub fn tend(&mut self, now: Instant) -> Option<Refused> {
-        let (refused, _) = self.current.take_if(|(_, until)| *until <= now)?;
-        Some(refused)
+        let gone = self.current.take_if(|seen| seen.until <= now)?;
+        self.lull_until = Some(now + LULL);
+        Some(gone.refused)
     }
 
     /// The adverts of a master are taken from now on: if it is this one, it is the
     /// state machine's to watch, and the split brain goes on.
     pub fn is_taken_now(&mut self, address: IpAddr) -> bool {
-        let is_it = |(known, _): &mut (Refused, Instant)| known.peer.address == address;
+        let is_it = |seen: &mut Seen| seen.refused.peer.address == address;
         self.current.take_if(is_it).is_some()
     }
 
     /// Forgets it: we are no longer master ourselves.
     pub fn forget(&mut self) {
         self.current = None;
+        self.suspects.clear();
     }
+}
+
+/// How often a master is heard before it is one.
+const MOMENTS: u8 = 3;
+
+/// So many are watched for whether they are masters.
+const MOST: usize = 16;
+
+/// When one is gone, how long until another one is told: bursts of forged adverts
+/// are not a split brain each.
+const LULL: Duration = Duration::from_secs(10);
+
+/// How long a master may be silent.
+fn patience(interval: Duration) -> Duration {
+    interval.max(LEAST_INTERVAL) * 4
 }
 
 /// Adverts are not taken to come faster than this.
@@ -117,13 +199,21 @@ fn master(
         | Discard::UnknownVrid(_)
         | Discard::OwnPacket => false,
     };
-    let [version_type, _, priority, _, high, low, ..] = datagram.message.first_chunk::<8>()?;
-    let (version_type, priority, low) = (*version_type, *priority, *low);
-    let interval = match version_type {
-        0x21 => Duration::from_secs(low.into()),
-        0x31 => Duration::from_millis(10) * u32::from(u16::from_be_bytes([*high & 0x0F, low])),
+    let [version_type, _, priority, count, high, low, ..] = *datagram.message.first_chunk::<8>()?;
+    let (interval, trailer_len) = match version_type {
+        0x21 => (Duration::from_secs(low.into()), 8),
+        0x31 => {
+            let centiseconds = u16::from_be_bytes([high & 0x0F, low]);
+            (Duration::from_millis(10) * u32::from(centiseconds), 0)
+        }
         _ => return None,
     };
+    let address_len = if datagram.source.is_ipv4() { 4 } else { 16 };
+    // Longer ones have an extension; shorter ones are nobody's advert.
+    let least_len = 8 + usize::from(count) * address_len + trailer_len;
+    if count == 0 || interval.is_zero() || datagram.message.len() < least_len {
+        return None;
+    }
     let refused = Refused {
         peer: Peer {
             address: datagram.source,

@@ -1,6 +1,6 @@
 //! `real_servers` and `[[virtual_server.real_server]]`: what is in a pool.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -108,7 +108,10 @@ fn member(
     let address = address_of(text.get_ref()).filter(|address| is_host(address.ip()));
     let address = document.accept(&place, address.ok_or("not the address of a server"), MEND);
     // A check or conduct that is refused leaves the rest to be read.
-    let settings = settings(document, own, outer);
+    let settings = settings(document, own, outer).filter(|settings| {
+        let loopback = address.is_some_and(|address| address.ip().is_loopback());
+        !loopback || !refuse_loopback(document, &place, settings.forwarding)
+    });
     let conduct = match own {
         Some(own) => rules::conduct(document, rules::keys_of(own), outer.conduct),
         None => None,
@@ -125,6 +128,24 @@ fn member(
             conduct: conduct.unwrap_or(outer.conduct),
         }),
     })
+}
+
+/// Packets that keep the VIP as their destination go out by an interface to a
+/// neighbour. The loopback leads nowhere.
+fn refuse_loopback(
+    document: &mut Document<'_>,
+    place: &Range<usize>,
+    forwarding: Forwarding,
+) -> bool {
+    let method = forwarding.method();
+    let is_refused = matches!(method, "dr" | "tun");
+    if is_refused {
+        let message = format!("forwarding {method:?} cannot send to the loopback");
+        let mend = "write the real server's own address (RIP), or forwarding = \"local\" for a \
+                    service of this host";
+        document.refuse(place, message, mend);
+    }
+    is_refused
 }
 
 /// None: nothing is asked of it, or what is asked is refused.
@@ -216,6 +237,11 @@ pub(super) fn refuse_other_family(
 }
 
 impl Member {
+    /// Its address, whatever else is wrong.
+    pub(super) fn ip(&self) -> IpAddr {
+        self.address.ip()
+    }
+
     /// How packets reach it, unless that is refused.
     pub(super) fn forwarding(&self) -> Option<Forwarding> {
         let real_server = self.real_server.as_ref()?;

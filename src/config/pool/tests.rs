@@ -368,3 +368,42 @@ fn a_real_server_of_the_other_family_and_connection_sync_exclude_each_other() {
     let same = text.replace("2001:db8::1", "10.1.0.1");
     assert!(parse(&format!("{sync}{same}")).is_ok());
 }
+
+#[test]
+fn a_real_server_that_packets_cannot_reach_is_refused() {
+    let told = |server: &str| {
+        let text = format!(
+            "[[vrrp]]\nname = 'VI_1'\ninterface = 'ens192'\nvirtual_router_id = 51\n\
+             virtual_addresses = ['192.168.1.200', '192.168.1.201']\n\
+             [[virtual_server]]\naddress = '192.168.1.200:80'\n{server}\n"
+        );
+        let config = DirectorConfig::parse("d.toml".as_ref(), &text);
+        config
+            .err()
+            .map(|error| error.to_string())
+            .unwrap_or_default()
+    };
+    for method in ["dr", "tun"] {
+        let server = format!("forwarding = '{method}'\nreal_servers = ['127.0.0.1']");
+        let told = told(&server);
+        assert!(
+            told.contains(&format!(
+                "forwarding \"{method}\" cannot send to the loopback"
+            )),
+            "{told}"
+        );
+    }
+    for method in ["dr", "tun", "nat"] {
+        let server = format!("forwarding = '{method}'\nreal_servers = ['192.168.1.201:80']");
+        let told = told(&server);
+        assert!(told.starts_with("d.toml:9: "), "{told}");
+        assert!(told.contains("an address of a [[vrrp]] table"), "{told}");
+    }
+    for server in [
+        "forwarding = 'local'\nreal_servers = ['127.0.0.1']",
+        "forwarding = 'local'\nreal_servers = ['192.168.1.201']",
+        "real_servers = ['192.168.1.53']",
+    ] {
+        assert_eq!(told(server), "", "{server}");
+    }
+}

@@ -140,7 +140,30 @@ fn address(document: &mut Document<'_>, text: &str, span: &Range<usize>) -> Opti
     } else {
         Ok(prefixed)
     };
+    let prefixed = document.accept(span, legal, mend)?;
+    let legal = match of_whole_network(prefixed) {
+        Some(what) => Err(format!(
+            "the {what} address of its network, which no host can have"
+        )),
+        None => Ok(prefixed),
+    };
+    let host = Prefixed::host(prefixed.address);
+    let mend = format!("write the VIP's own address; if that is it, as {host}");
     document.accept(span, legal, mend)
+}
+
+/// What it is, if it is no host's: all bits behind the prefix are 0 or 1. A network
+/// of two (RFC 3021) or one has neither, and IPv6 has no broadcast.
+fn of_whole_network(prefixed: Prefixed) -> Option<&'static str> {
+    let (IpAddr::V4(address), 1..=30) = (prefixed.address, prefixed.prefix_len) else {
+        return None;
+    };
+    let host_bits = u32::MAX >> prefixed.prefix_len;
+    match address.to_bits() & host_bits {
+        0 => Some("network"),
+        bits if bits == host_bits => Some("broadcast"),
+        _ => None,
+    }
 }
 
 /// Whether a host of a network can have it.

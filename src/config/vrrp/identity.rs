@@ -56,7 +56,12 @@ pub(super) fn interface(
     table: &Range<usize>,
 ) -> Option<String> {
     let interface = document.require(table, raw.interface.as_ref(), "interface", NAME_INTERFACE)?;
-    interface_name(document, interface)
+    let name = interface_name(document, interface)?;
+    let legal = match name == "lo" {
+        true => Err("adverts on the loopback reach no other director"),
+        false => Ok(name),
+    };
+    document.accept(&interface.span(), legal, NAME_INTERFACE)
 }
 
 /// The name of an interface, which need not be there yet.

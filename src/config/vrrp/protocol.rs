@@ -17,6 +17,26 @@ pub(super) fn priority(document: &mut Document<'_>, raw: &raw::Vrrp) -> Option<P
     u8::try_from(n).ok()?.try_into().ok()
 }
 
+/// Whether it takes mastership from a lesser one.
+pub(super) fn preempt(
+    document: &mut Document<'_>,
+    raw: &raw::Vrrp,
+    priority: Option<Priority>,
+) -> Option<bool> {
+    let Some(written) = &raw.preempt else {
+        return Some(true);
+    };
+    let preempt = *written.get_ref();
+    if !preempt && priority == Some(Priority::OWNER) {
+        // RFC 9568 §6.1, Preempt_Mode.
+        let message = "an owner of the addresses (priority 255) always preempts";
+        let mend = "remove it, or write a lower priority, such as 254";
+        document.refuse(&written.span(), message, mend);
+        return None;
+    }
+    Some(preempt)
+}
+
 /// Whether packets to the addresses are taken, RFC 9568 §6.1. IPVS takes what it
 /// balances whatever this says.
 pub(super) fn accept(

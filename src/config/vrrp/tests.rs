@@ -308,3 +308,60 @@ fn packets_are_accepted_unless_the_file_says_otherwise_and_by_an_owner_always() 
     assert!(told.contains("line 7") || told.contains(":7:"), "{told}");
     assert!(told.contains("an owner of the addresses (priority 255) always accepts"));
 }
+
+#[test]
+fn an_address_that_no_host_can_have_a_loopback_and_an_owner_that_waits_are_refused() {
+    let vip = |text: &str| with(&V4.replace("192.168.1.200", text), "");
+    for (text, what) in [
+        ("192.168.1.0/24", "the network address"),
+        ("192.168.1.255/24", "the broadcast address"),
+        ("192.168.1.128/25", "the network address"),
+        ("224.0.0.18", "not the address of a host"),
+        ("0.0.0.0", "not the address of a host"),
+    ] {
+        let told = vip(text).unwrap_err();
+        assert!(
+            told.starts_with("d.toml:6: vrrp[0].virtual_addresses"),
+            "{told}"
+        );
+        assert!(told.contains(what), "{told}");
+    }
+    for text in [
+        "192.168.1.0",
+        "192.168.1.255/32",
+        "192.168.1.0/31",
+        "192.168.1.200/24",
+    ] {
+        assert!(vip(text).is_ok(), "{text}");
+    }
+    let told = with(&V4.replace("ens192", "lo"), "").unwrap_err();
+    assert!(
+        told.contains(
+            "vrrp[0].interface = \"lo\": adverts on the loopback reach no other director"
+        ),
+        "{told}"
+    );
+    let told = with(V4, "priority = 255\npreempt = false").unwrap_err();
+    assert!(
+        told.contains("vrrp[0].preempt = false: an owner of the addresses"),
+        "{told}"
+    );
+    assert!(with(V4, "priority = 255").is_ok());
+    assert!(with(V4, "priority = 254\npreempt = false").is_ok());
+}
+
+#[test]
+fn a_mistake_of_syntax_names_the_key_of_its_line_and_the_way_out() {
+    let told = with(V4, "priority = 100\npriority = 50").unwrap_err();
+    assert!(
+        told.contains("d.toml:8: priority: not valid TOML: duplicate key"),
+        "{told}"
+    );
+    assert!(told.contains("write priority once in a table"), "{told}");
+    let told = read("[[vrrp]]\ninterface = ens192\n").unwrap_err();
+    assert!(
+        told.contains("d.toml:2: interface: not valid TOML:"),
+        "{told}"
+    );
+    assert!(told.contains("interface = \"value\""), "{told}");
+}

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::holding::{Holding, Place};
 use super::kernel::{Index, Kernel};
 use super::wanted::{Spec, Wanted};
-use verdict::{Verdict, elsewhere, verdict};
+use verdict::{Verdict, elsewhere, trespass, verdict};
 
 /// One change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +46,8 @@ pub(super) struct Plan {
     /// What is wanted and there already.
     pub(super) present: BTreeSet<Holding>,
     pub(super) problems: BTreeMap<Holding, String>,
+    /// What is not wanted and there all the same, put there by somebody else.
+    pub(super) foreign: BTreeSet<Holding>,
 }
 
 impl Plan {
@@ -78,6 +80,13 @@ pub(super) fn plan(wanted: &Wanted, owned: &BTreeSet<Holding>, kernel: &Kernel) 
             }
             Verdict::Absent => plan.ops.push(Op::Add(holding.clone(), spec.clone())),
             Verdict::Changed => plan.ops.push(Op::Replace(holding.clone(), spec.clone())),
+        }
+    }
+    for place in &wanted.let_go {
+        if let Some(problem) = trespass(place, (wanted, owned, &index)) {
+            let holding = Holding::Address(place.clone());
+            plan.foreign.insert(holding.clone());
+            plan.problems.insert(holding, problem);
         }
     }
     for holding in unwanted(wanted, owned, &index) {

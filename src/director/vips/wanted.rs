@@ -17,6 +17,9 @@ pub(super) struct Wanted {
     /// What may stay where it is: of virtual routers that have not heard anybody
     /// yet, or that are handing over.
     pub(super) undecided: BTreeSet<Holding>,
+    /// Where the addresses are of virtual routers that are no master. They are
+    /// nowhere on this host, unless they are its own.
+    pub(super) let_go: BTreeSet<Place>,
     /// Nothing is known yet, so nothing is unwanted.
     pub(super) all_undecided: bool,
 }
@@ -49,6 +52,10 @@ impl Wanted {
             // An interface that is down harms nobody, and a takeover need not
             // wait until it is made.
             wanted.held.extend(interface(instance));
+            let is_owner = instance.settings.priority == Priority::OWNER;
+            if instance.claim != Claim::Hold && !is_owner {
+                wanted.let_go.extend(instance.places());
+            }
             match instance.claim {
                 Claim::Hold => wanted.held.extend(held(instance)),
                 Claim::Undecided | Claim::Keep => wanted.undecided.extend(instance.things()),

@@ -15,7 +15,7 @@ use crate::config::director::VrrpInstance;
 use crate::pulse::{Part, Stuck};
 use crate::vrrp::discard::Discard;
 use crate::vrrp::mismatch::Oddity;
-use crate::vrrp::router::{LinkFault, Notice};
+use crate::vrrp::router::{Cause, LinkFault, Notice, State, Transition};
 
 /// How many lines wait while the log blocks.
 const LINES: usize = 512;
@@ -164,6 +164,15 @@ fn is_routine(discard: &Discard) -> bool {
 
 fn write_notice(instance: &str, interface: &str, notice: Notice) {
     match notice {
+        Notice::Changed(Transition {
+            from,
+            to: State::Fault,
+            cause: Cause::LinkDown(fault),
+        }) => {
+            let mend = mend(fault, interface);
+            let cause = Cause::LinkDown(fault);
+            warn!(instance, interface, %from, to = %State::Fault, %cause, "state changed; {mend}");
+        }
         Notice::Changed(change) => info!(
             instance,
             interface,
@@ -215,6 +224,31 @@ fn write_notice(instance: &str, interface: &str, notice: Notice) {
             instance,
             interface, "preempts, yet its addresses are not all held"
         ),
+    }
+}
+
+/// The way out of what keeps an interface from carrying adverts.
+fn mend(fault: LinkFault, interface: &str) -> String {
+    match fault {
+        LinkFault::Missing => {
+            "`ip -br link` names the interfaces that are there; is the name right?".to_owned()
+        }
+        LinkFault::Down => format!("ip link set {interface} up"),
+        LinkFault::NoCarrier => {
+            "see cable and switch port, or what the interface stands on".to_owned()
+        }
+        LinkFault::NoAddress => {
+            format!("give it one: ip addr add ADDRESS/PREFIX dev {interface}")
+        }
+        LinkFault::NoLinkLocal => {
+            format!("IPv6 must be on there: sysctl net.ipv6.conf.{interface}.disable_ipv6=0")
+        }
+        LinkFault::Tentative => "it takes some seconds".to_owned(),
+        LinkFault::Duplicate => format!("see `ip -6 address show dev {interface}`"),
+        LinkFault::NoSource(_) | LinkFault::OwnPeer(_) => {
+            format!("compare with `ip address show dev {interface}`")
+        }
+        LinkFault::Socket(_) => "run as root, or with CAP_NET_RAW".to_owned(),
     }
 }
 
@@ -270,6 +304,12 @@ mod tests {
             std::thread::yield_now();
             log.write(Box::new(|| ()));
         }
+    }
+
+    #[test]
+    fn an_interface_that_does_not_work_is_told_with_the_way_out() {
+        assert!(mend(LinkFault::Missing, "ens129").starts_with("`ip -br link` names"));
+        assert_eq!(mend(LinkFault::Down, "ens192"), "ip link set ens192 up");
     }
 
     #[test]

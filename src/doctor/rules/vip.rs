@@ -19,6 +19,12 @@ pub(super) const VIP_DUPLICATE: Kind = Kind::broken(
      directors, or connections break each time the answer changes",
 );
 
+pub(super) const VIP_ON_BACKUP: Kind = Kind::broken(
+    "vip-on-backup",
+    "the master has it as well, so two hosts answer ARP for it, and lvsd removes no address that it \
+     did not add: clients reach now the one, now the other",
+);
+
 pub(super) const VIP_MISSING: Kind = Kind::broken(
     "vip-missing",
     "a director sends packets for the VIP here, and this host takes them for a stranger's: \
@@ -101,6 +107,34 @@ pub(super) fn duplicate(facts: &Facts) -> Vec<Finding> {
             listed(not_heard)
         );
         Some(VIP_DUPLICATE.found(seen, mend))
+    });
+    found.collect()
+}
+
+/// An address of a virtual router that is not master here, put there by somebody
+/// else, as the director says.
+pub(super) fn on_backup(facts: &Facts) -> Vec<Finding> {
+    let routers = facts.director.iter().flat_map(|status| &status.vrrp);
+    let foreign = routers.flat_map(|router| {
+        let holdings = router.holdings.iter();
+        let foreign = holdings.filter(|it| it.kind == "address" && it.state == "foreign");
+        foreign.map(move |it| (router, it.name.split('/').next().unwrap_or_default()))
+    });
+    let found = foreign.flat_map(|(router, vip)| {
+        let addresses = facts.addresses.iter();
+        let same = addresses.filter(move |it| it.address.address.to_string() == vip);
+        let there = same.filter_map(|it| {
+            let mut links = facts.links.iter().filter(|link| link.index == it.link);
+            let link = links.find(|link| !link.loopback)?;
+            Some((it.address, &link.name))
+        });
+        there.map(move |(address, interface)| {
+            let seen = format!(
+                "{address} is on {interface}, and {} is {} here",
+                router.name, router.state
+            );
+            VIP_ON_BACKUP.found(seen, format!("ip addr del {address} dev {interface}"))
+        })
     });
     found.collect()
 }

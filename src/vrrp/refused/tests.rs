@@ -26,11 +26,23 @@ fn see(
     masters.see(now, &packet(last, message), &Transport::default(), why)
 }
 
+/// Hears it three times, an interval between them, the last time at `start`.
+fn meet(masters: &mut RefusedMaster, start: Instant, why: Discard) -> Refused {
+    for ago in [2, 1] {
+        assert_eq!(see(masters, start - SECOND * ago, (52, &V2), why), None);
+    }
+    see(masters, start, (52, &V2), why).expect("the third of a kind")
+}
+
+fn late_enough() -> Instant {
+    clock::now() + SECOND * 10
+}
+
 #[test]
 fn a_master_whose_adverts_are_discarded_is_told_once_with_priority_version_and_reason() {
-    let start = clock::now();
+    let start = late_enough();
     let mut masters = RefusedMaster::default();
-    let told = see(&mut masters, start, (52, &V2), Discard::AuthPassword).unwrap();
+    let told = meet(&mut masters, start, Discard::AuthPassword);
     assert_eq!(told.peer.to_string(), "192.168.1.52 with priority 100");
     assert_eq!((told.version, told.why), (2, Discard::AuthPassword));
     for n in 1..100 {
@@ -40,20 +52,26 @@ fn a_master_whose_adverts_are_discarded_is_told_once_with_priority_version_and_r
     }
     assert_eq!(masters.current(), Some(told));
     let now = start + SECOND * 100;
-    let other = see(&mut masters, now, (52, &V2), Discard::Checksum).unwrap();
-    assert_eq!(other.why, Discard::Checksum, "another reason is news");
+    assert_eq!(
+        see(&mut masters, now, (52, &V2), Discard::Checksum),
+        None,
+        "the same split brain, whatever its reason"
+    );
+    let shown = masters.current().map(|it| it.why);
+    assert_eq!(shown, Some(Discard::Checksum), "the newest one is shown");
 }
 
 #[test]
 fn it_is_gone_when_it_is_silent_for_four_of_its_intervals_or_resigns() {
-    let start = clock::now();
+    let start = late_enough();
     let mut masters = RefusedMaster::default();
-    let told = see(&mut masters, start, (52, &V2), Discard::Version(2));
+    let told = Some(meet(&mut masters, start, Discard::Version(2)));
     assert_eq!(masters.tend(start + SECOND * 4 - SECOND / 1000), None);
     assert_eq!(masters.tend(start + SECOND * 4), told);
     assert_eq!(masters.current(), None);
 
-    let told = see(&mut masters, start, (52, &V2), Discard::Version(2));
+    let start = start + SECOND * 60;
+    let told = Some(meet(&mut masters, start, Discard::Version(2)));
     let mut last_word = V2;
     last_word[2] = 0;
     let resigned = see(&mut masters, start, (52, &last_word), Discard::Version(2));
@@ -69,9 +87,9 @@ fn it_is_gone_when_it_is_silent_for_four_of_its_intervals_or_resigns() {
 
 #[test]
 fn one_whose_adverts_are_taken_at_last_is_not_told_to_be_gone() {
-    let start = clock::now();
+    let start = late_enough();
     let mut masters = RefusedMaster::default();
-    see(&mut masters, start, (52, &V2), Discard::AuthPassword);
+    meet(&mut masters, start, Discard::AuthPassword);
     assert!(!masters.is_taken_now([192, 168, 1, 53].into()), "another");
     assert!(masters.current().is_some());
     assert!(masters.is_taken_now([192, 168, 1, 52].into()));
@@ -80,14 +98,67 @@ fn one_whose_adverts_are_taken_at_last_is_not_told_to_be_gone() {
 }
 
 #[test]
-fn a_flood_of_forged_masters_is_one_master() {
+fn a_packet_a_burst_or_one_now_and_then_is_no_master() {
     let start = clock::now();
     let mut masters = RefusedMaster::default();
-    let told = (0..=255)
-        .cycle()
-        .take(10_000)
-        .filter_map(|last| see(&mut masters, start, (last, &V2), Discard::Checksum));
-    assert_eq!(told.count(), 1);
+    for n in 0..1_000 {
+        let now = start + SECOND / 2_000 * n;
+        assert_eq!(see(&mut masters, now, (52, &V2), Discard::Checksum), None);
+    }
+    for n in 1..100 {
+        let now = start + SECOND * 5 * n;
+        assert_eq!(see(&mut masters, now, (53, &V2), Discard::Checksum), None);
+    }
+    assert_eq!(masters.current(), None);
+}
+
+#[test]
+fn a_flood_whose_reason_alternates_begins_one_split_brain_and_ends_one() {
+    let start = clock::now();
+    let mut masters = RefusedMaster::default();
+    let (mut told, mut gone) = (0, 0);
+    for n in 0..10_000 {
+        let now = start + SECOND / 500 * n;
+        let why = [Discard::Checksum, Discard::AuthPassword][n as usize % 2];
+        told += usize::from(see(&mut masters, now, (99, &V2), why).is_some());
+        gone += usize::from(masters.tend(now).is_some());
+    }
+    assert_eq!((told, gone), (1, 0));
+    assert!(masters.tend(start + SECOND * 24).is_some());
+}
+
+#[test]
+fn bursts_are_a_split_brain_every_ten_seconds_at_most() {
+    let start = clock::now();
+    // Version 3, an advert each 10 ms.
+    let fast = [0x31, 51, 100, 1, 0, 1, 0, 0, 192, 168, 1, 200];
+    let mut masters = RefusedMaster::default();
+    let mut told = 0;
+    for n in 0..60_000_u32 {
+        let now = start + SECOND / 1_000 * n;
+        let sender = u8::try_from(n / 2_000).unwrap();
+        if n % 2_000 < 100 {
+            let news = see(&mut masters, now, (sender, &fast), Discard::Checksum);
+            told += usize::from(news.is_some());
+        }
+        masters.tend(now);
+    }
+    assert!((2..=6).contains(&told), "{told} in a minute");
+}
+
+#[test]
+fn a_flood_of_forged_senders_is_no_master_and_takes_no_memory() {
+    let start = clock::now();
+    let mut masters = RefusedMaster::default();
+    for n in 0..40_000_u32 {
+        let mut packet = packet(0, &V2);
+        packet.source = IpAddr::from(n.to_be_bytes());
+        let now = start + SECOND / 10_000 * n;
+        let why = Discard::Checksum;
+        let told = masters.see(now, &packet, &Transport::default(), why);
+        assert_eq!(told, None);
+    }
+    assert_eq!(masters.suspects.len(), MOST);
 }
 
 #[test]
@@ -101,11 +172,23 @@ fn what_is_no_advert_of_this_link_is_no_master() {
         Discard::Type(2),
         Discard::NoAddresses,
     ] {
-        assert_eq!(see(&mut masters, start, (52, &V2), why), None);
+        see(&mut masters, start, (52, &V2), why);
+        assert!(masters.suspects.is_empty(), "{why}");
     }
-    for message in [&V2[..7], &[], &[0x91; 20], &[0x32; 20]] {
-        let why = Discard::Checksum;
-        assert_eq!(see(&mut masters, start, (52, message), why), None);
+    let no_addresses = [0x31, 51, 100, 0, 0, 100, 0, 0];
+    let no_interval = [0x31, 51, 100, 1, 0, 0, 0, 0, 192, 168, 1, 200];
+    for message in [
+        &V2[..7],
+        &V2[..8],
+        &V2[..19],
+        &[],
+        &[0x91; 20],
+        &[0x32; 20],
+        &no_addresses,
+        &no_interval,
+    ] {
+        see(&mut masters, start, (52, message), Discard::Checksum);
+        assert!(masters.suspects.is_empty(), "{message:?}");
     }
     let unicast = Transport {
         source: None,
@@ -114,11 +197,11 @@ fn what_is_no_advert_of_this_link_is_no_master() {
             min_ttl: 255,
         }),
     };
-    let told = masters.see(
+    masters.see(
         start,
         &packet(52, &V2),
         &unicast,
         Discard::Ttl { found, least },
     );
-    assert!(told.is_some(), "a configured peer far away");
+    assert_eq!(masters.suspects.len(), 1, "a configured peer far away");
 }

@@ -159,6 +159,9 @@ fn routers_that_disagree_are_both_master_and_say_why(lab: &Lab) {
 /// gone from them when it is gone.
 fn is_told_of_the_other(pair: &Pair, log: &Program) {
     let router = || pair.lvs51.status()["vrrp"][0].clone();
+    eventually("the other is a master", within(secs(8)), || {
+        !router()["rival"].is_null()
+    });
     let rival = router()["rival"].clone();
     assert_eq!(rival["address"], "192.168.1.52", "{rival}");
     assert_eq!(rival["priority"], 50, "{rival}");

@@ -12,6 +12,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario!(adverts_on_the_wire_are_those_of_the_rfcs).on_any_linux(),
     scenario!(adverts_stay_on_their_lan_even_where_the_director_is_a_router).on_any_linux(),
     scenario!(forged_truncated_and_foreign_packets_are_counted_and_move_nothing).on_any_linux(),
+    scenario!(garbage_begins_no_split_brain_and_a_stubborn_forger_one).on_any_linux(),
 ];
 
 pub(super) const GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
@@ -161,6 +162,48 @@ fn forged_truncated_and_foreign_packets_are_counted_and_move_nothing(lab: &Lab) 
     lab.say(&format!(
         "counted by the router: {}, by the interface: {}",
         discarded["vrrp"][0]["discarded"], discarded["vrrp_interfaces"][0]["discarded"]
+    ));
+}
+
+/// A thousand packets that alternate between two faults, then a forger who keeps the time of a
+/// master: log lines and hooks are bounded.
+fn garbage_begins_no_split_brain_and_a_stubborn_forger_one(lab: &Lab) {
+    let pair = Pair::build(lab);
+    let (host, client) = (&pair.lvs51, &pair.client);
+    let hook = "['/bin/sh', '-c', 'echo $LVSD_EVENT >> /run/hooks']";
+    let file = DirectorFile::vrrp_only(100).vrrp_key("on_split_brain", hook);
+    host.write("/run/hooks", "");
+    let director = host.director(&file);
+    eventually("it is master", within(secs(10)), || {
+        host.vrrp_state() == "master"
+    });
+    let lines = || director.log().lines().count();
+    let (before, discarded) = (lines(), || {
+        counted(host, "checksum") + counted(host, "length")
+    });
+    let mut wrong = advert(51, 254);
+    wrong[6] ^= 0xff;
+    for _ in 0..10 {
+        send(client, 255, GROUP, &wrong, 50);
+        send(client, 255, GROUP, &wrong[..8], 50);
+    }
+    eventually("all are counted", within(secs(10)), || discarded() == 1_000);
+    let told = || host.read("/run/hooks");
+    let forger = || host.status()["vrrp"][0]["rival"].clone();
+    eventually("a forger is a master", within(secs(10)), || {
+        send(client, 255, GROUP, &wrong, 1);
+        send(client, 255, GROUP, &wrong[..8], 1);
+        !forger().is_null()
+    });
+    eventually("he is gone", within(secs(10)), || forger().is_null());
+    eventually("the hooks have run", within(secs(5)), || {
+        told() == "split_brain\nsplit_brain_over\n"
+    });
+    let written = lines() - before;
+    assert!(written <= 8, "{written} lines:\n{}", director.log());
+    lab.say(&format!(
+        "{} packets refused, {written} lines in the log, two hooks",
+        discarded()
     ));
 }
 

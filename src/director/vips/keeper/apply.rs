@@ -37,6 +37,7 @@ impl Keeper {
             status: VipsStatus {
                 held: plan.present,
                 problems: plan.problems,
+                foreign: plan.foreign,
                 ..VipsStatus::default()
             },
             ..Applied::default()
@@ -159,7 +160,7 @@ impl Keeper {
                     format!("{holding} is there already, not put there by lvsd: remove it");
                 Self::failed(op, problem, applied);
             }
-            Err(error) => Self::failed(op, chain(&error), applied),
+            Err(error) => Self::failed(op, refusal(op.holding(), &error), applied),
         }
     }
 
@@ -201,6 +202,23 @@ impl Keeper {
             }
         }
     }
+}
+
+/// What the kernel refused, on which interface, why, and the way out where there is
+/// one to tell.
+fn refusal(holding: &Holding, error: &rtnetlink::Error) -> String {
+    let Some(place) = holding.place() else {
+        return chain(error);
+    };
+    let cause = std::error::Error::source(error).map(ToString::to_string);
+    let mend = if error.is_denied() {
+        "run lvsd as root, or with CAP_NET_ADMIN; for IPv6 net.ipv6.conf.all.disable_ipv6 must be 0"
+            .to_owned()
+    } else {
+        format!("see `ip address show dev {}`", place.interface)
+    };
+    let cause = cause.unwrap_or_else(|| error.to_string());
+    format!("cannot change {place}: {}; {mend}", cause.to_lowercase())
 }
 
 /// An address of IPv6 is usable at once: VRRP has seen to it that nobody else has

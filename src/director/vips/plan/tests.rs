@@ -202,3 +202,28 @@ fn without_its_interface_a_vip_waits_and_says_so() {
     assert_eq!(found.ops, []);
     assert_eq!(found.problems[&vip], "there is no interface ens192");
 }
+
+#[test]
+fn an_address_that_somebody_else_gave_a_backup_is_told_with_its_mend_and_left_alone() {
+    let wanted = Wanted {
+        let_go: [place("ens192", VIP)].into(),
+        ..Wanted::default()
+    };
+    let nothing = BTreeSet::new();
+    let there = kernel(&[
+        ("lo", &["192.168.1.200/32"]),
+        ("ens192", &[OWN, "192.168.1.200/24"]),
+    ]);
+    let told = plan(&wanted, &nothing, &there);
+    assert_eq!(told.ops, []);
+    assert_eq!(told.foreign, [vip("ens192", VIP)].into());
+    let problem = &told.problems[&vip("ens192", VIP)];
+    assert!(problem.starts_with("192.168.1.200/24 on ens192 was not put there by lvsd"));
+    assert!(problem.ends_with("ip addr del 192.168.1.200/24 dev ens192"));
+
+    let gone = kernel(&[("lo", &["192.168.1.200/32"]), ("ens192", &[OWN])]);
+    assert_eq!(plan(&wanted, &nothing, &gone), Plan::default());
+    let ours = owning(&[vip("ens192", VIP)]);
+    let there = kernel(&[("ens192", &[OWN, VIP])]);
+    assert_eq!(plan(&wanted, &ours, &there).problems, BTreeMap::new());
+}

@@ -119,6 +119,33 @@ pub(super) fn elsewhere(place: &Place, world: World<'_>) -> Option<Place> {
         .map(|found| found.place.clone())
 }
 
+/// What is wrong if this host has the address of a virtual router that is no
+/// master, and lvsd did not put it there. On the loopback it answers no ARP, as on
+/// any real server.
+pub(super) fn trespass(place: &Place, (_, owned, index): World<'_>) -> Option<String> {
+    let found = index.addresses(place.address.address).iter();
+    let strange: Vec<_> = found
+        .filter(|found| !found.link.loopback)
+        .map(|found| &found.place)
+        .filter(|place| !owned.contains(&Holding::Address((*place).clone())))
+        .collect();
+    let listed = |text: fn(&Place) -> String, separator| {
+        let texts: Vec<_> = strange.iter().map(|place| text(place)).collect();
+        texts.join(separator)
+    };
+    (!strange.is_empty()).then(|| {
+        format!(
+            "{} was not put there by lvsd, and this host is not master: two hosts may answer for \
+             it; take it off: {}",
+            listed(Place::to_string, " and "),
+            listed(
+                |it| format!("ip addr del {} dev {}", it.address, it.interface),
+                "; "
+            ),
+        )
+    })
+}
+
 /// Wherever the address is; what lvsd is about to remove is in nobody's way.
 fn stays<'a>(
     place: &Place,

@@ -327,3 +327,23 @@ fn a_director_that_was_late_by_three_adverts_is_told() {
         "lvsd was 3.0s late for an advert of VI_1, once since its start"
     );
 }
+
+#[test]
+fn a_vip_that_somebody_put_on_a_backup_is_told_with_its_mend() {
+    let mut facts = backup();
+    let mut status = example();
+    status.vrrp[0].holdings = vec![crate::status::director::Holding {
+        kind: "address".to_owned(),
+        name: "192.168.1.200/32 on ens192".to_owned(),
+        state: "foreign".to_owned(),
+    }];
+    facts.director = Some(Box::new(status));
+    assert_eq!(ids(&facts), [""; 0], "gone since it was asked");
+    facts.addresses.push(address(2, "192.168.1.200/24"));
+    let finding = only(&facts, "vip-on-backup");
+    assert_eq!(
+        finding.seen,
+        "192.168.1.200/24 is on ens192, and VI_1 is backup here"
+    );
+    assert_eq!(finding.mend, "ip addr del 192.168.1.200/24 dev ens192");
+}
