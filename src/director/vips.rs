@@ -45,6 +45,7 @@ mod link;
 mod log;
 mod plan;
 mod sentry;
+mod vipless;
 mod wanted;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -96,6 +96,14 @@ pub enum Command {
         /// The virtual router's name.
         instance: String,
     },
+    /// The virtual router wants its advertised addresses held, and not one of them
+    /// can be: it must not be master until it is told `None`.
+    CannotHold {
+        /// The virtual router's name.
+        instance: String,
+        /// Why, and the way out.
+        why: Option<String>,
+    },
     /// Whether this host has what it takes to serve. While it has not, no virtual
     /// router takes over from a working master. Nothing told: it has.
     Ready(bool),

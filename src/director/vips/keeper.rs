@@ -22,6 +22,7 @@ use super::link::{link_of, virtual_addresses};
 use super::log::{self, Line};
 use super::plan;
 use super::sentry::Sentry;
+use super::vipless::Vipless;
 use super::wanted::Wanted;
 use super::{Error, VipsStatus};
 use crate::director::vrrp::log::{self as deferred, Log};
@@ -71,6 +72,7 @@ struct Keeper {
     /// What was carried out last.
     carried_out: Arc<VrrpStatus>,
     confirmations: Confirmations,
+    vipless: Vipless,
     left: Left,
     /// Routes and rules are reported too, since there are some.
     hears_routes: bool,
@@ -120,6 +122,7 @@ fn start(config: Config) -> Result<(Keeper, Changes), Error> {
         announced: BTreeMap::new(),
         carried_out: Arc::default(),
         confirmations: Confirmations::default(),
+        vipless: Vipless::default(),
         hears_routes: false,
         reconciled_at: now,
         recheck_at: now,
@@ -151,6 +154,7 @@ impl Keeper {
             }
             self.announce();
             self.confirm();
+            self.give_up();
             self.look_out();
             self.watch_filter();
             if !self.hears_routes && self.owned.iter().any(Holding::is_routing) {
@@ -185,6 +189,7 @@ impl Keeper {
             self.schedule.deadline(),
             self.sentry.deadline(),
             self.filter.deadline(),
+            self.vipless.deadline(),
         ];
         let at = deadlines.into_iter().flatten();
         let at = at.fold(self.recheck_at, Instant::min);

@@ -56,6 +56,8 @@ pub(super) struct VrrpThread {
     instances: BTreeMap<String, Instance>,
     /// What is thought of virtual routers, whether they are configured or not.
     influences: BTreeMap<String, Influence>,
+    /// Why virtual routers cannot hold any of their addresses.
+    vipless: BTreeMap<String, String>,
     parts: Parts,
     /// What follows those that hand over under their own name.
     successors: BTreeMap<String, VrrpInstance>,
@@ -88,6 +90,7 @@ impl VrrpThread {
             interfaces: BTreeMap::new(),
             instances: BTreeMap::new(),
             influences: BTreeMap::new(),
+            vipless: BTreeMap::new(),
             parts: Parts::new(pulses),
             successors: BTreeMap::new(),
             made: 0,
@@ -185,6 +188,13 @@ impl VrrpThread {
                     influence,
                 }) => {
                     self.influences.insert(instance.clone(), influence);
+                    self.feed_influence(&instance);
+                }
+                Ok(Command::CannotHold { instance, why }) => {
+                    match why {
+                        Some(why) => self.vipless.insert(instance.clone(), why),
+                        None => self.vipless.remove(&instance),
+                    };
                     self.feed_influence(&instance);
                 }
                 Ok(Command::VipsHeld {

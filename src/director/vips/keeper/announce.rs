@@ -68,6 +68,17 @@ impl Keeper {
     }
 }
 
+impl Keeper {
+    /// Tells virtual routers that cannot hold their addresses to be no master.
+    pub(super) fn give_up(&mut self) {
+        let status = Arc::clone(&self.config.publisher.borrow());
+        let now = clock::now();
+        for command in self.vipless.tend(now, &self.carried_out, &status) {
+            self.config.commands.send(command);
+        }
+    }
+}
+
 /// Whether this host is a router of IPv6 there.
 fn forwards(interface: &str) -> bool {
     let forwarding = Key::ipv6_conf(interface, "forwarding").read();

@@ -29,6 +29,7 @@ impl VrrpThread {
         let is_replaced = wanted.contains_key(&name);
         if !is_replaced {
             self.influences.remove(&name);
+            self.vipless.remove(&name);
         }
         let Some(mut instance) = self.instances.remove(&name) else {
             return;

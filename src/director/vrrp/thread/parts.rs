@@ -95,7 +95,8 @@ impl VrrpThread {
     /// Tells a router what is thought of it: by trackers, and by this watch.
     pub(super) fn feed_influence(&mut self, name: &str) {
         let told = self.influences.get(name).cloned().unwrap_or_default();
-        let influence = self.parts.adds_to(told);
+        let mut influence = self.parts.adds_to(told);
+        influence.faults.extend(self.vipless.get(name).cloned());
         self.feed_one(name, Event::Influence(influence));
     }
 }
