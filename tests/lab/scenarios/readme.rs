@@ -81,6 +81,7 @@ fn the_readmes_commands_for_a_director_work(lab: &Lab) {
 
 fn the_readmes_commands_for_a_real_server_work(lab: &Lab) {
     let real_server = lab.lan().this_machine("ens192", "192.168.1.53/24");
+    real_server.nginx("I am 53\n");
     follow(lab, &real_server, "realserver", || {
         let lo = real_server.addresses("lo");
         assert!(lo.contains(&format!("{VIP}/32")), "{lo:?}");
