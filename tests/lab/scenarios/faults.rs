@@ -39,13 +39,13 @@ fn a_start_that_fails_says_what_and_how_to_mend_it(lab: &Lab) {
         ),
         (
             "setpriv --bounding-set -net_raw --inh-caps -net_raw lvsd director",
-            "lvsd: cannot open the socket for gratuitous ARP: operation not permitted",
-            "run as root, or with CAP_NET_RAW and CAP_NET_ADMIN",
+            "lvsd: cannot run virtual router VI_1: this process lacks CAP_NET_RAW",
+            "run as root, or with CAP_NET_RAW, as AmbientCapabilities= of a systemd unit gives it",
         ),
         (
             "setpriv --bounding-set -net_admin --inh-caps -net_admin lvsd director",
-            "lvsd: cannot ask IPVS which schedulers it has: operation not permitted",
-            "run as root, or with CAP_NET_ADMIN in this network namespace",
+            "lvsd: cannot run virtual router VI_1: this process lacks CAP_NET_ADMIN",
+            "run as root, or with CAP_NET_ADMIN, as AmbientCapabilities= of a systemd unit gives it",
         ),
     ];
     for (command, what, mend) in cases {
