@@ -232,6 +232,22 @@ impl Sysctls {
     }
 }
 
+/// What would be written if a director started with this configuration, a line each.
+pub(super) fn foresee(config: &DirectorConfig, file: PathBuf) -> Result<Vec<String>, Error> {
+    let saved: Values = StateFile::new(file).load()?;
+    let wanted = wanted(config);
+    let keys = wanted.keys().chain(saved.keys());
+    let found = keys.filter_map(|key| Some((key.clone(), key.read_text().ok()?)));
+    let (_, writes) = plan(&wanted, &found.collect(), &saved, &BTreeSet::new());
+    let line = |write: &Write| {
+        format!(
+            "sysctl {}: {} becomes {}",
+            write.key, write.found, write.value
+        )
+    };
+    Ok(writes.iter().map(line).collect())
+}
+
 /// The values to remember, and what to write.
 ///
 /// `saved` is what parameters were before lvsd changed them. One that was right

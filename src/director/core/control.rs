@@ -1,5 +1,7 @@
 //! What the operator asks for at run time.
 
+use std::path::Path;
+
 use tracing::{error, info};
 
 use super::Core;
@@ -26,6 +28,7 @@ impl Core {
                 drop(reply.send(self.journal.read(last, follow)));
             }
             Ask::Reload(reply) => drop(reply.send(self.reload())),
+            Ask::Plan(wish, reply) => drop(reply.send(self.foresee(&wish))),
             Ask::Server(wish, reply) => drop(reply.send(self.change(&wish))),
             Ask::Vrrp(wish, reply) => drop(reply.send(self.move_mastership(&wish))),
         }
@@ -68,18 +71,25 @@ impl Core {
     fn read_again(&self) -> Answer<DirectorConfig> {
         let config = DirectorConfig::read(&self.path);
         let config = config.map_err(|error| Refused::config(error.to_string()))?;
+        self.examine(&config, &self.path)?;
+        self.pulses.core_works();
+        self.preflight(&config, &self.path)
+            .map_err(Refused::config)?;
+        self.pulses.core_works();
+        Ok(config)
+    }
+
+    /// Refuses what cannot change while it runs.
+    pub(super) fn examine(&self, config: &DirectorConfig, file: &Path) -> Answer<()> {
         if config.http_listen != self.config.http_listen {
             return Err(Refused::config(format!(
                 "{}: http.listen cannot change while lvsd runs\n    \
                  restart lvsd, or leave it at {}",
-                self.path.display(),
+                file.display(),
                 self.config.http_listen
             )));
         }
-        self.pulses.core_works();
-        self.preflight(&config).map_err(Refused::config)?;
-        self.pulses.core_works();
-        Ok(config)
+        Ok(())
     }
 
     fn replace(&mut self, config: DirectorConfig) -> Answer<Reloaded> {
