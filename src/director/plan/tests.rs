@@ -121,7 +121,7 @@ fn hysteresis_counts_from_where_the_pool_is() {
                 check = { type = 'tcp', port = 9001 }\n\
                 [[virtual_server.real_server]]\naddress = '10.0.0.2:80'\nweight = 2\n\
                 check = { type = 'tcp', port = 9002 }\n\
-                [[virtual_server.backup_server]]\naddress = '10.0.0.5:80'\n";
+                [[virtual_server.backup_server]]\naddress = '10.0.0.5:80'\ncheck = { type = 'none' }\n";
     let mut running = Running::new(pool);
     running.standing = |server| match server.check {
         Some(_) => down(server),

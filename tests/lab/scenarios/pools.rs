@@ -342,7 +342,7 @@ fn a_plan_says_what_a_reload_would_do_and_a_bad_file_does_nothing(lab: &Lab) {
     assert_eq!(
         plan.stdout,
         format!(
-            "virtual server tcp {VIP}:80: scheduler = \"rr\" becomes \"wlc\"\n\
+            "virtual server tcp {VIP}:80: scheduler = \"wrr\" becomes \"wlc\"\n\
              virtual server tcp {VIP}:80, real_server 192.168.1.55:80: added\n\
              virtual server tcp {VIP}:80, real_server 192.168.1.53:80: removed\n\
              set virtual server tcp {VIP}:80: wlc\n\

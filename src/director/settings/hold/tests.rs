@@ -278,6 +278,6 @@ fn a_start_is_told_beforehand_and_what_is_right_already_is_not() {
     bench.pass();
     let told = foresee(&mut bench.kernel, file.clone(), &bench.wanted).unwrap();
     assert_eq!(told, [""; 0]);
-    let told = foresee(&mut bench.kernel, file.clone(), &Wanted::default()).unwrap();
+    let told = foresee(&mut bench.kernel, file, &Wanted::default()).unwrap();
     assert_eq!(told[0], "IPVS timeout tcp: 1260s becomes 900s", "{told:?}");
 }
