@@ -146,9 +146,7 @@ fn what_a_reload_replaces_serves_on_while_the_new_pool_is_down(lab: &Lab) {
     assert_eq!(text(&held["state"]), "held", "{held}");
     assert!(text(&held["reason"]).contains("new servers"), "{held}");
     eventually("the log has it", within(secs(5)), || {
-        director
-            .output()
-            .contains("2 that the configuration replaced")
+        director.log().contains("2 that the configuration replaced")
     });
     lvs51
         .run("lvsd server drain 192.168.1.53 --timeout 1s --wait")
