@@ -248,7 +248,7 @@ pub(super) fn foresee(config: &DirectorConfig, file: PathBuf) -> Result<Vec<Stri
     let wanted = wanted(config);
     let keys = wanted.keys().chain(saved.keys());
     let found = keys.filter_map(|key| Some((key.clone(), key.read_text().ok()?)));
-    let (_, writes) = plan(&wanted, &found.collect(), &saved, &BTreeSet::new());
+    let (_, writes) = plan(&wanted, &found.collect(), &saved, &Values::new());
     let line = |write: &Write| {
         format!(
             "sysctl {}: {} becomes {}",
