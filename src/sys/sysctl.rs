@@ -69,6 +69,11 @@ impl Key {
         }
     }
 
+    /// Its name in `net.ipv4.vs`, if it is one of those.
+    pub fn ipvs_name(&self) -> Option<&str> {
+        self.path.strip_prefix("net/ipv4/vs/")
+    }
+
     /// Where it is.
     pub fn file(&self) -> PathBuf {
         PathBuf::from("/proc/sys").join(&self.path)

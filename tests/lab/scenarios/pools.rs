@@ -12,6 +12,7 @@ use crate::lab::{Host, Lab, Scenario, Site, eventually, millis, secs, within};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario!(a_client_notices_nothing_while_a_reload_swaps_a_server),
+    scenario!(what_a_reload_replaces_serves_on_while_the_new_pool_is_down),
     scenario!(a_download_ends_before_its_drained_server_is_out),
     scenario!(the_sorry_server_comes_and_goes_and_hooks_run_in_order),
     scenario!(the_backup_pool_takes_over_before_the_sorry_server),
@@ -128,6 +129,33 @@ fn a_client_notices_nothing_while_a_reload_swaps_a_server(lab: &Lab) {
         answers.contains_key("I am 53") && answers.contains_key("I am 55"),
         "{answers:?}"
     );
+}
+
+fn what_a_reload_replaces_serves_on_while_the_new_pool_is_down(lab: &Lab) {
+    let (site, director) = site(lab, &file("['192.168.1.53', '192.168.1.54']"));
+    let lvs51 = &site.lvs51;
+    eventually_weights(lvs51, &[("53", 1), ("54", 1)]);
+    fail_check(&site.real_servers[2]);
+    let load = load(&site, millis(10));
+    lvs51.write(DIRECTOR_FILE, &file("['192.168.1.55']").text());
+    lvs51.run("lvsd reload").ok();
+    eventually("the new one is down", within(secs(20)), || {
+        text(&lvs51.real_server("192.168.1.55:80")["health"]) == "down"
+    });
+    let held = lvs51.real_server("192.168.1.53:80");
+    assert_eq!(text(&held["state"]), "held", "{held}");
+    assert!(text(&held["reason"]).contains("new servers"), "{held}");
+    eventually("the log has it", within(secs(5)), || {
+        director.log().contains("2 that the configuration replaced")
+    });
+    lvs51
+        .run("lvsd server drain 192.168.1.53 --timeout 1s --wait")
+        .ok();
+    eventually_weights(lvs51, &[("54", 1)]);
+    lvs51.run("lvsd reload").ok();
+    pass_check(&site.real_servers[2]);
+    eventually_weights(lvs51, &[("55", 1)]);
+    assert_eq!(load.stop().failures(), Vec::<String>::new());
 }
 
 fn download(site: &Site) -> Program {
