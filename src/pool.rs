@@ -32,6 +32,11 @@
 //! it is usable, else the sorry server, else what is alive of the pool: a quorum
 //! without a substitute is only told of. While the first checks are under way
 //! the quorum is undecided, and nothing that serves is taken out.
+//!
+//! What the configuration no longer has is held (it stays and counts as it is)
+//! until what replaces it is judged, and on while none of that is usable: a
+//! backup or sorry server does as well as one of the pool. A held server that
+//! fails is out, and the operator may let it go.
 
 mod assessed;
 mod event;
@@ -43,7 +48,7 @@ mod view;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub use self::event::Event;
 pub use self::member::{Because, Drain, Role};
@@ -225,6 +230,27 @@ impl Pools {
     /// The same, to change more.
     pub fn overrides_mut(&mut self) -> &mut Overrides {
         &mut self.overrides
+    }
+
+    /// Those that the configuration no longer has and that are still in the table.
+    pub fn leaving(&self, id: &VirtualServerId) -> Vec<RealServerId> {
+        let members = self
+            .pools
+            .get(id)
+            .into_iter()
+            .flat_map(|pool| &pool.members);
+        let leaving =
+            members.filter(|(_, member)| member.left().is_some() && member.entry().is_some());
+        leaving.map(|(rip, _)| *rip).collect()
+    }
+
+    /// Lets such a server go, also if nothing can take its place yet. `limit`:
+    /// how long its connections may take, if not as it was configured.
+    pub fn let_go(&mut self, id: &VirtualServerId, rip: &RealServerId, limit: Option<Duration>) {
+        let pool = self.pools.get_mut(id);
+        if let Some(member) = pool.and_then(|pool| pool.members.get_mut(rip)) {
+            member.let_go(limit);
+        }
     }
 
     /// Every pool, for people to read.

@@ -17,6 +17,7 @@ use crate::http::{self, Reply, StatusCode};
 use crate::realserver::adopt::{self, Leftover};
 use crate::realserver::{self, SOCKET, endpoint};
 use crate::status::realserver::{State, Status};
+use crate::status::text::chain;
 use crate::sys::rtnetlink::Rtnetlink;
 
 /// How often `--wait` looks.
@@ -99,7 +100,11 @@ pub(super) fn run(args: RealserverArgs, runtime_dir: PathBuf) -> Result<(), Fail
     };
     runtime
         .block_on(realserver::run(config, runtime_dir, args.adopt, reload))
-        .map_err(Failure::runtime)
+        .map_err(|error| match error {
+            // What the file names is part of the configuration.
+            realserver::Error::Tls(error) => Failure::Refused(chain(&error)),
+            error => Failure::runtime(error),
+        })
 }
 
 fn agent_config(vips: &[IpAddr], file: Option<&Path>) -> Result<RealServerConfig, Error> {

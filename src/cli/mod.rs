@@ -73,10 +73,11 @@ enum Command {
     /// Exits 78 with every error if the file is refused; the running
     /// configuration then runs on.
     Reload(ReloadArgs),
-    /// Tell what a file would change in this kernel, changing nothing.
+    /// Tell what a reload of a file would change, changing nothing.
     ///
-    /// Health is what the running director says; where none runs, every real
-    /// server is taken to be up.
+    /// The running director answers: what the reload would reply, then what it
+    /// would do to the kernel's table. Where none runs, the file is compared with
+    /// the kernel, and every real server is taken to be up.
     Plan(PlanArgs),
     /// Look for the classic LVS faults on this host, and tell how to mend each.
     ///

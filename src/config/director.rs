@@ -128,7 +128,7 @@ impl DirectorConfig {
     ///
     /// # Errors
     /// As those of [`parse`](Self::parse).
-    pub(super) fn parse_here(path: &Path, text: &str) -> Result<Self, Error> {
+    pub(crate) fn parse_here(path: &Path, text: &str) -> Result<Self, Error> {
         Self::of(path, text, true)
     }
 

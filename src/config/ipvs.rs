@@ -155,6 +155,7 @@ fn from_toml(kind: Kind, value: &Value) -> Option<String> {
         (Kind::Number(least, most), Value::Integer(n)) => {
             (least..=most).contains(n).then(|| n.to_string())
         }
+        (Kind::Defense, Value::Integer(n)) => (0..=3).contains(n).then(|| n.to_string()),
         (Kind::Seconds(most), Value::String(text)) => {
             let length: jiff::SignedDuration = text.parse().ok()?;
             let seconds = u64::try_from(length.as_secs()).ok()?;
@@ -176,7 +177,7 @@ pub(super) fn to_toml(kind: Kind, text: &str) -> Value {
     let number = |text: &str| Value::Integer(text.parse().unwrap_or(0));
     match kind {
         Kind::Switch => Value::Boolean(text == "1"),
-        Kind::Number(..) => number(text),
+        Kind::Number(..) | Kind::Defense => number(text),
         Kind::Seconds(_) => Value::String(format!("{text}s")),
         Kind::Threshold => Value::Array(text.split(' ').map(number).collect()),
     }
@@ -186,6 +187,7 @@ fn mend(kind: Kind) -> String {
     let values = match kind {
         Kind::Switch => "true or false".to_owned(),
         Kind::Number(least, most) => format!("a number, {least}..={most}"),
+        Kind::Defense => "a number, 0..=3".to_owned(),
         Kind::Seconds(most) => format!("whole seconds with a unit, such as \"10s\", up to {most}s"),
         Kind::Threshold => {
             "two numbers such as [3, 50], the first below the second unless that is 0".to_owned()

@@ -61,7 +61,7 @@ impl File {
 ///
 /// # Errors
 /// [`Error::Unreadable`], which names the file.
-fn read(path: &Path) -> Result<String, Error> {
+pub(crate) fn read(path: &Path) -> Result<String, Error> {
     std::fs::read_to_string(path).map_err(|source| Error::Unreadable {
         path: path.to_owned(),
         source,

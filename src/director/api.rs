@@ -5,7 +5,9 @@ use hyper::{Method, StatusCode};
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
-use super::control::{self, Changed, Fault, Refused, Reloaded, ServerWish, VrrpChanged, VrrpWish};
+use super::control::{
+    self, Changed, Fault, PlanWish, Planned, Refused, Reloaded, ServerWish, VrrpChanged, VrrpWish,
+};
 use super::events::Follower;
 use crate::http::{self, Request, Response};
 use crate::status::director::Director;
@@ -23,6 +25,8 @@ pub(super) enum Ask {
     Events(usize, bool, oneshot::Sender<Option<Follower>>),
     /// To read the file again.
     Reload(oneshot::Sender<Answer<Reloaded>>),
+    /// What a reload of another file would do.
+    Plan(PlanWish, oneshot::Sender<Answer<Planned>>),
     /// To change a real server.
     Server(ServerWish, oneshot::Sender<Answer<Vec<Changed>>>),
     /// To move mastership.
@@ -48,7 +52,7 @@ pub(super) async fn handle(
         return events(&request, &asks).await;
     }
     let response = match (request.path.as_str(), access) {
-        (control::RELOAD | control::SERVER | control::VRRP, Access::Control) => {
+        (control::RELOAD | control::PLAN | control::SERVER | control::VRRP, Access::Control) => {
             command(&request, &asks).await
         }
         ("/v1/status" | "/metrics" | "/healthz" | "/readyz", _) => report(&request, &asks).await,
@@ -108,6 +112,12 @@ async fn command(request: &Request, asks: &mpsc::Sender<Ask>) -> Response {
     }
     if request.path == control::RELOAD {
         return answer(ask(asks, Ask::Reload).await);
+    }
+    if request.path == control::PLAN {
+        return match serde_json::from_slice::<PlanWish>(&request.body) {
+            Ok(wish) => answer(ask(asks, |reply| Ask::Plan(wish, reply)).await),
+            Err(error) => Response::text(StatusCode::BAD_REQUEST, &error.to_string()),
+        };
     }
     if request.path == control::VRRP {
         return match serde_json::from_slice::<VrrpWish>(&request.body) {

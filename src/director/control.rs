@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,9 @@ pub const VRRP: &str = "/v1/vrrp";
 
 /// `POST` here, with an empty body: answered by [`Reloaded`].
 pub const RELOAD: &str = "/v1/reload";
+
+/// `POST` here: a [`PlanWish`], answered by [`Planned`].
+pub const PLAN: &str = "/v1/plan";
 
 /// `GET` here: the newest events, a JSON object a line, and those to come with
 /// `?follow=true`.
@@ -141,6 +145,47 @@ pub struct VrrpChanged {
 pub struct Reloaded {
     /// What the new file changes, a line each.
     pub changes: Vec<String>,
+}
+
+/// A file, and the question what a reload would do if it were the director's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlanWish {
+    /// What errors call it.
+    pub file: PathBuf,
+    /// What is in it.
+    pub text: String,
+}
+
+/// What a file would change, a line each; all empty: nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Planned {
+    /// What drains already, and goes on; no change.
+    pub going_on: Vec<String>,
+    /// In the configuration that runs, or, where none does, in the kernel's settings.
+    pub changes: Vec<String>,
+    /// In the kernel's table, at once.
+    pub at_once: Vec<String>,
+    /// There, when the checks that have no answer yet pass.
+    pub checked: Vec<String>,
+    /// There, when drains and slow starts are over.
+    pub in_the_end: Vec<String>,
+}
+
+impl Planned {
+    /// Whether anything would change.
+    pub fn differs(&self) -> bool {
+        let Self {
+            going_on: _,
+            changes,
+            at_once,
+            checked,
+            in_the_end,
+        } = self;
+        [changes, at_once, checked, in_the_end]
+            .iter()
+            .any(|lines| !lines.is_empty())
+    }
 }
 
 /// Something that was not done.

@@ -5,6 +5,7 @@ mod control;
 mod drain;
 mod events;
 mod handover;
+mod plan;
 mod ready;
 mod threads;
 mod track;
@@ -141,7 +142,7 @@ impl Core {
             pending: None,
             readiness: Readiness::starting(ready::moment()),
             refused: None,
-            sysctls: Sysctls::new(runtime_dir.join("director-sysctl.json")),
+            sysctls: Sysctls::new(runtime_dir.join(super::SYSCTLS_FILE)),
             checks,
             changes,
             pools: Pools::new(overrides),
@@ -267,10 +268,10 @@ impl Core {
     }
 
     /// Refuses what this kernel cannot do, with the way out.
-    fn preflight(&self, config: &DirectorConfig) -> Result<(), String> {
+    fn preflight(&self, config: &DirectorConfig, file: &Path) -> Result<(), String> {
         let report = self.balancer.as_ref().map(Balancer::report);
         let seen = report.map(|report| Arc::clone(&report.borrow().kernel));
-        preflight::check(config, seen.as_deref()).map_err(|error| error.of_file(&self.path))
+        preflight::check(config, seen.as_deref()).map_err(|error| error.of_file(file))
     }
 
     /// Tells systemd when its line is no longer true.

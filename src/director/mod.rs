@@ -20,6 +20,7 @@ mod events;
 mod hooks;
 mod local;
 mod module;
+pub mod plan;
 mod preflight;
 mod readiness;
 mod realtime;
@@ -44,8 +45,18 @@ use self::core::Core;
 /// Name of the director's socket in the runtime directory.
 pub const SOCKET: &str = "director.sock";
 
+/// So much may be sent to the socket: `lvsd plan` sends a file, and those of ten
+/// thousand virtual servers have some megabytes.
+const LONGEST_WISH: usize = 64 * 1024 * 1024;
+
 /// Which virtual servers are lvsd's, in the runtime directory.
 pub const OWNED_FILE: &str = "director-ipvs.json";
+
+/// Kernel parameters as they were, in the runtime directory.
+const SYSCTLS_FILE: &str = "director-sysctl.json";
+
+/// IPVS timeouts as they were, in the runtime directory.
+const SETTINGS_FILE: &str = "director-settings.json";
 
 /// What the operator changed at run time, in the runtime directory.
 pub const OVERRIDES_FILE: &str = "director-overrides.json";
@@ -143,11 +154,15 @@ pub async fn run(config: DirectorConfig, path: PathBuf, runtime_dir: PathBuf) ->
     let (asks_tx, asks) = tokio::sync::mpsc::channel(16);
     let (stopped_tx, stopped) = tokio::sync::watch::channel(());
     let serve = |listener: http::Listener, access: Access| {
+        let mut limits = Limits::default();
+        if access == Access::Control {
+            limits.body_bytes = LONGEST_WISH;
+        }
         let asks = asks_tx.clone();
         let mut stopped = stopped.clone();
         tokio::spawn(http::serve(
             listener,
-            Limits::default(),
+            limits,
             move |request| api::handle(request, access, asks.clone()),
             // An error means that the sender is gone, which says the same.
             async move { drop(stopped.changed().await) },

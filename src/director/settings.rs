@@ -21,6 +21,7 @@ use std::thread::JoinHandle;
 use tokio::sync::watch;
 use tracing::error;
 
+pub(super) use self::hold::{Error, foresee};
 use super::vrrp::VrrpStatus;
 use crate::config::ipvs::{Sync, Timeouts};
 use crate::ipvs::client;

@@ -70,6 +70,10 @@ pub(super) fn virtual_servers(
     pools.views(&config.virtual_servers).map(of).collect()
 }
 
+/// Why a server serves that the configuration no longer has.
+const HELD: &str =
+    "replaced by the configuration, serves until one of the new servers passes its check";
+
 fn real_server(
     member: &MemberView<'_>,
     check: Option<&CheckStatus>,
@@ -99,6 +103,8 @@ fn real_server(
         None if configured.check.is_none() => ("up", loaded, "it is not checked"),
         None => ("unchecked", loaded, "not checked yet"),
     };
+    let is_held = member.removed && member.state == "held";
+    let reason = if is_held { HELD } else { reason };
     let last = check.and_then(|check| check.last.as_ref());
     status::RealServer {
         address: member.address,

@@ -4,13 +4,14 @@
 //!
 //! What a parameter was is on disk before it is written for the first time.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 
 use tracing::{info, warn};
 
 use crate::config::director::DirectorConfig;
+use crate::ipvs::sysctl::Parameter;
 use crate::lvs::Family;
 use crate::status::text::chain;
 use crate::sys::state_file::{self, StateFile};
@@ -41,6 +42,15 @@ pub(super) struct Need {
     value: String,
     /// Whether the director is of no use without it.
     vital: bool,
+}
+
+impl Need {
+    fn is_met(&self, key: &Key, found: &str) -> bool {
+        match key.ipvs_name().and_then(Parameter::named) {
+            Some(parameter) => parameter.holds(found, &self.value),
+            None => found == self.value,
+        }
+    }
 }
 
 /// What is wanted, by parameter.
@@ -98,8 +108,8 @@ pub(super) fn wanted(config: &DirectorConfig) -> Wanted {
 #[derive(Debug)]
 pub(super) struct Sysctls {
     file: StateFile<Values>,
-    /// Those that were right when they were seen last.
-    held: BTreeSet<Key>,
+    /// Those that were right when they were seen last, with what was wanted.
+    held: Values,
     report: Report,
 }
 
@@ -135,7 +145,7 @@ impl Sysctls {
     pub(super) fn new(file: PathBuf) -> Self {
         Self {
             file: StateFile::new(file),
-            held: BTreeSet::new(),
+            held: Values::new(),
             report: Report::default(),
         }
     }
@@ -158,7 +168,7 @@ impl Sysctls {
             .chain(saved.keys())
             .filter_map(|key| Some((key.clone(), key.read_text().ok()?)))
             .collect();
-        self.held.retain(|key| wanted.contains_key(key));
+        self.held.retain(|key, _| wanted.contains_key(key));
         let (mut originals, writes) = plan(wanted, &found, &saved, &self.held);
         if originals != saved {
             self.file.save(&originals)?;
@@ -217,8 +227,8 @@ impl Sysctls {
                     format!("{key}: this kernel has no such parameter")
                 }
                 None => {
-                    self.held.insert(key.clone());
                     let value = need.value.clone();
+                    self.held.insert(key.clone(), value.clone());
                     self.report.values.insert(key.clone(), value);
                     continue;
                 }
@@ -232,25 +242,37 @@ impl Sysctls {
     }
 }
 
+/// What would be written if a director started with this configuration, a line each.
+pub(super) fn foresee(config: &DirectorConfig, file: PathBuf) -> Result<Vec<String>, Error> {
+    let saved: Values = StateFile::new(file).load()?;
+    let wanted = wanted(config);
+    let keys = wanted.keys().chain(saved.keys());
+    let found = keys.filter_map(|key| Some((key.clone(), key.read_text().ok()?)));
+    let (_, writes) = plan(&wanted, &found.collect(), &saved, &Values::new());
+    let line = |write: &Write| {
+        format!(
+            "sysctl {}: {} becomes {}",
+            write.key, write.found, write.value
+        )
+    };
+    Ok(writes.iter().map(line).collect())
+}
+
 /// The values to remember, and what to write.
 ///
 /// `saved` is what parameters were before lvsd changed them. One that was right
-/// by itself (it is in `held`) has nothing to be put back to.
-fn plan(
-    wanted: &Wanted,
-    found: &Values,
-    saved: &Values,
-    held: &BTreeSet<Key>,
-) -> (Values, Vec<Write>) {
+/// by itself (it is in `held`) has nothing to be put back to, until it is wanted
+/// otherwise.
+fn plan(wanted: &Wanted, found: &Values, saved: &Values, held: &Values) -> (Values, Vec<Write>) {
     let mut originals = saved.clone();
     let mut writes = Vec::new();
     for (key, need) in wanted {
-        let Some(value) = found.get(key).filter(|value| **value != need.value) else {
+        let Some(value) = found.get(key).filter(|value| !need.is_met(key, value)) else {
             continue;
         };
-        let cause = match held.contains(key) {
-            true => Cause::Repair,
-            false => Cause::Need,
+        let cause = match held.get(key) {
+            Some(held) if *held == need.value => Cause::Repair,
+            Some(_) | None => Cause::Need,
         };
         if cause == Cause::Need {
             originals

@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use crate::config::director::DirectorConfig;
 use crate::config::realserver::RealServerConfig;
+use crate::realserver::gateway::Way;
 use crate::status::{director, realserver};
 use crate::sys::address::Address;
 use crate::sys::hop::Hop;
-use crate::sys::host_route::Route;
 use crate::sys::link::Link;
 use crate::sys::sysctl::Key;
 
@@ -38,8 +38,8 @@ pub struct Facts {
     pub routes: BTreeMap<IpAddr, Option<Hop>>,
     /// The gateways of the default routes.
     pub gateways: BTreeSet<IpAddr>,
-    /// The default routes of the main table that have one next hop.
-    pub default_routes: BTreeSet<Route>,
+    /// The ways of answers to clients, of a real server behind NAT.
+    pub answer_ways: Vec<Way>,
     /// The kernel's IPVS.
     pub ipvs: Ipvs,
     /// Where TCP connections are accepted.

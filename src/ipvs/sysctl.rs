@@ -24,6 +24,9 @@ pub enum Kind {
     Switch,
     /// A number in this range.
     Number(i64, i64),
+    /// 0 to 3: never, by need and off, by need and on, always. The kernel goes
+    /// from 1 to 2 and back by itself.
+    Defense,
     /// Whole seconds, at most this many.
     Seconds(u64),
     /// Two numbers, the first below the second unless that is 0.
@@ -41,7 +44,7 @@ pub enum Preset {
     WithSync(&'static str),
 }
 
-use Kind::{Number, Seconds, Switch, Threshold};
+use Kind::{Defense, Number, Seconds, Switch, Threshold};
 use Preset::{Always, Kernel, WithSync};
 
 const fn of(name: &'static str, kind: Kind, default: Preset, why: &'static str) -> Parameter {
@@ -137,19 +140,19 @@ pub const PARAMETERS: [Parameter; 26] = [
     ),
     of(
         "drop_entry",
-        Number(0, 3),
+        Defense,
         Kernel,
         "how connections are dropped when memory is short: 1 and 2 by need, 3 always",
     ),
     of(
         "drop_packet",
-        Number(0, 3),
+        Defense,
         Kernel,
         "how packets are dropped when memory is short: 1 and 2 by need, 3 always",
     ),
     of(
         "secure_tcp",
-        Number(0, 3),
+        Defense,
         Kernel,
         "shorter timeouts under attack: 1 and 2 by need, 3 always",
     ),
@@ -223,6 +226,12 @@ impl Parameter {
         PARAMETERS.iter().find(|parameter| parameter.name == name)
     }
 
+    /// Whether the parameter needs nothing to be `wanted` when it is `found`.
+    pub fn holds(&self, found: &str, wanted: &str) -> bool {
+        let by_need = |value| matches!(value, "1" | "2");
+        found == wanted || self.kind == Defense && by_need(found) && by_need(wanted)
+    }
+
     /// What it is set to where the configuration says nothing; none: nothing.
     pub fn preset(&self, with_sync: bool) -> Option<&'static str> {
         match self.default {
@@ -244,6 +253,15 @@ mod tests {
         let names: BTreeSet<_> = PARAMETERS.iter().map(|parameter| parameter.name).collect();
         assert_eq!(names.len(), PARAMETERS.len());
         assert!(PARAMETERS.iter().all(|parameter| !parameter.why.is_empty()));
+    }
+
+    #[test]
+    fn what_the_kernel_turns_on_by_need_is_what_was_wanted() {
+        let defense = Parameter::named("drop_entry").unwrap();
+        assert!(defense.holds("1", "2") && defense.holds("2", "1") && defense.holds("3", "3"));
+        assert!(!defense.holds("1", "3") && !defense.holds("0", "1") && !defense.holds("2", "0"));
+        let number = Parameter::named("sync_retries").unwrap();
+        assert!(!number.holds("1", "2"));
     }
 
     #[test]

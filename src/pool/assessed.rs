@@ -10,19 +10,49 @@ use crate::health::Share;
 use crate::ipvs::table;
 use crate::lvs::Weight;
 
+/// Why those that the configuration no longer has serve on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Bridging {
+    /// They do not.
+    No,
+    /// Nobody knows yet of somebody who may come whether he can.
+    Unjudged,
+    /// Of those who are to come in their place none is usable.
+    Unusable,
+}
+
+impl Bridging {
+    /// Whoever is not judged yet, in whichever role, may be who is to come in the
+    /// place of what leaves; whoever cannot serve now may do so later.
+    pub(super) fn of<'a>(assessed: impl Iterator<Item = &'a Assessed> + Clone) -> Self {
+        let comes = |of: &&Assessed| !of.leaving;
+        if assessed.clone().any(|of| of.pending() > 0) {
+            Self::Unjudged
+        } else if assessed.clone().any(|of| of.is_awaited())
+            && !(assessed.filter(comes)).any(|of| of.usable(of.role, Self::No) > 0)
+        {
+            Self::Unusable
+        } else {
+            Self::No
+        }
+    }
+}
+
 /// A server with all that decides what becomes of it now.
 #[derive(Debug)]
 pub(super) struct Assessed {
     role: Role,
     /// The configuration no longer has it.
     leaving: bool,
-    /// It has begun to drain.
-    draining: bool,
+    /// It has begun to drain, or the operator said that it is to go.
+    going: bool,
     /// What it has in the table.
     weight: Option<Weight>,
     standing: Standing,
     /// The operator's drain, with its limit.
     drained_by_operator: Option<Duration>,
+    /// What it has when it serves with all it can.
+    configured: Weight,
     /// What it counts for in the quorum.
     full: Weight,
     /// What it should have in the table when it serves.
@@ -43,6 +73,7 @@ impl Assessed {
         if let Some(Override::Weight(weight)) = overridden {
             settings.weight = *weight;
         }
+        let configured = settings.weight;
         let full = match share {
             Share::NONE => Weight::ZERO,
             _ => settings.weight,
@@ -55,10 +86,11 @@ impl Assessed {
         Self {
             role: member.role,
             leaving,
-            draining: member.drain().is_some(),
+            going: member.drain().is_some() || member.is_let_go(),
             weight: member.entry().map(|entry| entry.weight),
             standing,
             drained_by_operator,
+            configured,
             full,
             settings,
             conduct: server.conduct,
@@ -79,9 +111,14 @@ impl Assessed {
         if judged { 0 } else { self.full.get().into() }
     }
 
-    /// The weight that it can contribute in this role. `bridging`: what leaves
-    /// serves on until what comes is judged.
-    pub(super) fn usable(&self, role: Role, bridging: bool) -> u64 {
+    /// Whether it is to serve, now or once it can.
+    fn is_awaited(&self) -> bool {
+        !self.leaving && self.drained_by_operator.is_none() && self.configured > Weight::ZERO
+    }
+
+    /// The weight that it can contribute in this role. `bridging`: whether what
+    /// leaves serves on.
+    pub(super) fn usable(&self, role: Role, bridging: Bridging) -> u64 {
         if self.role != role || self.drained_by_operator.is_some() {
             return 0;
         }
@@ -104,13 +141,18 @@ impl Assessed {
     }
 
     /// Whether it serves on although the configuration no longer has it, because
-    /// nobody knows yet what comes in its place.
-    fn is_bridge(&self, bridging: bool) -> bool {
-        bridging && self.leaving && !self.draining
+    /// nothing can take its place yet.
+    fn is_bridge(&self, bridging: Bridging) -> bool {
+        let helps = match bridging {
+            Bridging::No => false,
+            Bridging::Unjudged => true,
+            Bridging::Unusable => self.weight.is_some_and(|weight| weight > Weight::ZERO),
+        };
+        helps && self.leaving && !self.going
     }
 
     /// What is to become of it. `serving`: who serves; none: undecided.
-    pub(super) fn wish(&self, serving: Option<Serving>, bridging: bool) -> Wish {
+    pub(super) fn wish(&self, serving: Option<Serving>, bridging: Bridging) -> Wish {
         let leave = |limit, because| Wish::Leave { limit, because };
         match self.standing {
             Standing::Down if self.leaving => return Wish::Out,

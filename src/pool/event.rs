@@ -36,6 +36,14 @@ pub enum Event {
         /// Who does.
         to: Serving,
     },
+    /// Servers that the configuration no longer has serve on, because none that it
+    /// has is usable.
+    Held {
+        /// For which virtual server.
+        virtual_server: VirtualServerId,
+        /// How many.
+        servers: usize,
+    },
     /// A server takes no new connections and keeps those it has.
     Draining {
         /// Of which virtual server.
@@ -91,6 +99,15 @@ impl fmt::Display for Event {
                     "{virtual_server} is served by: {to}, no longer by: {from}"
                 )
             }
+            Self::Held {
+                virtual_server,
+                servers,
+            } => write!(
+                f,
+                "{virtual_server} has no usable server among those of the configuration: {servers} \
+                 that the configuration replaced serve on until one of the new servers passes its \
+                 check; `lvsd server drain` lets them go"
+            ),
             Self::Draining {
                 virtual_server,
                 real_server,

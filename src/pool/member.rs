@@ -120,11 +120,20 @@ pub(super) enum Phase {
     Drained,
 }
 
+/// A server that the configuration no longer has.
+#[derive(Debug, Clone)]
+struct Left {
+    /// What it was.
+    server: RealServer,
+    /// The operator lets it go, whatever comes in its place.
+    let_go: bool,
+}
+
 #[derive(Debug, Clone)]
 pub(super) struct Member {
     pub(super) role: Role,
-    /// What it was, when the configuration no longer has it.
-    left: Option<Box<RealServer>>,
+    /// When the configuration no longer has it.
+    left: Option<Box<Left>>,
     entry: Option<table::RealServer>,
     phase: Phase,
     /// Few drain at a time.
@@ -132,6 +141,15 @@ pub(super) struct Member {
     /// It has been out, and grows slowly when it comes back.
     cold: bool,
     growing_since: Option<Instant>,
+}
+
+impl Left {
+    fn new(server: RealServer) -> Self {
+        Self {
+            server,
+            let_go: false,
+        }
+    }
 }
 
 impl Member {
@@ -153,7 +171,7 @@ impl Member {
         Self {
             entry: Some(entry),
             phase: Phase::Held,
-            left: Some(Box::new(unknown)),
+            left: Some(Box::new(Left::new(unknown))),
             ..Self::new(false)
         }
     }
@@ -167,12 +185,26 @@ impl Member {
     /// It is not configured any more; this is what it was.
     pub(super) fn leave(&mut self, before: Option<&RealServer>) {
         if let Some(before) = before {
-            self.left = Some(Box::new(before.clone()));
+            self.left = Some(Box::new(Left::new(before.clone())));
         }
     }
 
+    /// The operator wants it gone, if the configuration no longer has it;
+    /// `limit`: how long its connections may take, if not as it was configured.
+    pub(super) fn let_go(&mut self, limit: Option<Duration>) {
+        if let Some(left) = &mut self.left {
+            left.let_go = true;
+            let drain = &mut left.server.conduct.drain;
+            *drain = limit.unwrap_or(*drain);
+        }
+    }
+
+    pub(super) fn is_let_go(&self) -> bool {
+        self.left.as_ref().is_some_and(|left| left.let_go)
+    }
+
     pub(super) fn left(&self) -> Option<&RealServer> {
-        self.left.as_deref()
+        self.left.as_ref().map(|left| &left.server)
     }
 
     pub(super) fn entry(&self) -> Option<table::RealServer> {

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::assessed::Assessed;
-use super::member::{Member, Role, Turn};
+use super::assessed::{Assessed, Bridging};
+use super::member::{Member, Phase, Role, Turn};
 use super::{Event, Inputs, Outcome, Overrides, Quorum, Serving};
 use crate::config::director::{RealServer, VirtualServer};
 use crate::config::rules::Conduct;
@@ -20,6 +20,8 @@ pub(super) struct Pool {
     pub(super) weight: u64,
     pub(super) serving: Serving,
     pub(super) members: Servers<Member>,
+    /// The last step said that some serve on for want of usable ones.
+    told_of_held: bool,
     /// What it was, when the configuration no longer has it.
     pub(super) removed: Option<table::Settings>,
 }
@@ -41,6 +43,7 @@ impl Pool {
             weight: 0,
             serving: Serving::Pool,
             members: members.collect(),
+            told_of_held: false,
             removed: None,
         }
     }
@@ -116,9 +119,7 @@ impl Pool {
         outcome: &mut Outcome,
     ) {
         let assessed = self.assess(id, configured, overrides, inputs);
-        // Whoever is not judged yet, in whichever role, may be who is to come in
-        // the place of what leaves.
-        let bridging = assessed.iter().any(|(_, of)| of.pending() > 0);
+        let bridging = Bridging::of(assessed.iter().map(|(_, of)| of));
         if let Some(configured) = configured {
             self.decide(id, configured, &assessed, bridging, outcome);
         }
@@ -144,6 +145,7 @@ impl Pool {
             outcome.deadline = outcome.deadline.into_iter().chain(deadline).min();
             outcome.draining |= member.drain().is_some();
         }
+        self.tell_of_held(id, bridging, outcome);
         let before = self.members.len();
         self.members
             .retain(|_, member| member.left().is_none() || member.entry().is_some());
@@ -168,13 +170,30 @@ impl Pool {
         members.collect()
     }
 
+    /// Tells, once, that those serve on which the configuration no longer has,
+    /// because of the others none is usable.
+    fn tell_of_held(&mut self, id: &VirtualServerId, bridging: Bridging, outcome: &mut Outcome) {
+        let held = |member: &&Member| member.left().is_some() && member.phase() == Phase::Held;
+        let servers = match bridging {
+            Bridging::Unusable => self.members.values().filter(held).count(),
+            Bridging::No | Bridging::Unjudged => 0,
+        };
+        let told = std::mem::replace(&mut self.told_of_held, servers > 0);
+        if servers > 0 && !told {
+            outcome.events.push(Event::Held {
+                virtual_server: *id,
+                servers,
+            });
+        }
+    }
+
     /// Decides on the quorum, and who serves.
     fn decide(
         &mut self,
         id: &VirtualServerId,
         configured: &VirtualServer,
         assessed: &[(RealServerId, Assessed)],
-        bridging: bool,
+        bridging: Bridging,
         outcome: &mut Outcome,
     ) {
         let usable = |role| -> u64 {

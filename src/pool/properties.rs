@@ -22,6 +22,8 @@ struct World {
     deadline: Option<Instant>,
     /// Who has been in the table.
     known: BTreeSet<RealServerId>,
+    /// Whom the operator let go after the configuration lost them.
+    let_go: BTreeSet<RealServerId>,
     /// What happened last may have changed limits and rules.
     changed: bool,
 }
@@ -49,6 +51,7 @@ impl World {
             now: crate::sys::clock::now(),
             deadline: None,
             known: BTreeSet::new(),
+            let_go: BTreeSet::new(),
             changed: false,
         }
     }
@@ -81,6 +84,12 @@ impl World {
             Happening::Operator(last, wish) => {
                 let overrides = self.pools.overrides_mut();
                 overrides.set(&self.configured, id(), rip(last), wish);
+                if let Some(Override::Drain { limit }) = wish
+                    && self.pools.leaving(&id()).contains(&rip(last))
+                {
+                    self.pools.let_go(&id(), &rip(last), limit);
+                    self.let_go.insert(rip(last));
+                }
             }
             Happening::Reload(server) => {
                 // A check that is new has not spoken yet.
@@ -91,6 +100,7 @@ impl World {
                 for (rip, _) in new {
                     self.standings.remove(rip);
                 }
+                self.let_go.retain(|rip| one::find(&server, rip).is_none());
                 let after = Configured::from([(id(), *server)]);
                 let kernel = |id: &_| self.kernel.get(id).cloned();
                 self.pools.configure(&self.configured, &after, kernel);
@@ -268,8 +278,8 @@ impl World {
         matches!(wish, Some(Override::Drain { .. }))
     }
 
-    /// Whether somebody serves that the configuration no longer has, while
-    /// nobody knows yet of somebody else whether he can.
+    /// Whether somebody serves that the configuration no longer has, while it has
+    /// somebody who is to serve, whether he can or not.
     fn is_bridged(&self) -> bool {
         let configured = &self.configured[&id()];
         let serving = self.kernel.get(&id()).into_iter();
@@ -280,16 +290,15 @@ impl World {
                 None | Some(Standing::Up | Standing::Unchecked) => true,
                 Some(Standing::Draining | Standing::Down) => false,
             };
-            is_fit && entry.weight > Weight::ZERO && one::find(configured, rip).is_none()
+            let is_removed = one::find(configured, rip).is_none() && !self.let_go.contains(*rip);
+            is_fit && entry.weight > Weight::ZERO && is_removed
         });
         let mut awaited = configured.servers().filter(|(rip, server)| {
             let weight = match self.pools.overrides().get(&id(), rip) {
                 Some(Override::Weight(weight)) => *weight,
                 _ => server.settings.weight,
             };
-            self.standing(rip, server) == Standing::Unchecked
-                && weight > Weight::ZERO
-                && !self.is_drained(rip)
+            weight > Weight::ZERO && !self.is_drained(rip)
         });
         leaving.next().is_some() && awaited.next().is_some()
     }

@@ -1,3 +1,4 @@
+mod replaced;
 mod shares;
 mod world;
 
@@ -263,7 +264,9 @@ fn a_substitute_that_a_reload_removes_serves_until_what_comes_is_judged() {
     let mut world = down("sorry_server = '10.0.0.7'");
     world.reload(file("real_servers = ['10.0.0.1', '10.0.0.2']"));
     world.is(2, Standing::Down);
-    assert_eq!(world.table(), [(7, 0)], "nobody is to come");
+    assert_eq!(world.table(), [(7, 1)], "nobody else can serve");
+    world.is(2, Standing::Up);
+    assert_eq!(world.table(), [(2, 1), (7, 0)]);
 
     let mut world = down("sorry_server = '10.0.0.7'");
     world.reload(with("sorry_server = '10.0.0.8'"));

@@ -17,10 +17,10 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use life::Phase;
-use names::Names;
 pub use report::Answer;
 use track::Track;
 
+use super::gateway::Way;
 use super::journal::Journal;
 use super::sysctl::{self, Wanted, Write};
 use super::vip::{self, Place};
@@ -44,6 +44,8 @@ pub struct Observed {
     pub gue_ports: Vec<u16>,
     /// Routes and rules, if [`Agent::needs_routing`].
     pub routing: mss::Routing,
+    /// The ways of answers through [`Agent::gateways`].
+    pub ways: Vec<Way>,
 }
 
 impl Observed {
@@ -114,7 +116,6 @@ pub struct Agent {
     /// The devices that stay when they are deleted: their module's own.
     kept_devices: Vec<String>,
     seen: Observed,
-    names: Names,
     now: Timestamp,
     vips: BTreeMap<IpAddr, Track>,
     sysctls: BTreeMap<Key, Track>,
@@ -142,7 +143,6 @@ impl Agent {
             journal,
             kept_devices: Vec::new(),
             seen: Observed::default(),
-            names: Names::default(),
             now: wall,
             vips: BTreeMap::new(),
             sysctls: BTreeMap::new(),
@@ -176,8 +176,10 @@ impl Agent {
     /// interfaces.
     pub fn keys(&self, links: &[Link]) -> BTreeSet<Key> {
         let wanted = self.sysctls_wanted_on(links);
-        let journaled = self.journal.sysctls.keys();
-        wanted.keys().chain(journaled).cloned().collect()
+        let mut journal = self.journal.clone();
+        names::follow(&mut journal, links);
+        let journaled = journal.sysctls.into_keys();
+        wanted.into_keys().chain(journaled).collect()
     }
 
     /// Whether [`Observed::gue_ports`] plays a part.
@@ -187,9 +189,15 @@ impl Agent {
 
     /// Whether [`Observed::routing`] plays a part.
     pub fn needs_routing(&self) -> bool {
-        self.journal.routing
-            || mss::is_needed(&self.method)
-            || matches!(self.method, Method::Nat { .. })
+        self.journal.routing || mss::is_needed(&self.method)
+    }
+
+    /// The directors that answers must pass, behind NAT.
+    pub fn gateways(&self) -> &[IpAddr] {
+        match &self.method {
+            Method::Nat { gateways } => gateways,
+            Method::DirectRoute | Method::Tunnel { .. } => &[],
+        }
     }
 
     /// Compares what the kernel holds with what is wanted.
@@ -197,7 +205,7 @@ impl Agent {
         (self.seen, self.now) = (observed, now);
         self.track(now);
         let mut journal = self.journal.clone();
-        self.follow_renames(&mut journal);
+        names::follow(&mut journal, &self.seen.links);
         self.note_first_sight(&mut journal);
         let mut actions = self.removals(&journal);
         if actions.is_empty() {
@@ -212,6 +220,7 @@ impl Agent {
             }
             self.forget(&mut journal);
         }
+        names::note(&mut journal, &self.seen.links);
         if journal != self.journal {
             actions.insert(0, Action::Record(journal));
         }
@@ -221,10 +230,7 @@ impl Agent {
     /// An action was performed.
     pub fn done(&mut self, action: Action, now: Timestamp) {
         match action {
-            Action::Record(journal) => {
-                self.journal = journal;
-                self.note_names();
-            }
+            Action::Record(journal) => self.journal = journal,
             // Noted at once, not at the next look: by then somebody may have taken
             // it away again, and that counts.
             Action::AddVip { .. } | Action::WriteSysctl { .. } => {

@@ -26,6 +26,10 @@ pub enum Origin {
 pub struct Journal {
     /// The kernel parameters.
     pub sysctls: BTreeMap<Key, Original>,
+    /// The index of each interface that [`Self::sysctls`] has parameters of: its name
+    /// may change. A file of an older lvsd has none.
+    #[serde(default)]
+    pub links: BTreeMap<String, u32>,
     /// The VIPs.
     pub vips: BTreeMap<IpAddr, Origin>,
     /// The tunnel devices.
@@ -48,24 +52,31 @@ impl Journal {
         *self == Self::default()
     }
 
-    /// Notes that interfaces have other names now, by their old ones. Returns whether
-    /// it has to do with any of them.
-    pub fn rename(&mut self, interfaces: &BTreeMap<String, String>) -> bool {
+    /// Notes that interfaces have other names now, by their old ones.
+    pub fn rename(&mut self, interfaces: &BTreeMap<String, String>) {
         let new_key = |key: &Key| key.on_another_interface(|name| interfaces.get(name));
-        let moved: Vec<_> = self
-            .sysctls
-            .iter()
-            .filter_map(|(key, original)| Some((key.clone(), new_key(key)?, *original)))
-            .collect();
         // All of them out before the first comes in: two may have swapped names.
-        for (old, ..) in &moved {
-            self.sysctls.remove(old);
-        }
-        let is_news = !moved.is_empty();
-        let moved = moved.into_iter();
-        self.sysctls
-            .extend(moved.map(|(_, new, original)| (new, original)));
-        is_news
+        let (mut moved, mut links) = (Vec::new(), Vec::new());
+        self.sysctls.retain(|key, original| {
+            let new = new_key(key).map(|new| (new, *original));
+            let stays = new.is_none();
+            moved.extend(new);
+            stays
+        });
+        self.links.retain(|name, index| {
+            let new = interfaces.get(name).map(|new| (new.clone(), *index));
+            let stays = new.is_none();
+            links.extend(new);
+            stays
+        });
+        self.sysctls.extend(moved);
+        self.links.extend(links);
+    }
+
+    /// Drops what was noted of an interface that is gone.
+    pub fn forget_interface(&mut self, name: &str) {
+        self.sysctls.retain(|key, _| key.interface() != Some(name));
+        self.links.remove(name);
     }
 }
 

@@ -12,7 +12,7 @@ use tracing::warn;
 
 use super::agent::{Action, Agent, Observed};
 use super::journal::Store;
-use super::mss;
+use super::{gateway, mss};
 use crate::director::vips;
 use crate::lvs::Family;
 use crate::status::text::chain;
@@ -136,6 +136,7 @@ impl Kernel {
             sysctls,
             gue_ports,
             routing,
+            ways: gateway::ways(&self.netlink, agent.gateways()).await,
         })
     }
 

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use tracing::info;
 
 use super::driver::{first_settle, texts};
-use super::journal::Journal;
 use super::{Error, SOCKET, agent::Agent, check_privilege, open};
 use crate::config::realserver::RealServerConfig;
 use crate::http::bind_unix;
@@ -43,7 +42,7 @@ pub async fn undo(config: Option<RealServerConfig>, runtime_dir: PathBuf) -> Res
     // No VIP is given, so that none can be wrong.
     let config = config.map_err(|error| Error::Refused(vec![error.to_string()]))?;
     let (mut kernel, journal) = open(&config, runtime_dir, false).await?;
-    if journal == Journal::default() {
+    if journal.is_empty() {
         info!("there is nothing to undo");
         return Ok(());
     }

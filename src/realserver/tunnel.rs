@@ -30,6 +30,11 @@ const OVER_IPV6: &str = "lvsd-ip6";
 /// The device for GRE with checksums.
 const GRE_SUMS: &str = "lvsd-gre";
 
+/// Whether a device comes with its module, so that it stays when it is deleted.
+pub fn is_of_module(name: &str) -> bool {
+    ![OVER_IPV6, GRE_SUMS].contains(&name)
+}
+
 /// What must be there.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Wanted {

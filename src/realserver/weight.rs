@@ -1,16 +1,18 @@
 //! How much of its share of clients this host wants.
 
+mod file;
+
 use std::fs;
 use std::path::Path;
-use std::process::Stdio;
-use std::time::Duration;
 
-use tokio::process::Command;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{MissedTickBehavior, interval};
+use tracing::{info, warn};
 
+use self::file::File;
 use crate::config::realserver::{Slope, Source, Weight};
+use crate::sys::command::{self, Command, Ended};
 
 /// The longest output of a script or content of a file that is looked at.
 const MAX_TEXT: usize = 64;
@@ -38,11 +40,15 @@ impl Scale {
         let task = tokio::spawn(async move {
             let mut ticks = interval(weight.interval);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            let mut finder = Finder::new(weight.source);
             loop {
                 ticks.tick().await;
-                let now = find(&weight.source).await;
+                let now = finder.find().await;
                 tell.send_if_modified(|before| {
                     let news = before.as_ref() != Some(&now);
+                    if news {
+                        log(before.as_ref(), &now);
+                    }
                     *before = Some(now);
                     news
                 });
@@ -64,27 +70,54 @@ impl Scale {
     }
 }
 
-async fn find(source: &Source) -> Found {
-    match source {
-        Source::Load(slope) => {
-            let text = read(Path::new("/proc/loadavg"))?;
-            let processors = std::thread::available_parallelism().map_or(1, usize::from);
-            let processors = u32::try_from(processors).unwrap_or(1);
-            let load = load_percent(&text, processors);
-            let load = load.ok_or("cannot understand /proc/loadavg")?;
-            Ok(on_slope(slope, load))
+/// One line for each fault, and one for its end.
+fn log(before: Option<&Found>, now: &Found) {
+    match now {
+        Err(error) => warn!(error, "no weight: directors go by their own"),
+        Ok(weight) if before.is_some_and(Result::is_err) => {
+            info!(weight, "there is a weight again");
         }
-        Source::Pressure(slope) => {
-            let text = read(Path::new("/proc/pressure/cpu"))?;
-            let pressure = pressure_percent(&text);
-            let pressure = pressure.ok_or("cannot understand /proc/pressure/cpu")?;
-            Ok(on_slope(slope, pressure))
+        Ok(_) => {}
+    }
+}
+
+/// Where a weight comes from, and what must be remembered to ask there again.
+#[derive(Debug)]
+enum Finder {
+    /// The kernel, which answers at once.
+    Kernel(&'static str, Measure, Slope),
+    File(File),
+    Script(Command),
+}
+
+/// What a file of the kernel measures, in percent; none: it is not understood.
+type Measure = fn(&str) -> Option<u32>;
+
+impl Finder {
+    fn new(source: Source) -> Self {
+        match source {
+            Source::Load(slope) => Self::Kernel("/proc/loadavg", load, slope),
+            Source::Pressure(slope) => Self::Kernel("/proc/pressure/cpu", pressure_percent, slope),
+            Source::File(path) => Self::File(File::new(&path, file::LIMIT)),
+            Source::Script { command, timeout } => Self::Script(Command {
+                argv: command,
+                user: None,
+                environment: Vec::new(),
+                limit: timeout,
+            }),
         }
-        Source::File(path) => number(&read(path)?, &path.display().to_string()),
-        Source::Script {
-            command,
-            timeout: limit,
-        } => run(command, *limit).await,
+    }
+
+    async fn find(&mut self) -> Found {
+        match self {
+            Self::Kernel(path, measure, slope) => {
+                let measured = measure(&read(Path::new(path))?);
+                let percent = measured.ok_or_else(|| format!("cannot understand {path}"))?;
+                Ok(on_slope(slope, percent))
+            }
+            Self::File(file) => number(&file.read().await?, &file.to_string()),
+            Self::Script(command) => run(command).await,
+        }
     }
 }
 
@@ -96,20 +129,18 @@ fn read(path: &Path) -> Result<String, String> {
     })
 }
 
-async fn run(command: &[String], limit: Duration) -> Found {
-    let (program, arguments) = command.split_first().ok_or("there is no script to run")?;
-    let fault = |why: &str| format!("cannot get the weight from {program}: {why}");
-    let running = Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .output();
-    match timeout(limit, running).await {
-        Err(_) => Err(fault(&format!("no answer within {limit:?}"))),
-        Ok(Err(error)) => Err(fault(&crate::sys::errno::text(&error))),
-        Ok(Ok(output)) if !output.status.success() => Err(fault(&output.status.to_string())),
-        Ok(Ok(output)) => number(&String::from_utf8_lossy(&output.stdout), program),
+fn load(text: &str) -> Option<u32> {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    load_percent(text, u32::try_from(processors).unwrap_or(1))
+}
+
+/// Whatever the script started ends with it, and when its time is over.
+async fn run(command: &Command) -> Found {
+    let program = command.argv.first().map_or("", String::as_str);
+    let ended: Ended = command::answer(command).await;
+    match ended.succeeded() {
+        true => number(&ended.output, program),
+        false => Err(format!("cannot get the weight from {program}: it {ended}")),
     }
 }
 
@@ -166,6 +197,8 @@ fn hundredths(text: &str) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     const SLOPE: Slope = Slope {
@@ -211,19 +244,43 @@ mod tests {
         assert!(number(&"9".repeat(10_000), "x").unwrap_err().len() < 200);
     }
 
+    fn sh(script: &str, limit: Duration) -> Command {
+        Command {
+            argv: ["/bin/sh", "-c", script].map(str::to_owned).to_vec(),
+            user: None,
+            environment: Vec::new(),
+            limit,
+        }
+    }
+
     #[tokio::test]
     async fn a_script_that_fails_hangs_or_is_missing_is_told_apart() {
-        let sh = |script: &str| {
-            let command = ["/bin/sh", "-c", script].map(str::to_owned);
-            let limit = Duration::from_secs(5);
-            async move { run(&command, limit).await }
+        let minute = Duration::from_secs(60);
+        assert_eq!(run(&sh("echo 70", minute)).await, Ok(70));
+        let complains = sh("echo hm >&2; echo 70", minute);
+        assert_eq!(
+            run(&complains).await,
+            Ok(70),
+            "what it complains is no answer"
+        );
+        let failed = run(&sh("exit 3", minute)).await.unwrap_err();
+        assert!(failed.ends_with("from /bin/sh: it exits 3"), "{failed}");
+        let missing = Command {
+            argv: vec!["/nowhere/x".to_owned()],
+            ..sh("", minute)
         };
-        assert_eq!(sh("echo 70").await, Ok(70));
-        assert!(sh("exit 3").await.unwrap_err().contains("exit status: 3"));
-        let missing = run(&["/nowhere/x".to_owned()], Duration::from_secs(5)).await;
-        assert!(missing.unwrap_err().contains("no such file"));
-        let slow = ["/bin/sh", "-c", "sleep 60"].map(str::to_owned);
-        let hung = run(&slow, Duration::from_millis(20)).await;
-        assert!(hung.unwrap_err().contains("no answer within 20ms"));
+        let missing = run(&missing).await.unwrap_err();
+        assert!(
+            missing.contains("it cannot be run: No such file"),
+            "{missing}"
+        );
+        let hung = run(&sh("sleep 60", Duration::from_millis(20))).await;
+        assert!(hung.unwrap_err().contains("takes longer than 20ms"));
+    }
+
+    #[tokio::test]
+    async fn a_child_in_the_background_that_keeps_the_output_open_holds_up_nothing() {
+        let script = sh("sleep 600 & echo 40", Duration::from_secs(300));
+        assert_eq!(run(&script).await, Ok(40));
     }
 }

@@ -119,6 +119,14 @@ pub enum Event {
         /// Who does.
         by: String,
     },
+    /// Servers that the configuration no longer has serve on, because none that it
+    /// has is usable.
+    Held {
+        /// For which virtual server.
+        virtual_server: VirtualServerId,
+        /// How many.
+        servers: usize,
+    },
     /// A server takes no new connections and keeps those it has.
     Draining {
         /// Of which virtual server.

@@ -93,11 +93,27 @@ impl fmt::Display for Ended {
 
 /// Runs a program to its end. Dropping the future kills it.
 pub async fn run(command: &Command) -> Ended {
+    run_to_end(command, Complaints::Kept).await
+}
+
+/// The same with its standard output alone: what it writes is an answer.
+pub async fn answer(command: &Command) -> Ended {
+    run_to_end(command, Complaints::Dropped).await
+}
+
+/// What becomes of the standard error.
+#[derive(Debug, Clone, Copy)]
+enum Complaints {
+    Kept,
+    Dropped,
+}
+
+async fn run_to_end(command: &Command, complaints: Complaints) -> Ended {
     let started = {
         let command = command.clone();
         // Looking a user up may ask a directory service, and forking a large
         // process takes a while.
-        spawn_blocking(move || start(&command)).await
+        spawn_blocking(move || start(&command, complaints)).await
     };
     let not_run = |why: String| Ended {
         end: End::NotRun(why),
@@ -131,7 +147,7 @@ fn end_of(status: ExitStatus) -> End {
     }
 }
 
-fn start(command: &Command) -> io::Result<(Group, Pipes)> {
+fn start(command: &Command, complaints: Complaints) -> io::Result<(Group, Pipes)> {
     let (program, arguments) = command
         .argv
         .split_first()
@@ -145,8 +161,11 @@ fn start(command: &Command) -> io::Result<(Group, Pipes)> {
         .current_dir("/")
         .stdin(Stdio::null())
         .stdout(writer.try_clone()?)
-        .stderr(writer)
         .process_group(0);
+    match complaints {
+        Complaints::Kept => child.stderr(writer),
+        Complaints::Dropped => child.stderr(Stdio::null()),
+    };
     become_user(&mut child, command.user.as_deref())?;
     child.envs(command.environment.iter().map(|(key, value)| (key, value)));
     let group = Group(Some(child.spawn()?));

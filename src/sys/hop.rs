@@ -20,17 +20,33 @@ pub struct Hop {
     pub link: Option<u32>,
     /// Whether the address is this host's own.
     pub local: bool,
+    /// The address of this host that packets leave from, unless they have one.
+    pub source: Option<IpAddr>,
 }
 
 impl Rtnetlink {
     /// Asks the kernel for the next hop to an address, as `ip route get` does;
     /// none: the kernel has no route.
     pub async fn route_to(&self, address: IpAddr) -> Result<Option<Hop>, Error> {
+        self.route_from(address, None).await
+    }
+
+    /// The same for packets that have a source address, by which rules may choose.
+    pub async fn route_from(
+        &self,
+        address: IpAddr,
+        source: Option<IpAddr>,
+    ) -> Result<Option<Hop>, Error> {
         let mut request = message(address);
-        request.header.destination_prefix_length = Family::of(address).host_prefix_len();
-        request
-            .attributes
-            .push(RouteAttribute::Destination(address.into()));
+        let whole = Family::of(address).host_prefix_len();
+        request.header.destination_prefix_length = whole;
+        let to = RouteAttribute::Destination(address.into());
+        request.attributes.push(to);
+        if let Some(source) = source {
+            request.header.source_prefix_length = whole;
+            let from = RouteAttribute::Source(source.into());
+            request.attributes.push(from);
+        }
         let found: Result<Vec<_>, _> = self
             .handle
             .route()
@@ -81,11 +97,14 @@ fn hop(message: &RouteMessage) -> Hop {
         gateway: None,
         link: None,
         local: message.header.kind == RouteType::Local,
+        source: None,
     };
     for attribute in &message.attributes {
         match attribute {
             RouteAttribute::Gateway(RouteAddress::Inet(v4)) => hop.gateway = Some((*v4).into()),
             RouteAttribute::Gateway(RouteAddress::Inet6(v6)) => hop.gateway = Some((*v6).into()),
+            RouteAttribute::PrefSource(RouteAddress::Inet(v4)) => hop.source = Some((*v4).into()),
+            RouteAttribute::PrefSource(RouteAddress::Inet6(v6)) => hop.source = Some((*v6).into()),
             RouteAttribute::Oif(index) => hop.link = Some(*index),
             _ => {}
         }

@@ -35,6 +35,12 @@ impl Key {
         }
     }
 
+    /// The interface it is of, `all` and `default` among them.
+    pub fn interface(&self) -> Option<&str> {
+        let (_, rest) = self.path.split_once("/conf/")?;
+        Some(rest.split_once('/')?.0)
+    }
+
     /// The same parameter of another interface; none: it is of no interface, or
     /// `other` knows none for it.
     pub fn on_another_interface<'a>(
@@ -61,6 +67,11 @@ impl Key {
         Self {
             path: format!("net/ipv4/vs/{name}"),
         }
+    }
+
+    /// Its name in `net.ipv4.vs`, if it is one of those.
+    pub fn ipvs_name(&self) -> Option<&str> {
+        self.path.strip_prefix("net/ipv4/vs/")
     }
 
     /// Where it is.

@@ -120,6 +120,28 @@ fn an_interface_that_is_plugged_in_is_quieted_at_once() {
 }
 
 #[test]
+fn an_interface_that_is_renamed_while_no_agent_runs_gets_its_first_values_back() {
+    let host = Host::new();
+    ip("link add eth0 type veth peer name peer");
+    set_sysctl("eth0/arp_ignore", "3");
+    let mut agent = host.start();
+    assert_eq!(sysctl("eth0/arp_ignore"), "1");
+    agent.kill();
+    ip("link set eth0 name ens192");
+    let mut agent = host.start();
+    agent.stop();
+    assert_eq!(sysctl("ens192/arp_ignore"), "3");
+    assert!(!host.journal().exists());
+    // As well without an agent in between.
+    let mut agent = host.start();
+    agent.kill();
+    ip("link set ens192 name wan");
+    assert!(host.lvsd("realserver --undo").status.success());
+    assert_eq!(sysctl("wan/arp_ignore"), "3");
+    assert!(!host.journal().exists());
+}
+
+#[test]
 fn an_interface_that_is_renamed_gets_its_first_values_back() {
     let host = Host::new();
     ip("link add eth0 type veth peer name peer");

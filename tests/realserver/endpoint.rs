@@ -7,7 +7,7 @@ use std::process::Command;
 
 use nix::sys::signal::Signal;
 
-use crate::host::{Host, Neighbour, get, get_with, ready, state, until};
+use crate::host::{Agent, Host, Neighbour, get, get_with, has_vip, ip, ready, state, until};
 
 #[test]
 fn only_the_directors_in_allow_may_ask() {
@@ -114,6 +114,91 @@ fn the_weight_follows_a_file() {
 }
 
 #[test]
+fn a_weight_file_that_never_ends_or_answers_holds_up_nothing_and_is_told_once() {
+    let host = Host::new();
+    let file = host.dir.path().join("weight");
+    nix::unistd::mkfifo(&file, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let config = format!(
+        "[readiness.weight]\nsource = \"file\"\npath = \"{}\"\ninterval = \"100ms\"\n",
+        file.display()
+    );
+    let mut agent = host.start_with(&config);
+    let told = |what: &str| {
+        until(what, || agent.log().contains(what));
+        agent.log().matches(what).count()
+    };
+    told("it is no regular file");
+    fs::remove_file(&file).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", &file).unwrap();
+    ip("address del 192.168.1.200/32 dev lo");
+    until("the VIP is back", has_vip);
+    fs::remove_file(&file).unwrap();
+    fs::write(&file, "101").unwrap();
+    told("which is no weight of 0..=100");
+    fs::write(&file, "50").unwrap();
+    told("there is a weight again");
+    let faults = agent.log().matches("which is no weight of 0..=100").count();
+    assert_eq!(faults, 1, "{}", agent.log());
+    agent.stop();
+}
+
+#[test]
+fn a_weight_script_that_takes_too_long_is_killed_with_its_children() {
+    let host = Host::new();
+    let pid = host.dir.path().join("pid");
+    let script = format!("sleep 600 & echo $! > {}; wait", pid.display());
+    let config = format!(
+        "[readiness.weight]\nsource = \"script\"\ncommand = [\"/bin/sh\", \"-c\", \"{script}\"]\n\
+         timeout = \"500ms\"\ninterval = \"1h\"\n"
+    );
+    let mut agent = host.start_with(&config);
+    let told = "takes longer than 500ms and is killed";
+    until("it is told", || agent.log().contains(told));
+    let child = fs::read_to_string(&pid).unwrap();
+    let stat = format!("/proc/{}/stat", child.trim());
+    until("the child is gone", || {
+        fs::read_to_string(&stat).map_or(true, |stat| stat.contains(") Z "))
+    });
+    agent.stop();
+}
+
+#[test]
+fn behind_nat_the_kernel_is_asked_which_way_answers_take() {
+    let host = Host::new();
+    let _director = Neighbour::new();
+    host.configure("forwarding = \"nat\"\ngateways = [\"192.168.1.10\"]\ndrain = \"0s\"\n");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lvsd"));
+    let file = host.dir.path().join("realserver.toml");
+    command.args(["realserver", "--config"]).arg(file);
+    command.env("LVSD_RUNTIME_DIR", host.dir.path().join("run"));
+    let mut agent = Agent::spawn(&host, &mut command);
+    let is_told = |what: &str| {
+        until(what, || {
+            ready("127.0.0.1").is_some_and(|(_, body)| body.contains(what))
+        });
+    };
+    let is_ready = || until("it is ready", || state("127.0.0.1") == "ready");
+    is_told("there is no default route of IPv4");
+    ip("route add default via 192.168.1.10");
+    is_ready();
+    ip("route add 128.0.0.0/1 via 192.168.1.99");
+    is_told("and others is by 192.168.1.99,");
+    ip("route add 0.0.0.0/1 via 192.168.1.99");
+    is_told("the default route of IPv4 is by 192.168.1.99,");
+    ip("route del 128.0.0.0/1");
+    ip("route del 0.0.0.0/1");
+    is_ready();
+    ip("route add default via 192.168.1.98 table 7");
+    ip("rule add from 192.168.1.53 table 7");
+    is_told("is by 192.168.1.98,");
+    ip("route replace default via 192.168.1.10 table 7");
+    ip("route replace default via 192.168.1.98");
+    is_ready();
+    agent.signal(Signal::SIGTERM);
+    assert!(agent.wait().success());
+}
+
+#[test]
 fn a_client_that_says_nothing_is_sent_away_in_time_and_holds_up_nobody() {
     let host = Host::new();
     let config = "[readiness]\nmax_connections = 2\ntimeout = \"200ms\"\n";
@@ -132,6 +217,21 @@ fn a_client_that_says_nothing_is_sent_away_in_time_and_holds_up_nobody() {
         let _ = stream.read_to_end(&mut rest);
     }
     agent.stop();
+}
+
+#[test]
+fn one_address_that_holds_all_it_can_leaves_room_for_directors() {
+    let host = Host::new();
+    let director = Neighbour::new();
+    let config = "[readiness]\nlisten = \"0.0.0.0:9480\"\nmax_connections = 8\ntimeout = \"1m\"\n";
+    let mut agent = host.start_with(config);
+    let _slow: Vec<_> = (0..20)
+        .map(|_| TcpStream::connect("127.0.0.1:9480").unwrap())
+        .collect();
+    assert_eq!(director.run(|| ready("192.168.1.53").unwrap().0), 200);
+    agent.signal(Signal::SIGTERM);
+    agent.signal(Signal::SIGINT);
+    assert!(agent.wait().success());
 }
 
 #[test]

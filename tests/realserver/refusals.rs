@@ -99,9 +99,14 @@ fn read_only_sysctls_are_refused_and_nothing_is_touched() {
 
 /// Runs it to its end, which must be exit 1 with nothing touched; returns what it said.
 fn refused(host: &Host, config: &str) -> String {
+    refused_with(1, host, config)
+}
+
+/// The same with another code.
+fn refused_with(code: i32, host: &Host, config: &str) -> String {
     let before = arp();
     let mut agent = host.spawn(config);
-    assert_eq!(agent.wait().code(), Some(1), "{}", agent.log());
+    assert_eq!(agent.wait().code(), Some(code), "{}", agent.log());
     assert!(!has_vip());
     assert_eq!(arp(), before);
     assert!(!host.journal().exists());
@@ -164,9 +169,9 @@ fn a_certificate_that_cannot_be_used_is_named() {
         pem.display(),
         key.display()
     );
-    let log = refused(&host, &config);
+    let log = refused_with(78, &host, &config);
     assert!(log.contains("cannot read the certificate in"), "{log}");
     fs::write(&pem, "nothing\n").unwrap();
-    let log = refused(&host, &config);
+    let log = refused_with(78, &host, &config);
     assert!(log.contains("there is none in it"), "{log}");
 }

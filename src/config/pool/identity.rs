@@ -13,7 +13,8 @@ use crate::config::raw;
 use crate::config::values::parsed;
 use crate::lvs::{Family, Protocol, VirtualServerId};
 
-const MEND: &str = "write VIP:PORT, such as \"192.168.1.200:80\"";
+const MEND: &str = "write VIP:PORT, such as \"192.168.1.200:80\"; a range of ports \
+                    goes into `addresses`";
 const MEND_RANGE: &str =
     "write VIP:PORT or VIP:FIRST-LAST, such as \"192.168.1.200:80\" or \"192.168.1.200:8000-8010\"";
 const MEND_FAMILY: &str = "use one of: ipv4 ipv6";

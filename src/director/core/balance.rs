@@ -88,7 +88,7 @@ impl Core {
         self.tell_pool(event);
         match event {
             _ if !log => {}
-            Event::QuorumLost { .. } => warn!("{event}"),
+            Event::QuorumLost { .. } | Event::Held { .. } => warn!("{event}"),
             Event::QuorumGained { .. }
             | Event::Serving { .. }
             | Event::Draining { .. }

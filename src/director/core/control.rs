@@ -1,5 +1,7 @@
 //! What the operator asks for at run time.
 
+use std::path::Path;
+
 use tracing::{error, info};
 
 use super::Core;
@@ -7,7 +9,7 @@ use crate::config::changes;
 use crate::config::director::DirectorConfig;
 use crate::director::Error;
 use crate::director::api::{Answer, Ask};
-use crate::director::control::{Changed, Refused, Reloaded, ServerWish, Target, WishKind};
+use crate::director::control::{Changed, Refused, Reloaded, ServerWish, WishKind};
 use crate::lvs::{RealServerId, VirtualServerId};
 use crate::pool::Override;
 use crate::status::event::Event;
@@ -26,6 +28,7 @@ impl Core {
                 drop(reply.send(self.journal.read(last, follow)));
             }
             Ask::Reload(reply) => drop(reply.send(self.reload())),
+            Ask::Plan(wish, reply) => drop(reply.send(self.foresee(&wish))),
             Ask::Server(wish, reply) => drop(reply.send(self.change(&wish))),
             Ask::Vrrp(wish, reply) => drop(reply.send(self.move_mastership(&wish))),
         }
@@ -68,18 +71,25 @@ impl Core {
     fn read_again(&self) -> Answer<DirectorConfig> {
         let config = DirectorConfig::read(&self.path);
         let config = config.map_err(|error| Refused::config(error.to_string()))?;
+        self.examine(&config, &self.path)?;
+        self.pulses.core_works();
+        self.preflight(&config, &self.path)
+            .map_err(Refused::config)?;
+        self.pulses.core_works();
+        Ok(config)
+    }
+
+    /// Refuses what cannot change while it runs.
+    pub(super) fn examine(&self, config: &DirectorConfig, file: &Path) -> Answer<()> {
         if config.http_listen != self.config.http_listen {
             return Err(Refused::config(format!(
                 "{}: http.listen cannot change while lvsd runs\n    \
                  restart lvsd, or leave it at {}",
-                self.path.display(),
+                file.display(),
                 self.config.http_listen
             )));
         }
-        self.pulses.core_works();
-        self.preflight(&config).map_err(Refused::config)?;
-        self.pulses.core_works();
-        Ok(config)
+        Ok(())
     }
 
     fn replace(&mut self, config: DirectorConfig) -> Answer<Reloaded> {
@@ -105,16 +115,19 @@ impl Core {
 
     /// Changes real servers, in one virtual server or in all that have them.
     fn change(&mut self, wish: &ServerWish) -> Answer<Vec<Changed>> {
-        let servers = self.matching(&wish.target)?;
+        let servers = self.matching(wish)?;
         let configured = &self.config.virtual_servers;
         let overridden = match wish.kind {
             WishKind::Drain { limit } => Some(Override::Drain { limit }),
             WishKind::Weight(weight) => Some(Override::Weight(weight)),
             WishKind::Enable => None,
         };
-        let overrides = self.pools.overrides_mut();
         for (id, rip) in &servers {
+            let overrides = self.pools.overrides_mut();
             overrides.set(configured, *id, *rip, overridden);
+            if let WishKind::Drain { limit } = wish.kind {
+                self.pools.let_go(id, rip, limit);
+            }
             info!(virtual_server = %id, real_server = %rip, wish = ?wish.kind, "the operator's wish");
         }
         // Before anything is done, so that a crash forgets nothing that was done.
@@ -144,8 +157,10 @@ impl Core {
         saved.map_err(|error| Refused::runtime(chain(&Error::from(error))))
     }
 
-    fn matching(&self, target: &Target) -> Answer<Vec<(VirtualServerId, RealServerId)>> {
-        let servers = &self.config.virtual_servers;
+    /// The real servers that are meant. A drain may also mean one that the
+    /// configuration no longer has and that serves on.
+    fn matching(&self, wish: &ServerWish) -> Answer<Vec<(VirtualServerId, RealServerId)>> {
+        let (servers, target) = (&self.config.virtual_servers, &wish.target);
         if let Some(id) = &target.virtual_server
             && !servers.contains_key(id)
         {
@@ -159,9 +174,12 @@ impl Core {
             named.is_none_or(|named| named == **id)
         });
         let matching = wanted.flat_map(|(id, server)| {
-            let rips = server.servers().map(|(rip, _)| rip);
-            rips.filter(|rip| target.matches(rip))
-                .map(|rip| (*id, *rip))
+            let leaving = match wish.kind {
+                WishKind::Drain { .. } => self.pools.leaving(id),
+                WishKind::Weight(_) | WishKind::Enable => Vec::new(),
+            };
+            let rips = server.servers().map(|(rip, _)| *rip).chain(leaving);
+            rips.filter(|rip| target.matches(rip)).map(|rip| (*id, rip))
         });
         let matching: Vec<_> = matching.collect();
         if matching.is_empty() {

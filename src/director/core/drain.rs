@@ -72,6 +72,7 @@ impl Core {
             Ask::Status(reply) => drop(reply.send(Box::new(self.snapshot()))),
             Ask::Reload(reply) => drop(reply.send(Err(refused()))),
             Ask::Events(last, follow, reply) => drop(reply.send(self.journal.read(last, follow))),
+            Ask::Plan(_, reply) => drop(reply.send(Err(refused()))),
             Ask::Server(_, reply) => drop(reply.send(Err(refused()))),
             Ask::Vrrp(_, reply) => drop(reply.send(Err(refused()))),
         }

@@ -116,6 +116,13 @@ impl Core {
                 previous: from.as_str().to_owned(),
                 by: to.as_str().to_owned(),
             },
+            pool::Event::Held {
+                virtual_server,
+                servers,
+            } => Event::Held {
+                virtual_server: *virtual_server,
+                servers: *servers,
+            },
             pool::Event::Draining {
                 virtual_server,
                 real_server,

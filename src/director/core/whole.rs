@@ -8,6 +8,7 @@ use std::time::Duration;
 use tracing::{debug, info, warn};
 
 use super::Core;
+use crate::config::director::DirectorConfig;
 use crate::director::balancer::Balancer;
 use crate::director::reconcile::Report;
 use crate::director::settings::{self, Settings};
@@ -29,7 +30,7 @@ impl Core {
             return Ok(());
         };
         if self.settings.is_none() {
-            let file = self.runtime_dir.join("director-settings.json");
+            let file = self.runtime_dir.join(crate::director::SETTINGS_FILE);
             self.settings = Some(Settings::start(file, self.vrrp.status.clone())?);
         }
         if let Some(settings) = &self.settings {
@@ -110,13 +111,17 @@ impl Core {
     }
 
     pub(super) fn to_hold_back(&self) -> BTreeSet<VirtualServerId> {
+        self.held_back_of(&self.config)
+    }
+
+    pub(super) fn held_back_of(&self, config: &DirectorConfig) -> BTreeSet<VirtualServerId> {
         let Some(balancer) = &self.balancer else {
             return BTreeSet::new();
         };
         let kernel = Arc::clone(&balancer.report().borrow().kernel);
         let vrrp = Arc::clone(&self.vrrp.status.borrow());
         let addresses = address::of_this_host().unwrap_or_default();
-        local::held_back(&self.config, &addresses, &vrrp, |id| {
+        local::held_back(config, &addresses, &vrrp, |id| {
             kernel.virtual_servers.contains_key(id)
         })
     }

@@ -20,7 +20,10 @@ pub(in crate::director) fn of_pool(event: &Event, config: &DirectorConfig) -> Op
             weight,
             quorum,
         } => ("quorum_down", virtual_server, weight, quorum),
-        Event::Serving { .. } | Event::Draining { .. } | Event::Drained { .. } => return None,
+        Event::Serving { .. }
+        | Event::Held { .. }
+        | Event::Draining { .. }
+        | Event::Drained { .. } => return None,
     };
     let rules = &config.virtual_servers.get(virtual_server)?.rules;
     let argv = match event {

@@ -18,7 +18,7 @@ use crate::sys::state_file::{self, StateFile};
 use crate::vrrp::router::Claim;
 
 /// The kernel's side: a netlink client, or a model of it in tests.
-pub(super) trait Kernel {
+pub(in crate::director) trait Kernel {
     fn timeouts(&mut self) -> Result<Timeouts, client::Error>;
     fn set_timeouts(&mut self, timeouts: &Timeouts) -> Result<(), client::Error>;
     fn daemons(&mut self) -> Result<Daemons, client::Error>;
@@ -29,9 +29,11 @@ pub(super) trait Kernel {
 
 /// Why a pass could not be made.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Error {
+pub enum Error {
+    /// The kernel refused, or could not be asked.
     #[error(transparent)]
     Kernel(#[from] client::Error),
+    /// What an earlier run changed cannot be read or kept.
     #[error(transparent)]
     StateFile(#[from] state_file::Error),
 }
@@ -225,6 +227,40 @@ impl Keeper {
         }
         Ok(())
     }
+}
+
+/// What a director that starts would change, a line each.
+pub(in crate::director) fn foresee(
+    kernel: &mut impl Kernel,
+    file: PathBuf,
+    wanted: &Wanted,
+) -> Result<Vec<String>, Error> {
+    let kept: Kept = StateFile::new(file).load()?;
+    let actual = kernel.timeouts()?;
+    let (target, _) = target(&wanted.timeouts, &actual, &kept.timeouts, false);
+    let timeouts = [
+        ("tcp", actual.tcp, target.tcp),
+        ("tcp_fin", actual.tcp_fin, target.tcp_fin),
+        ("udp", actual.udp, target.udp),
+    ];
+    let differ = timeouts.iter().filter(|(_, found, wanted)| found != wanted);
+    let mut lines: Vec<_> = differ
+        .map(|(name, found, wanted)| {
+            let (found, wanted) = (found.as_secs(), wanted.as_secs());
+            format!("IPVS timeout {name}: {found}s becomes {wanted}s")
+        })
+        .collect();
+    // A virtual router starts as backup.
+    let roles = wanted.sync.iter().flat_map(|sync| match &sync.role {
+        SyncRole::Both => Role::ALL.to_vec(),
+        SyncRole::Follow(_) => vec![Role::Backup],
+    });
+    let daemons = roles.zip(wanted.sync.iter().cycle());
+    let daemons = daemons.map(|(role, sync)| (role, sync.daemon.clone()));
+    let owned = kept.daemons.keys().copied().collect();
+    let plan = plan(&daemons.collect(), &kernel.daemons()?, &owned);
+    lines.extend(plan.ops.iter().map(ToString::to_string));
+    Ok(lines)
 }
 
 /// What went wrong with a step, in words that name the way out.

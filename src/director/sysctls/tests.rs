@@ -33,7 +33,7 @@ fn told(writes: &[Write]) -> Vec<String> {
 fn only_what_is_not_right_is_written_and_what_it_was_is_kept() {
     let wanted = needs(&[("conntrack", "1"), ("sloppy_tcp", "1"), ("absent", "1")]);
     let found = values(&[("conntrack", "1"), ("sloppy_tcp", "0")]);
-    let (originals, writes) = plan(&wanted, &found, &Values::new(), &BTreeSet::new());
+    let (originals, writes) = plan(&wanted, &found, &Values::new(), &Values::new());
     assert_eq!(told(&writes), ["net.ipv4.vs.sloppy_tcp 0 -> 1 Need"]);
     assert_eq!(originals, values(&[("sloppy_tcp", "0")]));
 }
@@ -43,7 +43,7 @@ fn what_somebody_changes_is_repaired_and_never_taken_for_the_original() {
     let wanted = needs(&[("conntrack", "1"), ("sloppy_tcp", "1")]);
     let found = values(&[("conntrack", "0"), ("sloppy_tcp", "0")]);
     let saved = values(&[("sloppy_tcp", "2")]);
-    let held = BTreeSet::from([key("conntrack"), key("sloppy_tcp")]);
+    let held = values(&[("conntrack", "1"), ("sloppy_tcp", "1")]);
     let (originals, writes) = plan(&wanted, &found, &saved, &held);
     assert_eq!(originals, saved);
     assert_eq!(
@@ -56,11 +56,38 @@ fn what_somebody_changes_is_repaired_and_never_taken_for_the_original() {
 }
 
 #[test]
+fn what_the_file_wants_otherwise_is_set_and_not_repaired() {
+    let wanted = needs(&[("conntrack", "1"), ("sloppy_tcp", "0")]);
+    let found = values(&[("conntrack", "0"), ("sloppy_tcp", "1")]);
+    let saved = values(&[("sloppy_tcp", "0")]);
+    let held = values(&[("conntrack", "0"), ("sloppy_tcp", "1")]);
+    let (originals, writes) = plan(&wanted, &found, &saved, &held);
+    assert_eq!(
+        told(&writes),
+        [
+            "net.ipv4.vs.conntrack 0 -> 1 Need",
+            "net.ipv4.vs.sloppy_tcp 1 -> 0 Need"
+        ]
+    );
+    let both = values(&[("conntrack", "0"), ("sloppy_tcp", "0")]);
+    assert_eq!(originals, both, "the first values are put back later");
+}
+
+#[test]
+fn what_the_kernel_turns_on_and_off_by_need_is_left_alone() {
+    let wanted = needs(&[("drop_entry", "2"), ("secure_tcp", "3")]);
+    let found = values(&[("drop_entry", "1"), ("secure_tcp", "1")]);
+    let held = values(&[("drop_entry", "2"), ("secure_tcp", "3")]);
+    let (_, writes) = plan(&wanted, &found, &Values::new(), &held);
+    assert_eq!(told(&writes), ["net.ipv4.vs.secure_tcp 1 -> 3 Repair"]);
+}
+
+#[test]
 fn a_crash_does_not_make_lvsds_own_value_the_original() {
     let wanted = needs(&[("sync_threshold", "3 0")]);
     let found = values(&[("sync_threshold", "3 0")]);
     let saved = values(&[("sync_threshold", "3 50")]);
-    let (originals, writes) = plan(&wanted, &found, &saved, &BTreeSet::new());
+    let (originals, writes) = plan(&wanted, &found, &saved, &Values::new());
     assert_eq!((originals, writes), (saved, vec![]));
 }
 
@@ -68,7 +95,7 @@ fn a_crash_does_not_make_lvsds_own_value_the_original() {
 fn what_nothing_needs_any_more_is_put_back() {
     let found = values(&[("sloppy_tcp", "1"), ("conntrack", "0")]);
     let saved = values(&[("sloppy_tcp", "0"), ("conntrack", "0"), ("gone", "1")]);
-    let (_, writes) = plan(&Wanted::new(), &found, &saved, &BTreeSet::new());
+    let (_, writes) = plan(&Wanted::new(), &found, &saved, &Values::new());
     assert_eq!(told(&writes), ["net.ipv4.vs.sloppy_tcp 1 -> 0 Restore"]);
 }
 

@@ -85,6 +85,7 @@ pub(crate) fn master() -> Facts {
             gateway: None,
             link: Some(2),
             local: false,
+            source: None,
         };
         facts.routes.insert(ip(last), Some(on_link));
     }

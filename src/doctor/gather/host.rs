@@ -3,9 +3,9 @@
 use std::fs;
 
 use super::neighbours;
+use crate::config::realserver::Method;
 use crate::doctor::Facts;
-use crate::lvs::Family;
-use crate::sys::host_route::MAIN;
+use crate::realserver::gateway;
 use crate::sys::rtnetlink::{Error, Rtnetlink};
 use crate::sys::sysctl::Key;
 
@@ -33,10 +33,8 @@ pub(super) async fn look(facts: &mut Facts) -> Result<(), Error> {
     );
     facts.neighbours = known_neighbours();
     facts.gateways = netlink.gateways().await?;
-    for family in [Family::Ipv4, Family::Ipv6] {
-        let routes = netlink.host_routes(family).await?.into_iter();
-        let default = routes.filter(|it| it.table == MAIN && it.to.prefix_len == 0);
-        facts.default_routes.extend(default);
+    if let Some(Method::Nat { gateways }) = facts.realserver_config.as_ref().map(|it| &it.method) {
+        facts.answer_ways = gateway::ways(&netlink, gateways).await;
     }
     for rip in neighbours(facts) {
         let hop = netlink.route_to(rip).await?;

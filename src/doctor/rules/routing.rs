@@ -102,7 +102,7 @@ pub(super) fn nat_default_route(facts: &Facts) -> Vec<Finding> {
     let Some(Method::Nat { gateways }) = file.map(|file| &file.method) else {
         return vec![];
     };
-    let faults = gateway::faults(gateways, &facts.default_routes).into_iter();
+    let faults = gateway::faults(gateways, &facts.answer_ways).into_iter();
     let boot = "and the same in the network configuration (GATEWAY=)";
     faults
         .map(|Fault { seen, mend }| NAT_DEFAULT_ROUTE.found(seen, format!("{mend}, {boot}")))

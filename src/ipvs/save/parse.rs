@@ -1,7 +1,7 @@
 //! Text to a table.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::num::{NonZeroU16, NonZeroU32};
+use std::num::{NonZeroI32, NonZeroU16, NonZeroU32};
 use std::time::Duration;
 
 use super::line::Line;
@@ -90,7 +90,11 @@ fn virtual_server_id(line: &mut Line) -> Result<VirtualServerId, String> {
         "-t" => Protocol::Tcp,
         "-u" => Protocol::Udp,
         "-f" => {
-            let mark: NonZeroU32 = number(option, &value)?;
+            // ipvsadm writes those from 2^31 on as negative numbers.
+            let mark = match value.parse::<NonZeroI32>() {
+                Ok(mark) if mark.is_negative() => mark.cast_unsigned(),
+                Ok(_) | Err(_) => number::<NonZeroU32>(option, &value)?,
+            };
             let family = if ipv6 { Family::Ipv6 } else { Family::Ipv4 };
             return Ok(VirtualServerId::Fwmark { family, mark });
         }

@@ -266,3 +266,14 @@ proptest! {
         let _ = parse(&String::from_utf8(bytes).unwrap());
     }
 }
+
+#[test]
+fn a_mark_that_ipvsadm_writes_as_a_negative_number_is_read() {
+    for (written, mark) in [("-1", u32::MAX), ("-2147483648", 1 << 31)] {
+        let table = parse(&format!("-A -f {written} -s rr\n")).unwrap();
+        let mark = NonZeroU32::new(mark).unwrap();
+        let family = Family::Ipv4;
+        let id = VirtualServerId::Fwmark { family, mark };
+        assert!(table.contains_key(&id), "{written} in {table:?}");
+    }
+}

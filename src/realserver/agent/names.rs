@@ -1,35 +1,41 @@
 //! Interfaces that get another name: the kernel keeps their parameters, and so does
-//! the journal, under the new name.
+//! the journal, under the new name. An interface that is made anew under an old name
+//! has parameters of its own. Both are told by the interface's index, which never
+//! changes. (A journal of another boot is not believed.)
 
 use std::collections::BTreeMap;
 
-use super::Agent;
 use crate::realserver::journal::Journal;
+use crate::sys::link::Link;
 
-/// The name of each interface, by index, as the journal on disk knows it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Names(BTreeMap<u32, String>);
-
-impl Agent {
-    /// Gives what the journal knows of an interface its new name.
-    pub(super) fn follow_renames(&mut self, journal: &mut Journal) {
-        let mut renamed = BTreeMap::new();
-        for link in &self.seen.links {
-            let known = self.names.0.entry(link.index);
-            let known = known.or_insert_with(|| link.name.clone());
-            if *known != link.name {
-                renamed.insert(known.clone(), link.name.clone());
-            }
-        }
-        if !journal.rename(&renamed) {
-            self.note_names();
+/// Gives what the journal knows of interfaces their names of now, and drops what it
+/// knows of interfaces that others have replaced.
+pub(super) fn follow(journal: &mut Journal, links: &[Link]) {
+    let name_of = |index: u32| links.iter().find(|link| link.index == index);
+    let renamed: BTreeMap<_, _> = journal
+        .links
+        .iter()
+        .filter_map(|(old, index)| Some((old.clone(), name_of(*index)?.name.clone())))
+        .filter(|(old, new)| old != new)
+        .collect();
+    journal.rename(&renamed);
+    for link in links {
+        let known = journal.links.get(&link.name);
+        if known.is_some_and(|index| *index != link.index) {
+            journal.forget_interface(&link.name);
         }
     }
+}
 
-    /// The journal on disk has today's names.
-    pub(super) fn note_names(&mut self) {
-        let links = self.seen.links.iter();
-        let names = links.map(|link| (link.index, link.name.clone()));
-        self.names = Names(names.collect());
-    }
+/// Notes the index of each interface that the journal knows something of.
+pub(super) fn note(journal: &mut Journal, links: &[Link]) {
+    let of_interest = |name: &str| {
+        let mut keys = journal.sysctls.keys();
+        keys.any(|key| key.interface() == Some(name))
+    };
+    let mut noted = journal.links.clone();
+    noted.retain(|name, _| of_interest(name));
+    let found = links.iter().filter(|link| of_interest(&link.name));
+    noted.extend(found.map(|link| (link.name.clone(), link.index)));
+    journal.links = noted;
 }

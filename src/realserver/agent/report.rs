@@ -7,7 +7,6 @@ use serde::Serialize;
 use super::Agent;
 use super::life::{Phase, Then};
 use super::track::Track;
-use crate::config::realserver::Method;
 use crate::health::readiness::{Readiness, ReadinessState};
 use crate::lvs::Family;
 use crate::realserver::journal::Origin;
@@ -124,10 +123,8 @@ impl Agent {
             &self.seen.links,
             &self.seen.gue_ports,
         ));
-        if let Method::Nat { gateways } = &self.method {
-            let found = gateway::faults(gateways, &self.seen.routing.routes);
-            faults.extend(found.iter().map(ToString::to_string));
-        }
+        let ways = gateway::faults(self.gateways(), &self.seen.ways);
+        faults.extend(ways.iter().map(ToString::to_string));
         faults.extend(self.leaks.iter().cloned());
         faults.extend(self.services.iter().filter_map(service_fault));
         faults

@@ -53,6 +53,7 @@ impl Host {
                 sysctls: sysctls.collect(),
                 gue_ports: vec![],
                 routing: mss::Routing::default(),
+                ways: vec![],
             },
             disk: Journal::default(),
         }

@@ -95,12 +95,19 @@ impl Listeners {
     }
 }
 
+/// How many connections one address may have, of so many: one client that holds them
+/// all leaves room for the others.
+fn per_address(most: usize) -> usize {
+    let default = Limits::default().connections_per_peer;
+    (most / 4).max(2).min(default)
+}
+
 /// What clients of the readiness endpoint may take.
 fn limits(readiness: &Readiness) -> Limits {
     let default = Limits::default();
     Limits {
         connections: readiness.max_connections,
-        connections_per_peer: default.connections_per_peer.min(readiness.max_connections),
+        connections_per_peer: per_address(readiness.max_connections),
         head: default.head.min(readiness.timeout),
         body: default.body.min(readiness.timeout),
         // Directors ask; nobody has anything to send.
@@ -128,5 +135,16 @@ impl Server {
         if let Err(error) = self.task.await {
             error!(%error, "an HTTP listener ended badly");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_address_gets_a_quarter_of_the_connections_and_two_at_least() {
+        let given = [1, 2, 8, 12, 64, 256, 65_535].map(per_address);
+        assert_eq!(given, [2, 2, 2, 3, 16, 32, 32]);
     }
 }

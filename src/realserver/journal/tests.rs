@@ -25,3 +25,37 @@ fn the_file_is_readable_by_people_and_by_the_next_start() {
         assert!(text.contains(expected), "{text}");
     }
 }
+
+#[test]
+fn a_file_of_an_older_lvsd_is_understood() {
+    let text = r#"{"sysctls": {"net.ipv4.conf.eth0.arp_ignore": {"value": 3, "changed": true}},
+                   "vips": {}}"#;
+    let journal: Journal = serde_json::from_str(text).unwrap();
+    assert!(!journal.is_empty());
+    assert!(journal.links.is_empty());
+}
+
+#[test]
+fn two_interfaces_may_swap_their_names() {
+    let original = |value| Original {
+        value,
+        changed: true,
+    };
+    let key = |name| Key::ipv4_conf(name, "arp_ignore");
+    let mut journal = Journal {
+        sysctls: [(key("a"), original(1)), (key("b"), original(2))].into(),
+        links: [("a".to_owned(), 5), ("b".to_owned(), 6)].into(),
+        ..Journal::default()
+    };
+    journal.rename(
+        &[("a", "b"), ("b", "a")]
+            .map(|(from, to)| (from.into(), to.into()))
+            .into(),
+    );
+    assert_eq!(journal.sysctls[&key("a")].value, 2);
+    assert_eq!(journal.sysctls[&key("b")].value, 1);
+    assert_eq!(
+        journal.links,
+        [("a".to_owned(), 6), ("b".to_owned(), 5)].into()
+    );
+}

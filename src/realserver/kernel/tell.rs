@@ -73,6 +73,8 @@ fn tell_plain(action: &Action) {
                 info!(device = name, "address of the tunnel taken away");
             }
             tunnel::Step::Set { name, up, .. } => info!(device = name, up, "tunnel set"),
+            // The kernel says yes and keeps it.
+            tunnel::Step::Delete { name, .. } if tunnel::is_of_module(name) => {}
             tunnel::Step::Delete { name, .. } => info!(device = name, "tunnel deleted"),
             tunnel::Step::Open(port) => info!(port, "GUE is unpacked"),
             tunnel::Step::Close(port) => info!(port, "GUE is unpacked no more"),

@@ -81,7 +81,7 @@ impl VirtualServer {
             state,
             weight,
             required,
-            ..
+            hysteresis,
         } = &self.quorum;
         let mut remarks = Vec::new();
         if self.held_back {
@@ -92,7 +92,12 @@ impl VirtualServer {
         if self.removed {
             remarks.push("no longer configured".to_owned());
         } else if state == "down" {
-            remarks.push(format!("NO QUORUM: weight {weight} of {required}"));
+            let mut remark = format!("NO QUORUM: weight {weight} of {required}");
+            if *hysteresis > 0 {
+                let regained = u64::from(*required) + u64::from(*hysteresis);
+                remark += &format!(", regained at {regained}");
+            }
+            remarks.push(remark);
         }
         match self.served_by.as_str() {
             "backup" => remarks.push("the backup pool serves".to_owned()),

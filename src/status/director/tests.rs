@@ -281,6 +281,19 @@ fn what_the_operator_and_the_pool_do_is_seen() {
 }
 
 #[test]
+fn a_lost_quorum_says_what_regains_it() {
+    let mut status = example();
+    let quorum = &mut status.virtual_servers[0].quorum;
+    (quorum.state, quorum.weight) = ("down".to_owned(), 2);
+    (quorum.required, quorum.hysteresis) = (2, 1);
+    let shown = status.to_string();
+    assert!(
+        shown.contains("NO QUORUM: weight 2 of 2, regained at 3"),
+        "{shown}"
+    );
+}
+
+#[test]
 fn the_json_is_read_back_as_it_was() {
     let json = serde_json::to_string(&example()).unwrap();
     assert_eq!(serde_json::from_str::<Director>(&json).unwrap(), example());

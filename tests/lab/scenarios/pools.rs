@@ -12,12 +12,14 @@ use crate::lab::{Host, Lab, Scenario, Site, eventually, millis, secs, within};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario!(a_client_notices_nothing_while_a_reload_swaps_a_server),
+    scenario!(what_a_reload_replaces_serves_on_while_the_new_pool_is_down),
     scenario!(a_download_ends_before_its_drained_server_is_out),
     scenario!(the_sorry_server_comes_and_goes_and_hooks_run_in_order),
     scenario!(the_backup_pool_takes_over_before_the_sorry_server),
     scenario!(a_failed_server_stays_at_weight_0_and_recovers_slowly),
     scenario!(what_the_operator_changed_outlives_a_crash_until_the_file_changes_it),
     scenario!(a_plan_says_what_a_reload_would_do_and_a_bad_file_does_nothing),
+    scenario!(a_plan_tells_of_settings_too_with_a_director_and_without),
     scenario!(a_stop_that_drains_holds_the_vip_until_a_download_has_ended),
 ];
 
@@ -128,6 +130,33 @@ fn a_client_notices_nothing_while_a_reload_swaps_a_server(lab: &Lab) {
         answers.contains_key("I am 53") && answers.contains_key("I am 55"),
         "{answers:?}"
     );
+}
+
+fn what_a_reload_replaces_serves_on_while_the_new_pool_is_down(lab: &Lab) {
+    let (site, director) = site(lab, &file("['192.168.1.53', '192.168.1.54']"));
+    let lvs51 = &site.lvs51;
+    eventually_weights(lvs51, &[("53", 1), ("54", 1)]);
+    fail_check(&site.real_servers[2]);
+    let load = load(&site, millis(10));
+    lvs51.write(DIRECTOR_FILE, &file("['192.168.1.55']").text());
+    lvs51.run("lvsd reload").ok();
+    eventually("the new one is down", within(secs(20)), || {
+        text(&lvs51.real_server("192.168.1.55:80")["health"]) == "down"
+    });
+    let held = lvs51.real_server("192.168.1.53:80");
+    assert_eq!(text(&held["state"]), "held", "{held}");
+    assert!(text(&held["reason"]).contains("new servers"), "{held}");
+    eventually("the log has it", within(secs(5)), || {
+        director.log().contains("2 that the configuration replaced")
+    });
+    lvs51
+        .run("lvsd server drain 192.168.1.53 --timeout 1s --wait")
+        .ok();
+    eventually_weights(lvs51, &[("54", 1)]);
+    lvs51.run("lvsd reload").ok();
+    pass_check(&site.real_servers[2]);
+    eventually_weights(lvs51, &[("55", 1)]);
+    assert_eq!(load.stop().failures(), Vec::<String>::new());
 }
 
 fn download(site: &Site) -> Program {
@@ -341,7 +370,11 @@ fn a_plan_says_what_a_reload_would_do_and_a_bad_file_does_nothing(lab: &Lab) {
     assert_eq!(
         plan.stdout,
         format!(
-            "set virtual server tcp {VIP}:80: wlc\n\
+            "virtual server tcp {VIP}:80: scheduler = \"wrr\" becomes \"wlc\"\n\
+             virtual server tcp {VIP}:80, real_server 192.168.1.55:80: added\n\
+             virtual server tcp {VIP}:80, real_server 192.168.1.53:80: removed\n\
+             set virtual server tcp {VIP}:80: wlc\n\
+             once the checks that have no answer yet have passed:\n\
              add real server 192.168.1.55:80 of tcp {VIP}:80: dr weight 1\n\
              set real server 192.168.1.53:80 of tcp {VIP}:80: dr weight 0\n\
              when connections have ended, or their time is over:\n\
@@ -370,6 +403,56 @@ fn a_plan_says_what_a_reload_would_do_and_a_bad_file_does_nothing(lab: &Lab) {
     lvs51.write(DIRECTOR_FILE, &lvs51.read("/etc/lvsd/next.toml"));
     lvs51.run("lvsd reload").ok();
     eventually_weights(lvs51, &[("54", 1), ("55", 1)]);
+}
+
+fn a_plan_tells_of_settings_too_with_a_director_and_without(lab: &Lab) {
+    let first = file("['192.168.1.53', '192.168.1.54']");
+    let (site, director) = site(lab, &first);
+    let lvs51 = &site.lvs51;
+    eventually_weights(lvs51, &[("53", 1), ("54", 1)]);
+    let next = "/etc/lvsd/next.toml";
+    let plan = |text: &str| {
+        lvs51.write(next, text);
+        let plan = lvs51.run(&format!("lvsd plan --config {next} --exit-code"));
+        lab.say(&format!("the plan:\n{plan}"));
+        plan
+    };
+    let settings = "[ipvs]\ntimeouts = { tcp = '21m' }\nsysctl = { sloppy_tcp = true }\n\
+                    sync = { role = 'both', interface = 'ens192' }\n";
+    let router = "[[vrrp]]\nname = 'VI_1'\ninterface = 'ens192'\nvirtual_router_id = 51\n\
+                  priority = 100\nvirtual_addresses = ['192.168.1.201']\n";
+    let sorry = first.clone().server_key("sorry_server", "'192.168.1.55'");
+    for more in [
+        format!("{}{settings}", first.text()),
+        format!("{}{router}", first.text()),
+        sorry.text(),
+    ] {
+        let told = plan(&more);
+        assert_eq!(told.status.code(), Some(3), "{told}");
+        lvs51.write(DIRECTOR_FILE, &more);
+        let reloaded = lvs51.run("lvsd reload").ok();
+        assert!(told.stdout.starts_with(&reloaded), "{told}\n{reloaded}");
+        assert_eq!(plan(&more).ok(), "nothing would change\n");
+        lvs51.write(DIRECTOR_FILE, &first.text());
+        lvs51.run("lvsd reload").ok();
+    }
+    director.terminate();
+    lvs51.run("ipvsadm --set 900 120 300").ok();
+    let told = plan(&format!("{}{settings}", first.text()));
+    assert_eq!(told.status.code(), Some(3), "{told}");
+    for line in [
+        "# no director runs here: every real server is taken to be up",
+        "sysctl net.ipv4.vs.sloppy_tcp: 0 becomes 1",
+        "IPVS timeout tcp: 900s becomes 1260s",
+        "start sync daemon master on ",
+    ] {
+        assert!(told.stdout.contains(line), "{line}\n{told}");
+    }
+    let timeouts = lvs51.run("ipvsadm -L --timeout").ok();
+    assert!(
+        timeouts.contains("900 120 300"),
+        "a plan changes nothing: {timeouts}"
+    );
 }
 
 fn a_stop_that_drains_holds_the_vip_until_a_download_has_ended(lab: &Lab) {

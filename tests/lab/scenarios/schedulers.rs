@@ -206,5 +206,11 @@ fn a_scheduler_that_the_kernel_lacks_is_named(lab: &Lab, site: &Site, running: &
     another.write("/etc/lvsd/director.toml", &twos);
     let told = another.run("lvsd director").fails_with(1);
     assert!(told.contains(named), "{told}");
+    for host in [another, &site.lvs51] {
+        host.write("/etc/lvsd/next.toml", &twos);
+        let plan = host.run("lvsd plan --config /etc/lvsd/next.toml");
+        let told = plan.fails_with(1);
+        assert!(told.contains(named), "{told}");
+    }
     assert_eq!(another.ipvsadm(), "", "nothing is changed");
 }

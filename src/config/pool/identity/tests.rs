@@ -74,3 +74,13 @@ fn a_firewall_mark_takes_bare_addresses_and_wants_to_know_the_port_to_check() {
     let told = parse("[[virtual_server]]\nfwmark = 7\nreal_servers = ['10.0.0.1']").unwrap_err();
     assert!(told.contains("check.port"), "{told}");
 }
+
+#[test]
+fn ports_in_the_wrong_key_are_led_to_the_right_one() {
+    let text = "[[virtual_server]]\naddress = '10.0.0.9:79-81'\nreal_servers = ['10.1.0.1']";
+    let told = parse(text).expect_err("no address");
+    assert!(
+        told.contains("a range of ports goes into `addresses`"),
+        "{told}"
+    );
+}

@@ -260,3 +260,24 @@ fn an_interface_that_came_back_as_another_gets_a_new_daemon() {
     assert_eq!(bench.pass(), ["stop backup", "start backup"]);
     assert_eq!(bench.pass(), Vec::<String>::new());
 }
+
+#[test]
+fn a_start_is_told_beforehand_and_what_is_right_already_is_not() {
+    let text = "[ipvs]\ntimeouts = { tcp = '21m', udp = '300s' }\n\
+                [ipvs.sync]\nrole = 'both'\ninterface = 'ens192'\n";
+    let mut bench = Bench::new(text);
+    let file = bench.dir.path().join("settings.json");
+    let told = foresee(&mut bench.kernel, file.clone(), &bench.wanted).unwrap();
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert_eq!(told[0], "IPVS timeout tcp: 900s becomes 1260s");
+    assert!(
+        told[1].starts_with("start sync daemon master on ens192"),
+        "{told:?}"
+    );
+    assert_eq!(bench.kernel.log, [""; 0], "and nothing is done");
+    bench.pass();
+    let told = foresee(&mut bench.kernel, file.clone(), &bench.wanted).unwrap();
+    assert_eq!(told, [""; 0]);
+    let told = foresee(&mut bench.kernel, file, &Wanted::default()).unwrap();
+    assert_eq!(told[0], "IPVS timeout tcp: 1260s becomes 900s", "{told:?}");
+}

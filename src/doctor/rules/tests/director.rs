@@ -81,6 +81,7 @@ fn a_direct_real_server_is_on_the_lan() {
         gateway: Some(ip(1)),
         link: Some(2),
         local: false,
+        source: None,
     };
     facts.routes.insert(ip(54), Some(behind));
     assert_eq!(

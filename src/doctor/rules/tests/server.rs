@@ -5,8 +5,9 @@ use crate::config::realserver::RealServerConfig;
 use crate::doctor::facts::tests::{VIP, address};
 use crate::doctor::facts::{Script, Setting};
 use crate::doctor::firewall::iptables;
+use crate::realserver::gateway::Way;
 use crate::sys::address::Scope;
-use crate::sys::host_route::{MAIN, Route};
+use crate::sys::hop::Hop;
 
 fn agent_file(text: &str) -> Option<RealServerConfig> {
     let text = format!("vips = ['192.168.1.200']\n{text}");
@@ -186,23 +187,24 @@ fn a_nat_real_server_whose_answers_miss_the_director_is_told() {
     let text = "forwarding = 'nat'\ngateways = ['192.168.1.51']\n";
     let file = RealServerConfig::parse("realserver.toml".as_ref(), text, &[]).unwrap();
     facts.realserver_config = Some(file);
-    let route = |gateway: &str, metric| Route {
-        table: MAIN,
-        to: "0.0.0.0/0".parse().unwrap(),
-        gateway: Some(gateway.parse().unwrap()),
-        interface: 2,
-        source: None,
-        metric,
-        onlink: false,
-        advmss: None,
+    let way = |gateway: Option<&str>| Way {
+        to: "23.0.0.1".parse().unwrap(),
+        from: None,
+        hop: Ok(gateway.map(|gateway| Hop {
+            gateway: Some(gateway.parse().unwrap()),
+            link: Some(2),
+            local: false,
+            source: None,
+        })),
     };
+    facts.answer_ways = vec![way(None)];
     assert_eq!(ids(&facts), ["nat-default-route"], "no route at all");
-    facts.default_routes.insert(route("192.168.1.51", 100));
+    facts.answer_ways = vec![way(Some("192.168.1.51"))];
     assert_eq!(ids(&facts), [""; 0]);
-    facts.default_routes.insert(route("192.168.1.1", 50));
+    facts.answer_ways = vec![way(Some("192.168.1.1"))];
     let finding = only(&facts, "nat-default-route");
     assert!(finding.seen.contains("is by 192.168.1.1,"), "{finding:?}");
-    let mend = "ip route replace default via 192.168.1.51, and";
+    let mend = "ip route replace default via 192.168.1.51;";
     assert!(finding.mend.starts_with(mend), "{finding:?}");
 }
 

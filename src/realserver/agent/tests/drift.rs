@@ -122,6 +122,60 @@ fn an_interface_that_is_renamed_takes_its_first_values_along() {
 }
 
 #[test]
+fn a_rename_while_no_agent_runs_is_followed_by_the_index() {
+    for stopped in [false, true] {
+        let mut host = Host::fresh();
+        host.set("net.ipv4.conf.eth0.arp_ignore", 3);
+        let mut agent = host.start(&config(&[VIP]));
+        host.settle(&mut agent);
+        host.rename("eth0", "wan");
+        let mut agent = host.start(&config(&[VIP]));
+        if !stopped {
+            host.settle(&mut agent);
+        }
+        agent.stop();
+        host.settle(&mut agent);
+        assert_eq!(host.get("net.ipv4.conf.wan.arp_ignore"), 3);
+        assert_eq!(host.disk.links.get("eth0"), None);
+        assert!(host.disk.is_empty());
+    }
+}
+
+#[test]
+fn an_interface_made_anew_under_the_old_name_has_first_values_of_its_own() {
+    let mut host = Host::fresh();
+    host.set("net.ipv4.conf.eth0.arp_ignore", 3);
+    let mut agent = host.start(&config(&[VIP]));
+    host.settle(&mut agent);
+    let mut links = host.kernel.links.iter_mut();
+    links.find(|link| link.name == "eth0").unwrap().index = 77;
+    host.set("net.ipv4.conf.eth0.arp_ignore", 0);
+    host.set("net.ipv4.conf.eth0.arp_announce", 1);
+    let mut agent = host.start(&config(&[VIP]));
+    host.settle(&mut agent);
+    agent.stop();
+    host.settle(&mut agent);
+    assert_eq!(host.get("net.ipv4.conf.eth0.arp_ignore"), 0);
+    assert_eq!(host.get("net.ipv4.conf.eth0.arp_announce"), 1);
+}
+
+#[test]
+fn a_journal_without_indexes_goes_by_names() {
+    let mut host = Host::fresh();
+    host.set("net.ipv4.conf.eth0.arp_ignore", 3);
+    let mut agent = host.start(&config(&[VIP]));
+    host.settle(&mut agent);
+    host.disk.links.clear();
+    let mut links = host.kernel.links.iter_mut();
+    links.find(|link| link.name == "eth0").unwrap().index = 77;
+    let mut agent = host.start(&config(&[VIP]));
+    host.settle(&mut agent);
+    agent.stop();
+    host.settle(&mut agent);
+    assert_eq!(host.get("net.ipv4.conf.eth0.arp_ignore"), 3);
+}
+
+#[test]
 fn a_rename_that_could_not_be_recorded_is_recorded_later() {
     let mut host = Host::fresh();
     host.set("net.ipv4.conf.eth0.arp_ignore", 3);

@@ -3,6 +3,8 @@ use std::net::Ipv4Addr;
 use super::*;
 use crate::config::realserver::{Mss, Tunnel};
 use crate::lvs::Prefixed;
+use crate::realserver::gateway::Way;
+use crate::sys::hop::Hop;
 use crate::sys::host_route::{MAIN, Route};
 
 fn tunnelled(tunnel: Tunnel, local: Option<&str>) -> RealServerConfig {
@@ -154,7 +156,18 @@ fn behind_nat_nothing_is_changed_and_the_default_route_decides() {
         },
         ..config(&[])
     };
+    let way = |gateway: &str| Way {
+        to: "23.0.0.1".parse().unwrap(),
+        from: None,
+        hop: Ok(Some(Hop {
+            gateway: Some(gateway.parse().unwrap()),
+            link: Some(2),
+            local: false,
+            source: None,
+        })),
+    };
     let mut host = routed();
+    host.kernel.ways = vec![way("192.168.1.1")];
     let mut agent = host.start(&nat);
     assert_eq!(host.settle(&mut agent), [""; 0]);
     let status = agent.status();
@@ -164,7 +177,7 @@ fn behind_nat_nothing_is_changed_and_the_default_route_decides() {
         "{:?}",
         status.reasons
     );
-    host.kernel.routing.routes = [default_route("192.168.1.254")].into();
+    host.kernel.ways = vec![way("192.168.1.254")];
     host.settle(&mut agent);
     assert_eq!(agent.status().state, State::Ready);
 }
