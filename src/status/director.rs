@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 use super::text::elapsed;
 use crate::lvs::VirtualServerId;
 pub use vrrp::{
-    Holding, Mismatch, Peer, Rejected, Rival, Tracker, VipConflict, VirtualRouter, VrrpInterface,
+    Holding, Mismatch, Overrun, Peer, Rejected, Rival, Tracker, VipConflict, VirtualRouter,
+    VrrpInterface,
 };
 
 /// Everything a director knows about itself and its site.

@@ -6,6 +6,7 @@ use std::os::fd::AsRawFd as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
 use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrIn, sendmmsg};
 
 use crate::lab::lvsd::{DirectorFile, Pair, number};
@@ -15,12 +16,13 @@ use crate::lab::{Host, Lab, Scenario, eventually, secs, within};
 
 use super::vrrp_wire::{GROUP, advert, socket};
 
-pub(crate) const SCENARIOS: &[Scenario] =
-    &[
-        scenario!(a_flood_of_adverts_starves_neither_mastership_nor_checks)
-            .alone()
-            .on_any_linux(),
-    ];
+pub(crate) const SCENARIOS: &[Scenario] = &[
+    scenario!(a_flood_of_adverts_starves_neither_mastership_nor_checks)
+        .alone()
+        .on_any_linux(),
+    scenario!(a_backup_whose_packets_were_dropped_listens_again_before_it_takes_over)
+        .on_any_linux(),
+];
 
 /// What the neighbour tries to send in a second.
 const RATE: u32 = 50_000;
@@ -74,6 +76,52 @@ fn a_flood_of_adverts_starves_neither_mastership_nor_checks(lab: &Lab) {
         taken[1] - counted[1],
         worst.as_millis()
     ));
+}
+
+/// The backup is stopped for less time than it waits for a master, so that it did not sleep too
+/// long: only its socket was full.
+fn a_backup_whose_packets_were_dropped_listens_again_before_it_takes_over(lab: &Lab) {
+    let pair = Pair::build(lab);
+    let slow = |priority| DirectorFile::steady(priority).vrrp_key("advert_interval", "'2s'");
+    let first = pair.lvs51.director(&slow(100));
+    let second = pair.lvs52.director(&slow(50));
+    pair.become_states("master", "backup");
+    first.kill9();
+    second.signal(Signal::SIGSTOP);
+    eventually("its socket overflows", within(secs(5)), || {
+        flood(&pair.client);
+        dropped(&pair.lvs52) > 0
+    });
+    second.signal(Signal::SIGCONT);
+    let told = "packets were dropped before they were read: listens once more";
+    eventually("it listens again", within(secs(15)), || {
+        second.log().contains(told)
+    });
+    assert_eq!(pair.lvs52.vrrp_state(), "backup");
+    eventually("it takes over all the same", within(secs(15)), || {
+        pair.lvs52.vrrp_state() == "master" && pair.lvs52.holds(VIP)
+    });
+    let log = second.log();
+    assert_eq!(log.matches(told).count(), 1, "{log}");
+    let status = pair.lvs52.status();
+    let counted = number(&status["vrrp_interfaces"][0]["dropped"]["packets"]);
+    assert_eq!(counted, dropped(&pair.lvs52));
+    let metrics = pair
+        .lvs52
+        .get("http://127.0.0.1:9481/metrics")
+        .unwrap()
+        .body;
+    let sample = format!("lvsd_vrrp_dropped_packets_total{{interface=\"ens192\"}} {counted}");
+    assert!(metrics.contains(&sample), "{metrics}");
+    lab.say(&format!("{counted} packets were dropped unread: {told}"));
+}
+
+/// What the kernel says that the sockets of VRRP had no room for.
+fn dropped(host: &Host) -> u64 {
+    let table = host.run("cat /proc/net/raw").ok();
+    let sockets = table.lines().filter(|line| line.contains(":0070 "));
+    let drops = sockets.filter_map(|line| line.split_whitespace().last()?.parse::<u64>().ok());
+    drops.sum()
 }
 
 /// How long the director's core, which runs the checks, took at most to answer.

@@ -98,8 +98,33 @@ impl VrrpThread {
         }
     }
 
-    /// Reads packets from a socket, so many at most.
+    /// Reads packets from a socket, so many at most, and tells the routers what is lost.
     pub(super) fn read(&mut self, name: &str, family: Family, most: usize, buffer: &mut [u8]) {
+        self.read_packets(name, family, most, buffer);
+        let Some(interface) = self.interfaces.get_mut(name) else {
+            return;
+        };
+        let packets = u64::from(interface.take_dropped(family));
+        if packets == 0 {
+            return;
+        }
+        let now = clock::now();
+        interface.counters.count_dropped(clock::wall(), packets);
+        for instance in self.instances.values_mut() {
+            if instance.interface() == name && instance.family() == family {
+                let event = Event::Dropped { packets };
+                instance.handle(now, event, interface, &mut self.log);
+            }
+        }
+        if self.quieter.admit(now, "dropped").is_some() {
+            self.log.write(Line::Dropped {
+                interface: name.to_owned(),
+                packets,
+            });
+        }
+    }
+
+    fn read_packets(&mut self, name: &str, family: Family, most: usize, buffer: &mut [u8]) {
         for _ in 0..most {
             let Some(interface) = self.interfaces.get_mut(name) else {
                 return;
