@@ -57,7 +57,7 @@ pub struct Director {
 /// A part of the director that stands still although it should not, or did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
-    /// `core`, `checks` or `table`.
+    /// `core`, `checks`, `table` or `vips`.
     pub name: String,
     /// That it does, and since when; none: it moves again.
     pub stuck: Option<String>,

@@ -108,6 +108,7 @@ pub struct VrrpInterface {
     /// Whose packets these were lately, and why they were discarded.
     pub rejected: Vec<Rejected>,
     /// Packets that the kernel dropped; none: it dropped nothing.
+    #[serde(default)]
     pub dropped: Option<Overrun>,
 }
 
