@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrIn, sendmmsg};
 
-use crate::lab::lvsd::{DirectorFile, Pair, number};
+use crate::lab::lvsd::{DirectorFile, Pair, Running, number};
 use crate::lab::scenario::scenario;
 use crate::lab::site::VIP;
-use crate::lab::{Host, Lab, Scenario, eventually, secs, within};
+use crate::lab::{Host, Lab, Scenario, Site, eventually, secs, within};
 
 use super::vrrp_wire::{GROUP, advert, socket};
 
@@ -20,6 +20,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario!(a_flood_of_adverts_starves_neither_mastership_nor_checks)
         .alone()
         .on_any_linux(),
+    scenario!(a_flood_of_adverts_holds_up_no_check).alone(),
     scenario!(a_backup_whose_packets_were_dropped_listens_again_before_it_takes_over)
         .on_any_linux(),
 ];
@@ -76,6 +77,54 @@ fn a_flood_of_adverts_starves_neither_mastership_nor_checks(lab: &Lab) {
         taken[1] - counted[1],
         worst.as_millis()
     ));
+}
+
+/// Tells whoever floods to stop, also where an assertion fails.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+fn a_flood_of_adverts_holds_up_no_check(lab: &Lab) {
+    let file = |priority| DirectorFile::quick(priority).vrrp_key("advert_interval", "'500ms'");
+    let Running {
+        site,
+        directors: _directors,
+        agents: _agents,
+    } = Site::build(lab).start([file(200), file(100)]);
+    let balances =
+        || ["53", "54", "55"].map(|last| site.lvs51.balances_onto(&format!("192.168.1.{last}:80")));
+    eventually("it is master of a whole pool", within(secs(10)), || {
+        site.lvs51.holds(VIP) && balances() == [true; 3]
+    });
+    let transitions = || number(&site.lvs51.status()["vrrp"][0]["transitions"]);
+    let before = transitions();
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let _ends = Ends(&over);
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                flood(&site.client);
+            }
+        });
+        site.real_servers[0].stop_nginx();
+        let lost = eventually("its checks miss it", within(secs(10)), || {
+            balances() == [false, true, true]
+        });
+        site.real_servers[0].start_nginx();
+        let found = eventually("its checks find it again", within(secs(10)), || {
+            balances() == [true; 3]
+        });
+        lab.say(&format!(
+            "in the flood: a real server missed after {} ms, found again after {} ms",
+            lost.as_millis(),
+            found.as_millis()
+        ));
+    });
+    assert_eq!(transitions(), before);
 }
 
 /// The backup is stopped for less time than it waits for a master, so that it did not sleep too

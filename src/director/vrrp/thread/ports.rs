@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::super::Link;
 use super::super::log::Line;
 use super::VrrpThread;
+use super::unread::Looked;
 use crate::lvs::Family;
 use crate::sys::clock;
 use crate::vrrp::advert;
@@ -99,8 +100,19 @@ impl VrrpThread {
     }
 
     /// Reads packets from a socket, so many at most, and tells the routers what is lost.
-    pub(super) fn read(&mut self, name: &str, family: Family, most: usize, buffer: &mut [u8]) {
-        self.read_packets(name, family, most, buffer);
+    pub(super) fn read(
+        &mut self,
+        name: &str,
+        family: Family,
+        most: usize,
+        buffer: &mut [u8],
+    ) -> Looked {
+        let looked = self.read_packets(name, family, most, buffer);
+        self.tell_dropped(name, family);
+        looked
+    }
+
+    fn tell_dropped(&mut self, name: &str, family: Family) {
         let Some(interface) = self.interfaces.get_mut(name) else {
             return;
         };
@@ -124,13 +136,24 @@ impl VrrpThread {
         }
     }
 
-    fn read_packets(&mut self, name: &str, family: Family, most: usize, buffer: &mut [u8]) {
-        for _ in 0..most {
+    fn read_packets(
+        &mut self,
+        name: &str,
+        family: Family,
+        most: usize,
+        buffer: &mut [u8],
+    ) -> Looked {
+        let begun = clock::now();
+        let looked = |packets| Looked {
+            packets,
+            empty_at: Some(begun),
+        };
+        for packets in 0..most {
             let Some(interface) = self.interfaces.get_mut(name) else {
-                return;
+                return looked(packets);
             };
             match interface.receive(family, buffer) {
-                Ok(None) => return,
+                Ok(None) => return looked(packets),
                 Ok(Some(packet)) => self.dispatch(name, packet),
                 Err(error) => {
                     let now = clock::now();
@@ -141,9 +164,13 @@ impl VrrpThread {
                             errno: error.raw_os_error().unwrap_or(0),
                         });
                     }
-                    return;
+                    return looked(packets);
                 }
             }
+        }
+        Looked {
+            packets: most,
+            empty_at: None,
         }
     }
 

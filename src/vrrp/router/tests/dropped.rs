@@ -20,6 +20,7 @@ fn a_backup_whose_packets_were_dropped_listens_once_more_before_it_takes_over() 
     feed(&mut router, now + secs(2), DROPPED);
     assert_eq!(wait(&router, now), DOWN_100, "that alone moves no timer");
     let due = router.deadline().unwrap();
+    assert!(router.listens());
     let told = notices(&mut router, due, Event::Deadline);
     assert_eq!(told, [Notice::HeardTooLittle { dropped: 14 }]);
     assert_eq!(router.state(), State::Backup);
