@@ -198,8 +198,7 @@ impl Core {
             tokio::select! {
                 signal = signals.next() => match signal {
                     Signal::Terminate => break Ok(()),
-                    // The log tells what came of it.
-                    Signal::Reload => drop(self.reload()),
+                    Signal::Reload => self.reload_by_signal(),
                 },
                 Some(changes) = after(self.rest_until, self.changes.next()) => {
                     self.tell_checks(&changes);
@@ -301,6 +300,7 @@ impl Core {
             up,
             real_servers,
             refused: self.refused.is_some(),
+            refusals: (self.reports.as_ref()).map_or(0, |it| it.borrow().refused.len()),
         }
         .line()
     }

@@ -57,11 +57,7 @@ const ALONE: &[(&str, &str, &[&str])] = &[
         "sorry_server = '10.0.0.7'",
         &["sorry_server = \"10.0.0.7:5060\" is new"],
     ),
-    (
-        "S",
-        "persistence = '9s'",
-        &["persistence = \"9s\" is new"],
-    ),
+    ("S", "persistence = '9s'", &["persistence = \"9s\" is new"]),
     ("S", "one_packet = true", &["one_packet = true is new"]),
     (
         "S",
