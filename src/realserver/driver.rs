@@ -61,7 +61,7 @@ enum Event {
     /// Something may be different now.
     Look,
     Signal(Signal),
-    Wish(Wish, oneshot::Sender<()>),
+    Wish(Wish, oneshot::Sender<Result<(), String>>),
     Count,
     Alive,
 }
@@ -145,11 +145,13 @@ impl Driver {
             match event {
                 Event::Look => self.look().await,
                 Event::Signal(Signal::Terminate) => self.terminate(),
-                Event::Signal(Signal::Reload) => self.reload(&reload).await,
-                Event::Wish(wish, heard) => {
-                    self.obey(wish).await;
+                Event::Signal(Signal::Reload) => {
+                    // Told in the log.
+                    let _ = self.reload(&reload).await;
+                }
+                Event::Wish(wish, done) => {
                     // Whoever asked may have gone.
-                    let _ = heard.send(());
+                    let _ = done.send(self.obey(wish, &reload).await);
                 }
                 Event::Count => self.count().await,
                 Event::Alive => systemd::alive(),
@@ -178,8 +180,7 @@ impl Driver {
 
     fn publish(&mut self) -> Status {
         self.agent.hear(self.services.reports());
-        let (leaks, arp) = self.ears.report(clock::now());
-        self.agent.hear_arp(leaks, arp);
+        self.agent.hear_said(self.ears.report(clock::now()));
         match self.scale.as_ref().and_then(Scale::found) {
             None => self.agent.hear_weight(None, None),
             Some(Ok(weight)) => self.agent.hear_weight(Some(weight), None),
@@ -219,15 +220,21 @@ impl Driver {
     }
 
     /// Does what an operator asks for; it is on disk when this returns.
-    async fn obey(&mut self, wish: Wish) {
+    async fn obey(
+        &mut self,
+        wish: Wish,
+        read: &impl Fn() -> Result<RealServerConfig, String>,
+    ) -> Result<(), String> {
         let news = match wish {
             Wish::Drain => self.agent.drain(clock::now(), clock::wall()),
             Wish::Undrain => self.agent.undrain(),
+            Wish::Reload => return self.reload(read).await,
         };
         if news {
             info!(?wish, "by an operator");
         }
         self.look().await;
+        Ok(())
     }
 
     /// Counts the connections that are waited for.
@@ -250,18 +257,23 @@ impl Driver {
         }
     }
 
-    async fn reload(&mut self, read: &impl Fn() -> Result<RealServerConfig, String>) {
+    async fn reload(
+        &mut self,
+        read: &impl Fn() -> Result<RealServerConfig, String>,
+    ) -> Result<(), String> {
         if self.agent.is_leaving() {
             info!("not reloading: draining");
-            return;
+            return Err("not reloading: draining".to_owned());
         }
         systemd::reloading();
-        match self.reconfigure(read()).await {
+        let done = self.reconfigure(read()).await;
+        match &done {
             Ok(()) => info!(vips = ?self.config.vips, "reloaded"),
             Err(reason) => warn!(reason, "not reloaded: the old configuration stays"),
         }
         self.look().await;
         systemd::ready(&line(&self.agent.status()));
+        done
     }
 
     /// Takes the whole configuration or nothing of it.
@@ -317,11 +329,13 @@ pub(super) async fn first_settle(
     if !refusals.is_empty() {
         return Err(Error::Refused(refusals));
     }
-    let failures = kernel.settle(&mut agent).await;
-    if first_start && !failures.is_empty() {
+    if !first_start {
+        // What failed is a reason not to be ready.
+        let _ = kernel.settle(&mut agent).await;
+    } else if let Err(failure) = kernel.settle_whole(&mut agent).await {
         agent.stop();
         let undone = kernel.settle(&mut agent).await;
-        return Err(Error::Start(texts(failures.iter().chain(&undone))));
+        return Err(Error::Start(texts([&failure].into_iter().chain(&undone))));
     }
     Ok(agent)
 }
@@ -333,10 +347,14 @@ async fn refusals(
     agent: &Agent,
 ) -> Result<Vec<String>, kernel::Error> {
     let observed = kernel.observe(agent).await?;
+    let gateways = kernel.gateways().await?;
     let interface = &config.interface;
     let refused = |vip: &std::net::IpAddr| {
         let place = vip::locate(*vip, interface, &observed.links, &observed.addresses);
-        vip::refusals(*vip, interface, &place)
+        let gateway = vip::gateway_refusal(*vip, &gateways);
+        gateway
+            .into_iter()
+            .chain(vip::refusals(*vip, interface, &place))
     };
     let unfit = (!config.vips.is_empty())
         .then(|| vip::interface_refusal(interface, &observed.links))

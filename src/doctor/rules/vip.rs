@@ -10,7 +10,7 @@ use crate::sys::neighbour::Mac;
 
 pub(super) const VIP_UNHELD: Kind = Kind::broken(
     "vip-unheld",
-    "no host answers ARP for the VIP, so no client and no router can send to it",
+    "no host answers who has the VIP (ARP, neighbour discovery), so no client and no router can send to it",
 );
 
 pub(super) const VIP_DUPLICATE: Kind = Kind::broken(
