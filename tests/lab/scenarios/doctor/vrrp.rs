@@ -125,13 +125,16 @@ fn who_has_a_vip_of_ipv6_is_asked(lab: &Lab) {
         let name = format!("host{last}");
         let host = lan.host_with_nic(&name, "ens192", &format!("192.168.1.{last}/24"));
         clean(&host);
-        host.run(&format!("ip addr add 2001:db8::{last}/64 dev ens192 nodad"))
-            .ok();
+        host.run(&format!(
+            "ip addr add 2001:db8::{last}/64 dev ens192 nodad && \
+             ip -6 route add default via 2001:db8::1"
+        ))
+        .ok();
         host
     });
     let [lvs51, lvs52, rs53] = &hosts;
     rs53.write("/etc/lvsd/realserver.toml", &format!("vips = ['{VIP6}']\n"));
-    let agent = rs53.agent();
+    let agent = rs53.spawn("lvsd realserver --config /etc/lvsd/realserver.toml");
     let on = |host: &Host, what: &str| {
         host.run(&format!("ip addr {what} {VIP6}/128 dev ens192 nodad"))
             .ok();
