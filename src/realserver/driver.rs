@@ -3,6 +3,7 @@
 
 mod ears;
 mod listeners;
+mod start;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -14,6 +15,8 @@ use tracing::{info, warn};
 use self::ears::Ears;
 use self::listeners::Listeners;
 pub(super) use self::listeners::load_identity;
+pub(super) use self::start::first_settle;
+use self::start::refusals;
 use super::Error;
 use super::agent::Agent;
 use super::askers::Askers;
@@ -21,7 +24,6 @@ use super::endpoint::{Answers, Asked, Desk, Wish};
 use super::journal::Journal;
 use super::kernel::{self, Kernel};
 use super::services::Services;
-use super::vip;
 use super::weight::Scale;
 use crate::config::realserver::RealServerConfig;
 use crate::http::{Identity, UnixSocket};
@@ -315,52 +317,6 @@ impl Driver {
             Err(Error::Stop(texts(&failures)))
         }
     }
-}
-
-/// Puts the host right for the first time, or leaves it as it was.
-pub(super) async fn first_settle(
-    config: &RealServerConfig,
-    journal: Journal,
-    kernel: &mut Kernel,
-) -> Result<Agent, Error> {
-    let first_start = journal.is_empty();
-    let mut agent = Agent::new(config, journal, clock::now(), clock::wall());
-    let refusals = refusals(config, kernel, &agent).await?;
-    if !refusals.is_empty() {
-        return Err(Error::Refused(refusals));
-    }
-    if !first_start {
-        // What failed is a reason not to be ready.
-        let _ = kernel.settle(&mut agent).await;
-    } else if let Err(failure) = kernel.settle_whole(&mut agent).await {
-        agent.stop();
-        let undone = kernel.settle(&mut agent).await;
-        return Err(Error::Start(texts([&failure].into_iter().chain(&undone))));
-    }
-    Ok(agent)
-}
-
-/// Why the VIPs of a configuration must not be taken as this host is.
-async fn refusals(
-    config: &RealServerConfig,
-    kernel: &Kernel,
-    agent: &Agent,
-) -> Result<Vec<String>, kernel::Error> {
-    let observed = kernel.observe(agent).await?;
-    let gateways = kernel.gateways().await?;
-    let interface = &config.interface;
-    let refused = |vip: &std::net::IpAddr| {
-        let place = vip::locate(*vip, interface, &observed.links, &observed.addresses);
-        let gateway = vip::gateway_refusal(*vip, &gateways);
-        gateway
-            .into_iter()
-            .chain(vip::refusals(*vip, interface, &place))
-    };
-    let unfit = (!config.vips.is_empty())
-        .then(|| vip::interface_refusal(interface, &observed.links))
-        .flatten();
-    let vips = config.vips.iter().flat_map(refused);
-    Ok(unfit.into_iter().chain(vips).collect())
 }
 
 pub(super) fn texts<'a>(errors: impl IntoIterator<Item = &'a kernel::Error>) -> Vec<String> {

@@ -32,9 +32,9 @@ fn what_the_unit_grants_is_enough_for_any_port() {
     let mut agent = Agent::spawn(&host, &mut command);
     until("it answers at port 443", || {
         agent.assert_running();
-        std::net::TcpStream::connect("127.0.0.1:443").is_ok()
+        TcpStream::connect("127.0.0.1:443").is_ok()
     });
-    agent.signal(nix::sys::signal::Signal::SIGTERM);
+    agent.signal(Signal::SIGTERM);
     assert!(agent.wait().success(), "{}", agent.log());
 }
 
