@@ -185,10 +185,10 @@ fn a_look_at_the_whole_is_given_up_for_something_new_and_leaves_nothing_behind()
     let (removed, _) = entry(3);
     site.kernel.table.remove(&removed);
     let asked = Cell::new(0);
-    let news = || asked.replace(asked.get() + 1) >= 10;
+    let superseded = || asked.replace(asked.get() + 1) >= 10;
     let wanted = Arc::new(table(&all));
     let (kernel, reach) = (&mut site.kernel, Reach::Whole);
-    let end = site.reconciler.pass(kernel, &wanted, 1, reach, news);
+    let end = site.reconciler.pass(kernel, &wanted, 1, reach, superseded);
     assert_eq!(end.unwrap(), End::BrokenOff);
     assert_eq!((site.kernel.pools_read, site.kernel.ops.len()), (10, 0));
     assert_eq!(site.reconciler.report.kernel.table(), *wanted, "as it was");
