@@ -11,15 +11,15 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Builder;
 use tokio::sync::watch;
 use tokio::time::timeout_at;
-use tracing::{error, info};
+use tracing::info;
 
 use super::reconcile::{End, Reach, Reconciler, Report};
-use crate::ipvs::client::{self, Client};
+use super::{IpvsError, join};
+use crate::ipvs::client::Client;
 use crate::ipvs::table::Table;
 use crate::pulse::{BEAT, Pulse};
 use crate::status::text::chain;
 use crate::sys::clock;
-use crate::sys::state_file;
 
 /// How often the table is read without being asked: the kernel does not tell
 /// when somebody changes it.
@@ -37,20 +37,6 @@ pub(super) struct Wanted {
     pub(super) table: Option<Arc<Table>>,
 }
 
-/// Why the thread could not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// There is no IPVS here.
-    #[error(transparent)]
-    Kernel(#[from] client::Error),
-    /// What an earlier run left cannot be read.
-    #[error(transparent)]
-    StateFile(#[from] state_file::Error),
-    /// The thread could not be made.
-    #[error("cannot start the IPVS thread")]
-    Thread(#[from] std::io::Error),
-}
-
 /// A handle on the thread.
 #[derive(Debug)]
 pub(super) struct Balancer {
@@ -62,10 +48,11 @@ pub(super) struct Balancer {
 impl Balancer {
     /// Opens IPVS and starts the thread, whose first report has the table as it
     /// is now.
-    pub(super) fn start(state_file: PathBuf, pulse: Pulse) -> Result<Self, StartError> {
+    pub(super) fn start(state_file: PathBuf, pulse: Pulse) -> Result<Self, IpvsError> {
         let mut client = Client::open()?;
         let mut reconciler = Reconciler::new(state_file)?;
         reconciler.report.info = Some(client.info()?);
+        reconciler.report.pause = REPAIR_INTERVAL;
         reconciler.report.read_at = Some(clock::now());
         reconciler.report.kernel = Arc::new(client.dump()?);
         let (wanted, wanted_rx) = watch::channel(Wanted::default());
@@ -116,11 +103,7 @@ impl Balancer {
     /// may take as long as one.
     pub(super) async fn stop(self) {
         drop(self.wanted);
-        let thread = self.thread;
-        let joined = tokio::task::spawn_blocking(move || thread.join()).await;
-        if !matches!(joined, Ok(Ok(()))) {
-            error!("the IPVS thread had failed");
-        }
+        join("IPVS", self.thread).await;
     }
 }
 
@@ -148,7 +131,9 @@ impl Worker {
                 });
                 yields = end == End::Done;
                 let ended = clock::now();
-                whole_at = ended + pause_after(started, ended);
+                let pause = pause_after(started, ended);
+                self.reconciler.report.pause = pause;
+                whole_at = ended + pause;
             } else {
                 self.pass(&newest, Reach::Changes, || false);
             }
@@ -176,7 +161,7 @@ impl Worker {
         }
     }
 
-    fn pass(&mut self, wanted: &Wanted, reach: Reach, news: impl Fn() -> bool) -> End {
+    fn pass(&mut self, wanted: &Wanted, reach: Reach, superseded: impl Fn() -> bool) -> End {
         let Some(table) = &wanted.table else {
             return End::Done;
         };
@@ -185,7 +170,10 @@ impl Worker {
         }
         if let Some(client) = &mut self.client {
             let generation = wanted.generation;
-            match self.reconciler.pass(client, table, generation, reach, news) {
+            match self
+                .reconciler
+                .pass(client, table, generation, reach, superseded)
+            {
                 Ok(End::Done) => {}
                 Ok(End::BrokenOff) => return End::BrokenOff,
                 Err(_) => {

@@ -7,6 +7,7 @@ mod events;
 mod handover;
 mod plan;
 mod ready;
+mod tell;
 mod threads;
 mod track;
 mod whole;
@@ -21,7 +22,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tracing::{error, info};
 
-use self::balance::{after, reported, standing, until};
+use self::balance::{after, reported, until};
 use self::track::Tracking;
 use super::api::Ask;
 use super::balancer::Balancer;
@@ -31,18 +32,16 @@ use super::readiness::Readiness;
 use super::realtime::Realtime;
 use super::reconcile::Report;
 use super::settings::Settings;
-use super::summary::Summary;
 use super::sysctls::{self, Sysctls};
 use super::vips::{self, VipsHandle};
 use super::vrrp::{self, Command, VrrpHandle};
-use super::{Error, preflight, snapshot};
+use super::{Error, join, preflight};
 use crate::config::director::{DirectorConfig, OnStop, VrrpHooks};
 use crate::health::runner::{self, Changes, Runner};
 use crate::ipvs::table::Table;
 use crate::lvs::VirtualServerId;
-use crate::pool::{Configured, Overrides, Pools, Standing};
+use crate::pool::{Configured, Overrides, Pools};
 use crate::pulse::Pulses;
-use crate::status::director as status;
 use crate::status::event::Event;
 use crate::status::text::chain;
 use crate::sys::signal::{Signal, Signals};
@@ -198,8 +197,7 @@ impl Core {
             tokio::select! {
                 signal = signals.next() => match signal {
                     Signal::Terminate => break Ok(()),
-                    // The log tells what came of it.
-                    Signal::Reload => drop(self.reload()),
+                    Signal::Reload => self.reload_by_signal(),
                 },
                 Some(changes) = after(self.rest_until, self.changes.next()) => {
                     self.tell_checks(&changes);
@@ -274,37 +272,6 @@ impl Core {
         preflight::check(config, seen.as_deref()).map_err(|error| error.of_file(file))
     }
 
-    /// Tells systemd when its line is no longer true.
-    fn tell_systemd(&mut self) {
-        let line = self.summary();
-        if line != self.told {
-            systemd::status(&line);
-            self.told = line;
-        }
-    }
-
-    /// The line of `systemctl status`.
-    fn summary(&self) -> String {
-        let pools = self.config.virtual_servers.values();
-        let servers = pools.flat_map(|server| server.real_servers.values());
-        let verdicts = self.checks.verdicts();
-        let (mut up, mut real_servers) = (0, 0);
-        for server in servers {
-            real_servers += 1;
-            up += usize::from(standing(&verdicts, server) == Standing::Up);
-        }
-        let vrrp = Arc::clone(&self.vrrp.status.borrow());
-        let routers = vrrp.instances.iter();
-        let routers = routers.map(|(name, router)| (name.clone(), router.state.to_string()));
-        Summary {
-            routers: routers.collect(),
-            up,
-            real_servers,
-            refused: self.refused.is_some(),
-        }
-        .line()
-    }
-
     fn failed_thread(&self) -> Option<&'static str> {
         if self.vrrp.join.is_finished() {
             Some("VRRP")
@@ -318,59 +285,6 @@ impl Core {
             Some("health check")
         } else {
             None
-        }
-    }
-
-    fn snapshot(&self) -> status::Director {
-        let report = self
-            .balancer
-            .as_ref()
-            .map(|balancer| balancer.report().borrow().clone());
-        let report: Option<&Report> = report.as_deref();
-        let vrrp = Arc::clone(&self.vrrp.status.borrow());
-        let vips = Arc::clone(&self.vips.status.borrow());
-        let routers = vrrp.instances.iter();
-        status::Director {
-            role: "director".to_owned(),
-            router_id: self.config.router_id.clone(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            pid: std::process::id(),
-            now: clock::wall(),
-            started: self.started,
-            config: status::Config {
-                path: self.path.display().to_string(),
-                loaded: self.loaded,
-                refused: self.refused.clone(),
-            },
-            vrrp: routers
-                .map(|(name, router)| {
-                    let conflicts = vips.describe_conflicts_of(router);
-                    router.describe(
-                        name,
-                        vips.problems_of(router),
-                        conflicts,
-                        vips.describe_holdings_of(router),
-                        self.describe_trackers(name),
-                    )
-                })
-                .collect(),
-            vrrp_interfaces: vrrp
-                .interfaces
-                .iter()
-                .map(|(name, interface)| interface.describe(name))
-                .collect(),
-            realtime_priority: self.realtime.priority,
-            parts: vrrp.parts.iter().map(snapshot::part).collect(),
-            not_accepted: vips.describe_dropped(),
-            ipvs: self.ipvs_status(report),
-            virtual_servers: snapshot::virtual_servers(
-                &self.config,
-                self.loaded,
-                &self.checks.snapshot(),
-                report,
-                &self.pools,
-                &self.held_back,
-            ),
         }
     }
 
@@ -397,12 +311,5 @@ impl Core {
         if let Err(error) = self.sysctls.hold(&sysctls::Wanted::new()) {
             error!(error = chain(&error), "cannot restore");
         }
-    }
-}
-
-async fn join(name: &str, thread: std::thread::JoinHandle<()>) {
-    let joined = tokio::task::spawn_blocking(move || thread.join()).await;
-    if !matches!(joined, Ok(Ok(()))) {
-        error!(name, "a thread had failed");
     }
 }

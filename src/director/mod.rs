@@ -1,16 +1,17 @@
 //! The director: wiring of threads and tasks, order of start and stop.
 //!
 //! ```text
-//!            SIGHUP SIGTERM       GET /v1/status
-//!                  │                  │
-//!  health runner ──▶  core task  ◀────┘
-//!   (tasks)  changes │   │   │
-//!           wanted   │   │   └── instances ──▶ thread "vrrp"  ◀─ links ─┐
-//!           table    ▼   │                        │ wanted VIPs         │
-//!               thread "ipvs"                     └────────▶ thread "vips"
+//!             SIGHUP SIGTERM       GET /v1/status
+//!                   │                  │
+//!   health runner ──▶    core task   ◀─┘
+//!    (tasks)  changes │  │        │
+//!       wanted table  │  │        └─ instances ─▶ [lvsd-vrrp] ◀─ links ─┐
+//!                     ▼  │ timeouts,               │      │             │
+//!                 [ipvs] │ sync daemons     status │      │ claims      │
+//!                        └──▶ [lvsd-settings] ◀────┘      └───▶ [lvsd-vips]
 //! ```
-//! Only the core task knows them all. Each thread follows the newest of what is
-//! wanted and tells what it sees through a watch that never blocks it.
+//! Only the core task knows them all. Each thread, in brackets, follows the newest of
+//! what is wanted and tells what it sees through a watch that never blocks it.
 
 mod api;
 mod balancer;
@@ -25,6 +26,7 @@ mod preflight;
 mod readiness;
 mod realtime;
 mod reconcile;
+mod reload;
 mod settings;
 mod snapshot;
 mod summary;
@@ -75,9 +77,9 @@ pub enum Error {
     /// A socket or port is not to be had.
     #[error(transparent)]
     Bind(#[from] http::BindError),
-    /// The IPVS thread could not start.
+    /// A thread that talks to IPVS could not start.
     #[error(transparent)]
-    Ipvs(#[from] balancer::StartError),
+    Ipvs(#[from] IpvsError),
     /// The kernel cannot do what is configured.
     #[error(transparent)]
     Preflight(#[from] preflight::Error),
@@ -90,9 +92,6 @@ pub enum Error {
     /// A kernel parameter that nothing works without could not be set.
     #[error(transparent)]
     Sysctls(#[from] sysctls::Error),
-    /// The thread of IPVS settings could not start.
-    #[error(transparent)]
-    Settings(#[from] settings::StartError),
     /// What an earlier run kept of the operator's wishes cannot be read.
     #[error(transparent)]
     Overrides(#[from] crate::sys::state_file::Error),
@@ -116,10 +115,7 @@ impl Error {
             }
             Self::Preflight(error) => error.mend(),
             Self::Realtime(error) => Some(error.mend()),
-            Self::Ipvs(balancer::StartError::Kernel(error))
-            | Self::Settings(settings::StartError::Kernel(error)) => {
-                error.hint().map(str::to_owned)
-            }
+            Self::Ipvs(IpvsError::Kernel(error)) => error.hint().map(str::to_owned),
             Self::Vips(vips::Error::Announce(_)) => {
                 Some("run as root, or with CAP_NET_RAW and CAP_NET_ADMIN".to_owned())
             }
@@ -133,6 +129,20 @@ impl Error {
             _ => None,
         }
     }
+}
+
+/// Why a thread that talks to IPVS could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum IpvsError {
+    /// There is no IPVS here.
+    #[error(transparent)]
+    Kernel(#[from] crate::ipvs::client::Error),
+    /// What an earlier run left cannot be read.
+    #[error(transparent)]
+    StateFile(#[from] crate::sys::state_file::Error),
+    /// The thread could not be made.
+    #[error("cannot start a thread that talks to IPVS")]
+    Thread(#[from] std::io::Error),
 }
 
 /// Runs until it is told to stop, then takes back what it did.
@@ -181,4 +191,12 @@ pub async fn run(config: DirectorConfig, path: PathBuf, runtime_dir: PathBuf) ->
         let _ = server.await;
     }
     outcome
+}
+
+/// Waits for a thread's end.
+async fn join(name: &str, thread: std::thread::JoinHandle<()>) {
+    let joined = tokio::task::spawn_blocking(move || thread.join()).await;
+    if !matches!(joined, Ok(Ok(()))) {
+        tracing::error!(name, "a thread had failed");
+    }
 }

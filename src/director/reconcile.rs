@@ -8,11 +8,12 @@ mod tunnels;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tracing::{debug, error, info, warn};
 
 use self::refused::Refused;
+pub(super) use self::refused::{Object, Refusals};
 use self::tunnels::Tunnels;
 use crate::ipvs::client::{Client, Refusal};
 use crate::ipvs::kernel::{Info, KernelTable};
@@ -103,7 +104,9 @@ pub(super) struct Report {
     /// Why the newest pass failed.
     pub error: Option<String>,
     /// What the kernel refuses, with its reason.
-    pub refused: Vec<String>,
+    pub refused: Refusals,
+    /// How long until all of the table is read again, and what is refused tried again.
+    pub pause: Duration,
 }
 
 /// What is remembered from pass to pass.
@@ -138,18 +141,19 @@ impl Reconciler {
     ///
     /// Only virtual servers that lvsd owns are changed: those that are wanted
     /// now, and those it put there before. A pass that fails makes the next one
-    /// reach for the whole. It breaks off while it reads as soon as there is `news`.
+    /// reach for the whole. It breaks off while it reads as soon as it is
+    /// `superseded`: something newer is wanted.
     pub(super) fn pass(
         &mut self,
         kernel: &mut impl Kernel,
         wanted: &Arc<Table>,
         generation: u64,
         reach: Reach,
-        news: impl Fn() -> bool,
+        superseded: impl Fn() -> bool,
     ) -> Result<End, Error> {
         let before = self.settled.take();
         let changed = before.as_ref().map(|(_, table)| difference(table, wanted));
-        let outcome = self.attempt(kernel, wanted, changed.as_ref(), reach, news);
+        let outcome = self.attempt(kernel, wanted, changed.as_ref(), reach, superseded);
         if matches!(outcome, Ok(End::BrokenOff)) {
             self.settled = before;
             return outcome;
@@ -182,7 +186,7 @@ impl Reconciler {
         wanted: &Table,
         changed: Option<&BTreeSet<VirtualServerId>>,
         reach: Reach,
-        news: impl Fn() -> bool,
+        superseded: impl Fn() -> bool,
     ) -> Result<End, Error> {
         self.own(wanted)?;
         let reached = |id: &VirtualServerId| match (reach, changed) {
@@ -194,12 +198,12 @@ impl Reconciler {
         let part = wanted.iter().filter(|(id, _)| reached(id));
         let part = part.map(|(id, server)| (*id, server.clone())).collect();
         for _ in 0..MOST_ATTEMPTS {
-            let Some(actual) = self.read(kernel, wanted, reached, &news)? else {
+            let Some(actual) = self.read(kernel, wanted, reached, &superseded)? else {
                 return Ok(End::BrokenOff);
             };
             let ops = plan(&self.tunnels.within_reach(&part), &actual);
-            let news = self.news(&ops);
-            log(&news, is_repair);
+            let fresh = self.fresh(&ops);
+            log(&fresh, is_repair);
             let refusals = match ops.as_slice() {
                 [] => Vec::new(),
                 ops => self.change(kernel, ops)?,
@@ -213,8 +217,8 @@ impl Reconciler {
             self.report.refused = self.refused.describe();
             self.report.refused.extend(self.tunnels.refused(wanted));
             let is_done = |op: &&Op| !self.refused.covers(op) && !stale.covers(op);
-            let repaired = news.iter().filter(is_done).filter(|op| is_repair(op));
-            self.report.operations += news.len() as u64;
+            let repaired = fresh.iter().filter(is_done).filter(|op| is_repair(op));
+            self.report.operations += fresh.len() as u64;
             self.report.repaired += repaired.count() as u64;
             if stale.is_empty() && !lost {
                 break;
@@ -225,21 +229,21 @@ impl Reconciler {
     }
 
     /// Reads what is reached of the kernel's table, takes it into the report, and
-    /// returns what of it is lvsd's to change. None: there is news.
+    /// returns what of it is lvsd's to change. None: it is superseded.
     fn read(
         &mut self,
         kernel: &mut impl Kernel,
         wanted: &Table,
         reached: impl Fn(&VirtualServerId) -> bool,
-        news: impl Fn() -> bool,
+        superseded: impl Fn() -> bool,
     ) -> Result<Option<Table>, Error> {
         let began_at = clock::now();
         let owned = &self.owned;
         // What is to go goes with its pool, whatever is in it.
         let goes = |id: &VirtualServerId| owned.contains(id) && !wanted.contains_key(id);
-        let reads = |id: &VirtualServerId| !news() && reached(id) && !goes(id);
+        let reads = |id: &VirtualServerId| !superseded() && reached(id) && !goes(id);
         let dump = kernel.dump_again(&self.report.kernel, reads)?;
-        if news() {
+        if superseded() {
             return Ok(None);
         }
         let whole = dump.virtual_servers.keys().all(&reached);
@@ -295,7 +299,7 @@ impl Reconciler {
     }
 
     /// The ops that are not just another try of what was refused before.
-    fn news(&self, ops: &[Op]) -> Vec<Op> {
+    fn fresh(&self, ops: &[Op]) -> Vec<Op> {
         let new = |op: &&Op| !self.refused.covers(op);
         ops.iter().filter(new).copied().collect()
     }

@@ -19,15 +19,13 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use tokio::sync::watch;
-use tracing::error;
 
 pub(super) use self::hold::{Error, foresee};
 use super::vrrp::VrrpStatus;
+use super::{IpvsError, join};
 use crate::config::ipvs::{Sync, Timeouts};
-use crate::ipvs::client;
 use crate::ipvs::daemon::Daemons;
 use crate::ipvs::kernel;
-use crate::sys::state_file;
 
 /// What is asked of the kernel; the default gives everything back.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -49,20 +47,6 @@ pub(super) struct Report {
     pub(super) repaired: u64,
 }
 
-/// Why the thread could not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// There is no IPVS here.
-    #[error(transparent)]
-    Kernel(#[from] client::Error),
-    /// What an earlier run left cannot be read.
-    #[error(transparent)]
-    StateFile(#[from] state_file::Error),
-    /// The thread could not be made.
-    #[error("cannot start the thread of IPVS settings")]
-    Thread(#[from] std::io::Error),
-}
-
 /// A handle on the thread.
 #[derive(Debug)]
 pub(super) struct Settings {
@@ -76,7 +60,7 @@ impl Settings {
     pub(super) fn start(
         state_file: PathBuf,
         vrrp: watch::Receiver<Arc<VrrpStatus>>,
-    ) -> Result<Self, StartError> {
+    ) -> Result<Self, IpvsError> {
         let (wanted, wanted_rx) = watch::channel(Wanted::default());
         let (report_tx, report) = watch::channel(Arc::default());
         let thread = thread::start(state_file, wanted_rx, vrrp, report_tx)?;
@@ -110,10 +94,6 @@ impl Settings {
     pub(super) async fn stop(self) {
         self.want(Wanted::default());
         drop(self.wanted);
-        let thread = self.thread;
-        let joined = tokio::task::spawn_blocking(move || thread.join()).await;
-        if !matches!(joined, Ok(Ok(()))) {
-            error!("the thread of IPVS settings had failed");
-        }
+        join("IPVS settings", self.thread).await;
     }
 }

@@ -265,6 +265,22 @@ fn what_cannot_be_read_is_told_by_line_and_nothing_panics() {
 }
 
 #[test]
+fn a_statement_that_lacks_its_arguments_is_read_all_the_same() {
+    let gateway = include_str!("tests/gateway.conf");
+    for text in GUIDES.into_iter().chain([gateway]) {
+        let lines: Vec<_> = text.lines().collect();
+        for (at, line) in lines.iter().enumerate() {
+            let mut cut = lines.clone();
+            let key = line.split_whitespace().next().unwrap_or_default();
+            let block = format!("{key} {{");
+            cut[at] = if line.contains('{') { &block } else { key };
+            let read = import(Path::new("k.conf"), &cut.join("\n"));
+            assert!(read.is_ok(), "{line}: {read:?}");
+        }
+    }
+}
+
+#[test]
 fn included_files_stand_where_they_are_named_and_are_told_by_their_names() {
     let dir = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| {

@@ -7,13 +7,13 @@
 use std::io;
 
 use netlink_packet_core::{
-    DecodeError, DefaultNla, Emitable, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkMessage,
-    NetlinkPayload, Nla, NlasIterator, Parseable, ParseableParametrized,
+    DecodeError, DefaultNla, Emitable, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkDeserializable,
+    NetlinkPayload, NetlinkSerializable, Nla, NlasIterator, Parseable, ParseableParametrized,
 };
-use netlink_packet_generic::ctrl::nlas::GenlCtrlAttrs;
-use netlink_packet_generic::ctrl::{GenlCtrl, GenlCtrlCmd};
 use netlink_packet_generic::{GenlFamily, GenlHeader, GenlMessage};
-use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_GENERIC};
+use netlink_sys::protocols::NETLINK_GENERIC;
+
+use super::netlink::{self, Netlink, malformed};
 
 /// `FOU_GENL_NAME` and `FOU_GENL_VERSION` of `<linux/fou.h>`.
 const NAME: &str = "fou";
@@ -33,9 +33,6 @@ const ATTR_TYPE: u16 = 4;
 const ENCAP_GUE: u8 = 2;
 /// `AF_INET`.
 const AF_INET: u8 = 2;
-
-/// Room for one datagram of a dump.
-const RECEIVE_BYTES: usize = 32 * 1024;
 
 /// A message of the family: a command and its attributes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,15 +80,12 @@ impl ParseableParametrized<[u8], GenlHeader> for Message {
 /// The UDP ports at which the kernel unpacks GUE. None: the module `fou` is not
 /// loaded.
 pub fn gue_ports() -> io::Result<Option<Vec<u16>>> {
-    let mut socket = open()?;
+    let mut socket = Netlink::open(NETLINK_GENERIC)?;
     let Some(family) = family(&mut socket)? else {
         return Ok(None);
     };
-    let message = Message {
-        command: GET,
-        attributes: Vec::new(),
-    };
-    let answers = exchange(&mut socket, family, message, NLM_F_DUMP)?;
+    let request = request(family, GET, Vec::new());
+    let answers = exchange(&mut socket, request, NLM_F_DUMP)?;
     Ok(Some(answers.iter().filter_map(gue_port).collect()))
 }
 
@@ -106,7 +100,7 @@ pub fn delete_gue(port: u16) -> io::Result<()> {
 }
 
 fn change(command: u8, port: u16, more: Vec<DefaultNla>) -> io::Result<()> {
-    let mut socket = open()?;
+    let mut socket = Netlink::open(NETLINK_GENERIC)?;
     let family = family(&mut socket)?
         .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the module fou is not loaded"))?;
     let mut attributes = vec![
@@ -114,11 +108,17 @@ fn change(command: u8, port: u16, more: Vec<DefaultNla>) -> io::Result<()> {
         byte(ATTR_AF, AF_INET),
     ];
     attributes.extend(more);
-    let message = Message {
+    let request = request(family, command, attributes);
+    exchange(&mut socket, request, NLM_F_ACK).map(drop)
+}
+
+fn request(family: u16, command: u8, attributes: Vec<DefaultNla>) -> GenlMessage<Message> {
+    let mut request = GenlMessage::from_payload(Message {
         command,
         attributes,
-    };
-    exchange(&mut socket, family, message, NLM_F_ACK).map(drop)
+    });
+    request.set_resolved_family_id(family);
+    request
 }
 
 fn byte(attribute: u16, value: u8) -> DefaultNla {
@@ -136,58 +136,31 @@ fn gue_port(message: &Message) -> Option<u16> {
     (value(ATTR_TYPE)? == [ENCAP_GUE]).then(|| u16::from_be_bytes([high, low]))
 }
 
-fn open() -> io::Result<Socket> {
-    let mut socket = Socket::new(NETLINK_GENERIC)?;
-    socket.bind_auto()?;
-    socket.connect(&SocketAddr::new(0, 0))?;
-    Ok(socket)
-}
-
-/// The number of the family. Asking for it makes newer kernels load the module.
-fn family(socket: &mut Socket) -> io::Result<Option<u16>> {
-    let request = GenlCtrl {
-        cmd: GenlCtrlCmd::GetFamily,
-        nlas: vec![GenlCtrlAttrs::FamilyName(NAME.to_owned())],
-    };
-    let id = GenlCtrl::family_id(&request);
-    match exchange(socket, id, request, 0) {
-        Ok(answers) => Ok(answers
-            .iter()
-            .flat_map(|answer| &answer.nlas)
-            .find_map(|attribute| match attribute {
-                GenlCtrlAttrs::FamilyId(id) => Some(*id),
-                _ => None,
-            })),
+/// The number of the family. None: the kernel knows none of that name.
+fn family(socket: &mut Netlink) -> io::Result<Option<u16>> {
+    match exchange(socket, netlink::family_request(NAME), 0) {
+        Ok(answers) => {
+            let id = answers.first().map(netlink::family_id).transpose();
+            id.map_err(malformed)
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
 }
 
 /// Sends a request and returns the answers: all of a dump, one or none else.
-fn exchange<T>(socket: &mut Socket, family: u16, request: T, flags: u16) -> io::Result<Vec<T>>
+fn exchange<T>(socket: &mut Netlink, request: GenlMessage<T>, flags: u16) -> io::Result<Vec<T>>
 where
-    T: GenlFamily + Emitable + Clone + std::fmt::Debug + ParseableParametrized<[u8], GenlHeader>,
+    T: std::fmt::Debug,
+    GenlMessage<T>: NetlinkSerializable + NetlinkDeserializable,
 {
-    let mut generic = GenlMessage::from_payload(request);
-    generic.set_resolved_family_id(family);
-    let mut message = NetlinkMessage::from(generic);
-    message.header.flags = NLM_F_REQUEST | flags;
-    message.finalize();
-    let mut bytes = vec![0; message.buffer_len()];
-    message.serialize(&mut bytes);
-    socket.send(&bytes, 0)?;
+    let mut bytes = Vec::new();
+    netlink::append(&mut bytes, request, NLM_F_REQUEST | flags, 0);
+    socket.send(&bytes)?;
     let mut answers = Vec::new();
-    let mut buffer = Vec::with_capacity(RECEIVE_BYTES);
     loop {
-        buffer.clear();
-        socket.recv(&mut buffer, 0)?;
-        let mut rest = buffer.as_slice();
-        while !rest.is_empty() {
-            let answer = NetlinkMessage::<GenlMessage<T>>::deserialize(rest)
-                .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
-            let length = usize::try_from(answer.header.length).unwrap_or(usize::MAX);
-            rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
-            match answer.payload {
+        for answer in socket.receive::<GenlMessage<T>>()? {
+            match answer.map_err(malformed)?.payload {
                 NetlinkPayload::InnerMessage(message) => {
                     answers.push(message.payload);
                     if flags == 0 {

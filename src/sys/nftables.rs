@@ -13,26 +13,14 @@ use std::collections::BTreeSet;
 use std::io;
 use std::net::IpAddr;
 
-use netlink_packet_core::{
-    DecodeError, NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkHeader,
-    NetlinkMessage, NetlinkPayload,
-};
+use netlink_packet_core::{NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkPayload};
 use netlink_sys::protocols::NETLINK_NETFILTER;
-use netlink_sys::{Socket, SocketAddr};
 use nix::errno::Errno;
-use nix::sys::socket::{setsockopt, sockopt};
-use nix::sys::time::TimeVal;
 
+use super::netlink::{self, Netlink, malformed};
 use expression::Set;
 use message::{BATCH_BEGIN, BATCH_END, Message};
 pub use table::{Found, TABLE};
-
-/// Room for one datagram of a dump.
-const RECEIVE_BYTES: usize = 32 * 1024;
-
-/// The kernel answers before `sendmsg` returns; this only keeps a thread from
-/// hanging.
-const ANSWER_TIMEOUT_SECONDS: i64 = 5;
 
 /// How often a dump is begun again that somebody else's change spoilt.
 const ATTEMPTS: usize = 3;
@@ -79,19 +67,17 @@ impl Error {
 /// A socket to nf_tables, of the network namespace that it was opened in.
 #[derive(Debug)]
 pub struct Nftables {
-    socket: Socket,
+    socket: Netlink,
     sequence: u32,
-    received: Vec<u8>,
 }
 
 impl Nftables {
     /// Opens it. A kernel without nf_tables may tell so only when it is asked.
     pub fn open() -> Result<Self, Error> {
-        let socket = open_socket().map_err(|cause| Error::new("open nf_tables", cause))?;
+        let socket = Netlink::open(NETLINK_NETFILTER);
         Ok(Self {
-            socket,
+            socket: socket.map_err(|cause| Error::new("open nf_tables", cause))?,
             sequence: 0,
-            received: Vec::with_capacity(RECEIVE_BYTES),
         })
     }
 
@@ -165,11 +151,12 @@ impl Nftables {
             self.sequence = self.sequence.wrapping_add(1);
             let ack = if self.sequence == last { NLM_F_ACK } else { 0 };
             let flags = NLM_F_REQUEST | message.flags() | ack;
-            push(&mut bytes, message, flags, self.sequence);
+            netlink::append(&mut bytes, message, flags, self.sequence);
         }
-        self.send(&bytes)?;
+        self.socket.send(&bytes)?;
         loop {
-            for (header, payload) in self.receive()? {
+            for answer in self.socket.receive::<Message>()? {
+                let (header, payload) = answer.map_err(malformed)?.into_parts();
                 if let NetlinkPayload::Error(error) = payload {
                     if error.code.is_some() {
                         return Err(error.to_io());
@@ -202,12 +189,13 @@ impl Nftables {
         self.sequence = self.sequence.wrapping_add(1);
         let sequence = self.sequence;
         let mut bytes = Vec::new();
-        push(&mut bytes, request, NLM_F_REQUEST | flags, sequence);
-        self.send(&bytes)?;
+        netlink::append(&mut bytes, request, NLM_F_REQUEST | flags, sequence);
+        self.socket.send(&bytes)?;
         let mut answers = Vec::new();
         let mut interrupted = false;
         loop {
-            for (header, payload) in self.receive()? {
+            for answer in self.socket.receive()? {
+                let (header, payload) = answer.map_err(malformed)?.into_parts();
                 if header.sequence_number != sequence {
                     continue;
                 }
@@ -226,38 +214,6 @@ impl Nftables {
             }
         }
     }
-
-    fn send(&self, bytes: &[u8]) -> io::Result<()> {
-        loop {
-            match self.socket.send(bytes, 0) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                result => return result.map(drop),
-            }
-        }
-    }
-
-    /// The messages of the next datagram.
-    fn receive(&mut self) -> io::Result<Vec<(NetlinkHeader, NetlinkPayload<Message>)>> {
-        self.received.clear();
-        loop {
-            match self.socket.recv(&mut self.received, 0) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                result => {
-                    result?;
-                    break;
-                }
-            }
-        }
-        let mut rest = self.received.as_slice();
-        let mut messages = Vec::new();
-        while !rest.is_empty() {
-            let message = NetlinkMessage::<Message>::deserialize(rest).map_err(malformed)?;
-            let length = message.header.length as usize;
-            messages.push(message.into_parts());
-            rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
-        }
-        Ok(messages)
-    }
 }
 
 /// None: there is no such thing.
@@ -266,33 +222,6 @@ fn absent(outcome: io::Result<Vec<Message>>) -> io::Result<Option<Vec<Message>>>
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         outcome => outcome.map(Some),
     }
-}
-
-fn malformed(error: DecodeError) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, error)
-}
-
-fn push(bytes: &mut Vec<u8>, message: Message, flags: u16, sequence: u32) {
-    let payload = NetlinkPayload::InnerMessage(message);
-    let mut message = NetlinkMessage::new(NetlinkHeader::default(), payload);
-    message.header.flags = flags;
-    message.header.sequence_number = sequence;
-    message.finalize();
-    let start = bytes.len();
-    bytes.resize(start + message.buffer_len(), 0);
-    message.serialize(&mut bytes[start..]);
-}
-
-fn open_socket() -> io::Result<Socket> {
-    let mut socket = Socket::new(NETLINK_NETFILTER)?;
-    // Errors need not carry the message they answer: the sequence number tells.
-    socket.set_cap_ack(true)?;
-    let patience = TimeVal::new(ANSWER_TIMEOUT_SECONDS, 0);
-    setsockopt(&socket, sockopt::ReceiveTimeout, &patience)?;
-    socket.bind_auto()?;
-    // Port 0 is the kernel; connected, the socket takes nothing from others.
-    socket.connect(&SocketAddr::new(0, 0))?;
-    Ok(socket)
 }
 
 #[cfg(test)]

@@ -5,16 +5,14 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;
 
-use netlink_packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
+use netlink_packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkPayload};
 use netlink_packet_sock_diag::SockDiagMessage;
 use netlink_packet_sock_diag::constants::{AF_INET, AF_INET6, IPPROTO_TCP};
 use netlink_packet_sock_diag::inet::{ExtensionFlags, InetRequest, SocketId, StateFlags};
-use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_SOCK_DIAG};
+use netlink_sys::protocols::NETLINK_SOCK_DIAG;
 
+use super::netlink::{self, Netlink, malformed};
 use crate::lvs::Family;
-
-/// Room for one datagram of a dump.
-const RECEIVE_BYTES: usize = 32 * 1024;
 
 /// How many connections each of these addresses of this host has in which data may
 /// still travel: established, or half closed, or closed with data on its way.
@@ -95,19 +93,13 @@ fn local_of_line(line: &str) -> Option<IpAddr> {
 
 /// The same by netlink.
 fn ask(family: Family, mut each: impl FnMut(IpAddr)) -> io::Result<()> {
-    let mut socket = Socket::new(NETLINK_SOCK_DIAG)?;
-    socket.bind_auto()?;
-    socket.connect(&SocketAddr::new(0, 0))?;
-    socket.send(&request(family), 0)?;
-    let mut buffer = Vec::with_capacity(RECEIVE_BYTES);
+    let mut socket = Netlink::open(NETLINK_SOCK_DIAG)?;
+    let mut bytes = Vec::new();
+    netlink::append(&mut bytes, request(family), NLM_F_REQUEST | NLM_F_DUMP, 0);
+    socket.send(&bytes)?;
     loop {
-        buffer.clear();
-        socket.recv(&mut buffer, 0)?;
-        let mut rest = buffer.as_slice();
-        while !rest.is_empty() {
-            let message = NetlinkMessage::<SockDiagMessage>::deserialize(rest)
-                .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
-            match message.payload {
+        for answer in socket.receive()? {
+            match answer.map_err(malformed)?.payload {
                 NetlinkPayload::InnerMessage(SockDiagMessage::InetResponse(response)) => {
                     each(response.header.socket_id.source_address);
                 }
@@ -119,19 +111,16 @@ fn ask(family: Family, mut each: impl FnMut(IpAddr)) -> io::Result<()> {
                 NetlinkPayload::Error(error) => return Err(error.to_io()),
                 _ => {}
             }
-            // Messages are aligned to four bytes.
-            let length = usize::try_from(message.header.length).unwrap_or(usize::MAX);
-            rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
         }
     }
 }
 
-fn request(family: Family) -> Vec<u8> {
+fn request(family: Family) -> SockDiagMessage {
     let (number, socket_id) = match family {
         Family::Ipv4 => (AF_INET, SocketId::new_v4()),
         Family::Ipv6 => (AF_INET6, SocketId::new_v6()),
     };
-    let request = InetRequest {
+    SockDiagMessage::InetRequest(InetRequest {
         family: number,
         protocol: IPPROTO_TCP,
         extensions: ExtensionFlags::empty(),
@@ -142,13 +131,7 @@ fn request(family: Family) -> Vec<u8> {
             | StateFlags::CLOSING
             | StateFlags::LAST_ACK,
         socket_id,
-    };
-    let mut message = NetlinkMessage::from(SockDiagMessage::InetRequest(request));
-    message.header.flags = NLM_F_REQUEST | NLM_F_DUMP;
-    message.finalize();
-    let mut bytes = vec![0; message.buffer_len()];
-    message.serialize(&mut bytes);
-    bytes
+    })
 }
 
 #[cfg(test)]

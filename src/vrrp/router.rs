@@ -70,9 +70,8 @@ const DEAF_ROUNDS: u32 = 6;
 #[derive(Debug, Clone)]
 pub struct Router {
     settings: Settings,
-    /// The primary address of the interface, while it can carry adverts.
-    address: Option<IpAddr>,
-    link_fault: LinkFault,
+    /// The address that adverts come from, or why the interface cannot carry any.
+    link: Result<IpAddr, LinkFault>,
     influence: Influence,
     /// Whether it may preempt, as far as the host goes.
     ready: bool,
@@ -114,8 +113,7 @@ impl Router {
     pub fn new(settings: Settings, now: Instant) -> Self {
         Self {
             settings,
-            address: None,
-            link_fault: LinkFault::Missing,
+            link: Err(LinkFault::Missing),
             influence: Influence::default(),
             ready: true,
             yielded: false,
@@ -176,8 +174,8 @@ impl Router {
                 self.quiet_until = (!delay.is_zero()).then(|| now + delay);
                 return self.start(now, Cause::Started);
             }
-            Event::LinkUp { address } => self.note_link(Ok(address)),
-            Event::LinkDown(fault) => self.note_link(Err(fault)),
+            Event::LinkUp { address } => self.link = Ok(address),
+            Event::LinkDown(fault) => self.link = Err(fault),
             Event::Influence(influence) => self.influence = influence,
             Event::Ready(ready) => self.ready = ready,
             Event::Yield => self.yielded = true,
@@ -197,11 +195,12 @@ impl Router {
     fn in_fault(&mut self, now: Instant, event: Event) -> Vec<Action> {
         let over = match event {
             Event::LinkUp { address } => {
-                self.note_link(Ok(address));
+                self.link = Ok(address);
                 Cause::LinkUp
             }
+            // Over it is not, but may have another cause.
             Event::LinkDown(fault) => {
-                self.note_link(Err(fault));
+                self.link = Err(fault);
                 Cause::LinkUp
             }
             Event::Influence(influence) => {
@@ -255,7 +254,8 @@ impl Router {
         }
     }
 
-    /// A router in fault of which something is known anew.
+    /// A router in fault of which something is known anew. `cause` is why it takes part
+    /// again, if it can.
     fn recover(&mut self, now: Instant, cause: Cause) -> Vec<Action> {
         match self.fault() {
             Some(fault) => {
@@ -270,7 +270,7 @@ impl Router {
     /// and nobody be waited for.
     fn lose_link(&mut self, now: Instant, fault: LinkFault) -> Vec<Action> {
         let mut actions = self.drop_vips();
-        self.note_link(Err(fault));
+        self.link = Err(fault);
         actions.push(self.enter(now, Role::Fault, Cause::LinkDown(fault)));
         actions
     }

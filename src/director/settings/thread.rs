@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tracing::error;
 
 use super::hold::{Keeper, Kernel};
-use super::{Report, StartError, Wanted};
+use super::{IpvsError, Report, Wanted};
 use crate::director::vrrp::VrrpStatus;
 use crate::ipvs::client::{self, Client};
 use crate::ipvs::daemon::{Daemons, Op};
@@ -50,7 +50,7 @@ pub(super) fn start(
     wanted: watch::Receiver<Wanted>,
     vrrp: watch::Receiver<Arc<VrrpStatus>>,
     report: watch::Sender<Arc<Report>>,
-) -> Result<JoinHandle<()>, StartError> {
+) -> Result<JoinHandle<()>, IpvsError> {
     let worker = Worker {
         client: Some(Client::open()?),
         keeper: Keeper::new(state_file)?,

@@ -6,26 +6,18 @@ use std::io;
 
 use netlink_packet_core::{
     DecodeError, Emitable, NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkBuffer,
-    NetlinkDeserializable, NetlinkMessage, NetlinkPayload, NetlinkSerializable,
+    NetlinkDeserializable, NetlinkPayload, NetlinkSerializable,
 };
-use netlink_packet_generic::ctrl::nlas::GenlCtrlAttrs;
-use netlink_packet_generic::ctrl::{GenlCtrl, GenlCtrlCmd};
 use netlink_packet_generic::{GenlFamily, GenlMessage};
 use netlink_sys::protocols::NETLINK_GENERIC;
-use netlink_sys::{Socket, SocketAddr};
 use nix::errno::Errno;
-use nix::sys::socket::{setsockopt, sockopt};
-use nix::sys::time::TimeVal;
 
 use crate::ipvs::wire::Message;
 use crate::pulse::Pulse;
+use crate::sys::netlink::{self, Messages, Netlink};
 
 use super::BATCH_BYTES;
 use super::error::KernelError;
-
-/// Room for one datagram. The kernel fills dumps up to 32 KB when it is offered
-/// that much.
-const RECEIVE_BYTES: usize = 32 * 1024;
 
 /// Messages in a batch at most. Should each of them fail, the errors (768 bytes of
 /// kernel memory each) fit even the receive buffer that a socket has by default,
@@ -34,10 +26,6 @@ const BATCH_MESSAGES: usize = 500;
 
 /// Room for the answers to a batch, doubled by the kernel.
 const RECEIVE_BUFFER: usize = 1024 * 1024;
-
-/// The kernel answers before `sendmsg` returns, so an answer that is not there
-/// by then is lost; this only keeps a thread from hanging.
-const ANSWER_TIMEOUT_SECONDS: i64 = 5;
 
 /// Why an exchange failed.
 #[derive(Debug)]
@@ -72,21 +60,21 @@ impl From<DecodeError> for LinkError {
 /// A socket and the number of the family `IPVS`.
 #[derive(Debug)]
 pub(super) struct Link {
-    socket: Socket,
+    socket: Netlink,
     family: u16,
     sequence: u32,
-    received: Vec<u8>,
     /// Beats with each batch and each answer.
     pub(super) pulse: Pulse,
 }
 
 impl Link {
     pub(super) fn open() -> Result<Self, LinkError> {
+        let socket = Netlink::open(NETLINK_GENERIC)?;
+        socket.set_receive_buffer(RECEIVE_BUFFER)?;
         let mut link = Self {
-            socket: open_socket()?,
+            socket,
             family: 0,
             sequence: 0,
-            received: Vec::with_capacity(RECEIVE_BYTES),
             pulse: Pulse::default(),
         };
         link.family = link.resolve_family()?;
@@ -206,19 +194,9 @@ impl Link {
 
     /// Asks the generic netlink controller for the number of the family.
     fn resolve_family(&mut self) -> Result<u16, LinkError> {
-        let request = GenlMessage::from_payload(GenlCtrl {
-            cmd: GenlCtrlCmd::GetFamily,
-            nlas: vec![GenlCtrlAttrs::FamilyName(Message::family_name().to_owned())],
-        });
-        let answer: GenlCtrl = self.exchange(request, 0)?;
-        answer
-            .nlas
-            .iter()
-            .find_map(|attribute| match attribute {
-                GenlCtrlAttrs::FamilyId(id) => Some(*id),
-                _ => None,
-            })
-            .ok_or_else(|| DecodeError::from("no CTRL_ATTR_FAMILY_ID").into())
+        let request = netlink::family_request(Message::family_name());
+        let answer = self.exchange(request, 0)?;
+        Ok(netlink::family_id(&answer)?)
     }
 
     fn exchange<F>(&mut self, mut request: GenlMessage<F>, family: u16) -> Result<F, LinkError>
@@ -253,77 +231,18 @@ impl Link {
 
     fn send(&self, bytes: &[u8]) -> Result<(), LinkError> {
         self.pulse.beat();
-        loop {
-            match self.socket.send(bytes, 0) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                result => return Ok(result.map(drop)?),
-            }
-        }
+        Ok(self.socket.send(bytes)?)
     }
 
     /// Waits for one datagram and reads its messages.
-    fn receive<F>(
-        &mut self,
-    ) -> Result<impl Iterator<Item = Result<NetlinkMessage<GenlMessage<F>>, DecodeError>>, LinkError>
+    fn receive<F>(&mut self) -> Result<Messages<'_, GenlMessage<F>>, LinkError>
     where
         F: Debug,
         GenlMessage<F>: NetlinkDeserializable,
     {
         self.pulse.beat();
-        self.received.clear();
-        loop {
-            match self.socket.recv(&mut self.received, 0) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                result => {
-                    result?;
-                    break;
-                }
-            }
-        }
-        Ok(messages(&self.received))
+        Ok(self.socket.receive()?)
     }
-}
-
-/// The messages of a datagram. It ends at the first that cannot be read.
-fn messages<F>(
-    datagram: &[u8],
-) -> impl Iterator<Item = Result<NetlinkMessage<GenlMessage<F>>, DecodeError>>
-where
-    F: Debug,
-    GenlMessage<F>: NetlinkDeserializable,
-{
-    let mut rest = datagram;
-    std::iter::from_fn(move || {
-        if rest.is_empty() {
-            return None;
-        }
-        let message = NetlinkMessage::deserialize(rest);
-        let length = match NetlinkBuffer::new_checked(rest) {
-            Ok(header) if message.is_ok() => (header.length() as usize).next_multiple_of(4),
-            _ => rest.len(),
-        };
-        rest = rest.get(length..).unwrap_or_default();
-        Some(message)
-    })
-}
-
-fn open_socket() -> io::Result<Socket> {
-    let mut socket = Socket::new(NETLINK_GENERIC)?;
-    // Errors need not carry the message they answer: the sequence number tells.
-    socket.set_cap_ack(true)?;
-    // Beyond the system's limit if lvsd may, else as much as it allows.
-    if setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER).is_err() {
-        setsockopt(&socket, sockopt::RcvBuf, &RECEIVE_BUFFER)?;
-    }
-    setsockopt(
-        &socket,
-        sockopt::ReceiveTimeout,
-        &TimeVal::new(ANSWER_TIMEOUT_SECONDS, 0),
-    )?;
-    socket.bind_auto()?;
-    // Port 0 is the kernel; connected, the socket takes nothing from others.
-    socket.connect(&SocketAddr::new(0, 0))?;
-    Ok(socket)
 }
 
 /// Messages that are sent together.
@@ -350,15 +269,8 @@ impl Batch {
     }
 
     fn push<I: NetlinkSerializable>(&mut self, inner: I, flags: u16, sequence: u32) {
-        let payload = NetlinkPayload::InnerMessage(inner);
-        let mut message = NetlinkMessage::new(Default::default(), payload);
-        message.header.flags = flags;
-        message.header.sequence_number = sequence;
-        message.finalize();
-        // Attributes are padded to 4 bytes, so the next message is aligned too.
         self.last = self.bytes.len();
-        self.bytes.resize(self.last + message.buffer_len(), 0);
-        message.serialize(&mut self.bytes[self.last..]);
+        netlink::append(&mut self.bytes, inner, flags, sequence);
         self.messages += 1;
     }
 

@@ -152,7 +152,8 @@ fn process(keys: &mut Keys, name: &str, definition: &Statement, notes: &mut Note
     for found in &definition.block {
         match found.key() {
             "process" => {
-                let command = [program(found), found.arguments()[1..].to_vec()].concat();
+                let more = found.arguments().get(1..).unwrap_or_default();
+                let command = [program(found), more.to_vec()].concat();
                 let path = command.first().map(String::as_str).unwrap_or_default();
                 let program = path.rsplit('/').next().unwrap_or_default();
                 keys.set("process", program);

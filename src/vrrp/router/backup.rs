@@ -36,7 +36,7 @@ impl Router {
                 }
             }
             Event::Reclaim => return self.reclaim(now, backup),
-            Event::LinkUp { address } => self.note_link(Ok(address)),
+            Event::LinkUp { address } => self.link = Ok(address),
             Event::LinkDown(fault) => return self.lose_link(now, fault),
             // RFC 9568 §6.4.2: a backup says nothing.
             Event::Shutdown => return vec![self.enter(now, Role::Initialize, Cause::Shutdown)],

@@ -45,7 +45,7 @@ impl Router {
                 actions.push(self.enter(now, Role::Initialize, Cause::Shutdown));
                 return actions;
             }
-            Event::LinkUp { address } => self.note_link(Ok(address)),
+            Event::LinkUp { address } => self.link = Ok(address),
             Event::Ready(ready) => self.ready = ready,
             Event::Reclaim => self.yielded = false,
             Event::Deadline | Event::Dropped { .. } | Event::Startup | Event::VipsLeft => {}

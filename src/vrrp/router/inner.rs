@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use super::role::{Backup, Role, Sighted};
 use super::{
-    Action, Cause, Claim, Event, Heard, LinkFault, Notice, Peer, Phase, Priority, Router, Settings,
-    State, Transition, Version, master_down_interval,
+    Action, Cause, Claim, Event, Heard, Notice, Peer, Phase, Priority, Router, Settings, State,
+    Transition, Version, master_down_interval,
 };
 use crate::vrrp::advert::{Checksum, Forms};
 use crate::vrrp::group::{Order, Rank, Standing};
@@ -68,7 +68,7 @@ impl Router {
 
     /// The address its adverts come from, while the interface works.
     pub fn address(&self) -> Option<IpAddr> {
-        self.address
+        self.link.ok()
     }
 
     /// The master, if it is another router and known.
@@ -177,16 +177,6 @@ impl Router {
         resigns.into_iter().chain([Action::ReleaseVips]).collect()
     }
 
-    pub(super) fn note_link(&mut self, link: Result<IpAddr, LinkFault>) {
-        match link {
-            Ok(address) => self.address = Some(address),
-            Err(fault) => {
-                self.address = None;
-                self.link_fault = fault;
-            }
-        }
-    }
-
     pub(super) fn note_group(&mut self, order: Order) {
         match order {
             Order::Member { decides_ties } => {
@@ -202,8 +192,8 @@ impl Router {
 
     /// Why it cannot be master, whatever the others of its group say.
     fn own_fault(&self) -> Option<Cause> {
-        if self.address.is_none() {
-            return Some(Cause::LinkDown(self.link_fault));
+        if let Err(fault) = self.link {
+            return Some(Cause::LinkDown(fault));
         }
         let faults = &self.influence.faults;
         (!faults.is_empty()).then(|| Cause::Unfit(faults.clone()))
@@ -234,7 +224,7 @@ impl Router {
 
     /// An advert, while there is an address that it could come from.
     pub(super) fn advert(&self, priority: u8) -> Option<Action> {
-        let source = self.address?;
+        let source = self.link.ok()?;
         Some(Action::SendAdvert {
             source,
             priority,

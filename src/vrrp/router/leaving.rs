@@ -68,7 +68,7 @@ impl Router {
                 }
             }
             Event::LinkDown(fault) => return self.lose_link_leaving(now, leaving, fault),
-            Event::LinkUp { address } => self.note_link(Ok(address)),
+            Event::LinkUp { address } => self.link = Ok(address),
             Event::Ready(ready) => self.ready = ready,
             Event::Reconfigure(settings) => self.settings = settings,
             Event::Heard(_)
@@ -160,7 +160,7 @@ impl Router {
         if leaving.to != Destination::Stop {
             return self.lose_link(now, fault);
         }
-        self.note_link(Err(fault));
+        self.link = Err(fault);
         vec![
             Action::ReleaseVips,
             self.enter(now, Role::Initialize, Cause::Shutdown),

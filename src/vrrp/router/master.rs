@@ -25,7 +25,7 @@ impl Router {
             }
             Event::Shutdown => return self.hand_over(now, Destination::Stop),
             Event::LinkDown(fault) => return self.lose_link(now, fault),
-            Event::LinkUp { address } => self.note_link(Ok(address)),
+            Event::LinkUp { address } => self.link = Ok(address),
             Event::Ready(ready) => self.ready = ready,
             Event::Reclaim
             | Event::Dropped { .. }
@@ -144,7 +144,7 @@ impl Router {
     /// 740). In a group the addresses of one LAN decide for all; in the others a
     /// master waits for that, as long as a backup would for a master.
     fn is_outranked(&self, now: Instant, master: Master, peer: Peer) -> bool {
-        let own = (self.priority().get(), self.address);
+        let own = (self.priority().get(), self.address());
         let waits = peer.priority == own.0
             && self.group.is_member
             && !self.group.decides_ties

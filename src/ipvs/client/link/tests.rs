@@ -40,23 +40,6 @@ fn a_batch_is_bounded_in_messages_and_in_bytes() {
 }
 
 #[test]
-fn a_datagram_is_read_to_its_end_or_to_its_first_bad_message() {
-    let datagram = captures::bytes(captures::VIRTUAL_SERVERS);
-    let read = |bytes: &[u8]| -> Vec<bool> {
-        messages::<Message>(bytes)
-            .map(|message| message.is_ok())
-            .collect()
-    };
-    assert_eq!(read(&datagram), [true; 4]);
-    assert_eq!(
-        read(&datagram[..datagram.len() - 1]),
-        [true, true, true, false]
-    );
-    assert_eq!(read(&[0; 64]), [false]);
-    assert_eq!(read(&[]), [false; 0]);
-}
-
-#[test]
 fn full_buffers_and_missing_answers_are_lost_answers() {
     for errno in [Errno::ENOBUFS, Errno::EAGAIN] {
         let error = io::Error::from(errno);
