@@ -122,8 +122,7 @@ pub struct Agent {
     services: Vec<Service>,
     leaks: Vec<String>,
     arp: Vec<Arp>,
-    weight: Option<u8>,
-    weight_fault: Option<String>,
+    weight: Option<Result<u8, String>>,
     connections: Option<usize>,
     started: Timestamp,
 }
@@ -150,7 +149,6 @@ impl Agent {
             leaks: Vec::new(),
             arp: Vec::new(),
             weight: None,
-            weight_fault: None,
             connections: None,
             started: wall,
         };
@@ -277,9 +275,10 @@ impl Agent {
         (self.leaks, self.arp) = (leaks, arp);
     }
 
-    /// Hears the weight, or why there is none.
-    pub fn hear_weight(&mut self, weight: Option<u8>, fault: Option<String>) {
-        (self.weight, self.weight_fault) = (weight, fault);
+    /// Hears the weight, or why there is none. None: nobody asked for one, or it is not
+    /// known yet.
+    pub fn hear_weight(&mut self, weight: Option<Result<u8, String>>) {
+        self.weight = weight;
     }
 
     /// The name of an interface, as of the last [`Agent::reconcile`].

@@ -180,11 +180,8 @@ impl Driver {
         self.agent.hear(self.services.reports());
         let (leaks, arp) = self.ears.report(clock::now());
         self.agent.hear_arp(leaks, arp);
-        match self.scale.as_ref().and_then(Scale::found) {
-            None => self.agent.hear_weight(None, None),
-            Some(Ok(weight)) => self.agent.hear_weight(Some(weight), None),
-            Some(Err(why)) => self.agent.hear_weight(None, Some(why)),
-        }
+        let weight = self.scale.as_ref().and_then(Scale::found);
+        self.agent.hear_weight(weight);
         let status = self.agent.status();
         if self.state != Some(status.state) {
             let from = self.state.map_or("starting".to_owned(), |s| s.to_string());

@@ -14,7 +14,7 @@ fn readiness_names_everything_that_is_wrong() {
     host.kernel.addresses[0].link = 2;
     host.set("net.ipv4.conf.eth0.arp_ignore", 3);
     agent.hear_arp(vec!["eth0 answered ARP for 192.168.1.200".into()], vec![]);
-    agent.hear_weight(Some(40), None);
+    agent.hear_weight(Some(Ok(40)));
     agent.reconcile(at(2), host.kernel.clone());
     let status = agent.status();
     assert_eq!(status.state, State::NotReady);
@@ -53,11 +53,11 @@ fn the_weight_is_in_the_answer_and_its_failure_is_an_error_but_no_reason() {
     let mut host = Host::fresh();
     let mut agent = host.start(&config(&[VIP]));
     host.settle(&mut agent);
-    agent.hear_weight(Some(40), None);
+    agent.hear_weight(Some(Ok(40)));
     let answer = serde_json::to_string(&Answer::from(agent.status())).unwrap();
     let start = r#"{"ready":true,"state":"ready","reasons":[],"weight":40,"#;
     assert!(answer.starts_with(start), "{answer}");
-    agent.hear_weight(None, Some("cannot read the weight".into()));
+    agent.hear_weight(Some(Err("cannot read the weight".into())));
     let status = agent.status();
     assert_eq!((status.ready, status.weight), (true, None));
     assert_eq!(status.errors, ["cannot read the weight"]);
