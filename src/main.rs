@@ -2,11 +2,10 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use lvsd::cli::{self, Cli};
+use lvsd::cli;
 
 fn main() -> ExitCode {
-    match cli::run(Cli::parse()) {
+    match cli::parse().and_then(cli::run) {
         Ok(code) => code,
         Err(failure) => {
             eprintln!("lvsd: {failure}");

@@ -140,7 +140,7 @@ fn arguments_that_make_no_sense_are_exit_2() {
         &["serve"],
         &["director", "--vip", "192.168.1.200"],
         &["realserver"],
-        &["realserver", "--vip", "192.168.1.999"],
+        &["realserver", "--vip"],
         &["config", "check"],
     ] {
         let output = lvsd(arguments);
@@ -150,6 +150,91 @@ fn arguments_that_make_no_sense_are_exit_2() {
     let help = lvsd(&["--help"]);
     assert_eq!(help.status.code(), Some(0));
     assert!(stdout(&help).contains("director"), "{help:?}");
+}
+
+#[test]
+fn a_vip_that_is_no_address_of_a_host_is_exit_78_and_one_line_that_says_what_to_write() {
+    for (given, why) in [
+        ("foo", "not an IP address"),
+        ("", "not an IP address"),
+        ("192.168.1.999", "not an IP address"),
+        ("192.168.1", "not an IP address"),
+        ("2001:db8::g", "not an IP address"),
+        ("192.168.1.200:80", "with a port"),
+        ("[2001:db8::200]:80", "with a port"),
+        ("[2001:db8::200]", "not an IP address"),
+        ("192.168.1.200/24", "a VIP is a single host, not a network"),
+        ("192.168.1.200/33", "not an IP address"),
+        ("fe80::1%eth0", "not an IP address"),
+        ("127.0.0.1", "not the address of a host"),
+        ("0.0.0.0", "not the address of a host"),
+        ("255.255.255.255", "not the address of a host"),
+        ("224.0.0.18", "not the address of a host"),
+        ("ff02::12", "not the address of a host"),
+        ("fe80::1", "an address of one link only"),
+        ("::ffff:192.168.1.200", "write it as IPv4"),
+    ] {
+        let output = lvsd(&["realserver", "--vip", given]);
+        assert_eq!(output.status.code(), Some(78), "{given}: {output:?}");
+        let said = stderr(&output);
+        assert!(
+            said.starts_with(&format!("lvsd: --vip {given}: ")),
+            "{said}"
+        );
+        assert!(said.contains(why), "{given}: {said}");
+        assert!(said.contains("such as 192.168.1.200"), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+    }
+    let output = lvsd(&["realserver", "--vip=a", "--vip=192.168.1.200", "--vip=b"]);
+    let said = stderr(&output);
+    let named: Vec<_> = said.lines().map(|line| line.contains("--vip ")).collect();
+    assert_eq!(named, [true, true], "each wrong one is named: {said}");
+}
+
+#[test]
+fn a_value_that_makes_no_sense_is_one_line_that_names_its_argument() {
+    for (arguments, named) in [
+        (
+            &[
+                "ipvs",
+                "daemon",
+                "start",
+                "master",
+                "--interface",
+                "lo",
+                "--group",
+                "foo",
+            ][..],
+            "--group",
+        ),
+        (
+            &[
+                "ipvs",
+                "daemon",
+                "start",
+                "master",
+                "--interface",
+                "lo",
+                "--port",
+                "0",
+            ],
+            "--port",
+        ),
+        (&["ipvs", "timeouts", "set", "--tcp", "soon"], "--tcp"),
+        (&["server", "drain", "192.168.1.999"], "IP[:PORT]"),
+        (
+            &["server", "drain", "192.168.1.53", "--timeout", "1"],
+            "--timeout",
+        ),
+        (&["events", "--last=-5"], "--last"),
+    ] {
+        let output = lvsd(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {output:?}");
+        let said = stderr(&output);
+        assert!(said.starts_with("lvsd: "), "{arguments:?}: {said}");
+        assert!(said.contains(named), "{arguments:?}: {said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ use tokio::time::sleep;
 use super::config::print;
 use super::{Failure, log};
 use crate::config::Error;
-use crate::config::realserver::RealServerConfig;
+use crate::config::realserver::{RealServerConfig, named_vips};
 use crate::http::{self, Reply, StatusCode};
 use crate::realserver::adopt::{self, Leftover};
 use crate::realserver::{self, SOCKET, endpoint};
@@ -31,7 +31,7 @@ pub(super) struct RealserverArgs {
 
     /// A VIP to serve; may be given several times.
     #[arg(long, value_name = "IP", required_unless_present_any = ["config", "undo", "adopt"])]
-    vip: Vec<IpAddr>,
+    vip: Vec<String>,
 
     /// A configuration file; not needed where --vip says it all.
     #[arg(long, value_name = "FILE")]
@@ -65,6 +65,11 @@ enum AgentCommand {
     },
     /// Take this host back into service.
     Undrain,
+    /// Have the agent read its file again.
+    ///
+    /// Exits 78 with every error if the file, or this host, does not let it; what it
+    /// does then stays as it was.
+    Reload,
 }
 
 /// Does what the arguments ask.
@@ -83,9 +88,10 @@ pub(super) fn run(args: RealserverArgs, runtime_dir: PathBuf) -> Result<(), Fail
         let undone = realserver::undo(config.transpose()?, runtime_dir);
         return runtime.block_on(undone).map_err(Failure::runtime);
     }
+    let given = named_vips(&args.vip)?;
     let vips = match args.adopt {
-        true => adopted(&runtime, args.vip)?,
-        false => args.vip,
+        true => adopted(&runtime, given)?,
+        false => given,
     };
     let file = args.config;
     refuse_nothing(&vips, file.as_deref())?;
@@ -183,6 +189,7 @@ fn ask(command: AgentCommand, runtime_dir: &Path) -> Result<(), Failure> {
     let (path, wait) = match command {
         AgentCommand::Drain { wait } => (endpoint::DRAIN, wait),
         AgentCommand::Undrain => (endpoint::UNDRAIN, false),
+        AgentCommand::Reload => (endpoint::RELOAD, false),
     };
     let runtime = Builder::new_current_thread()
         .enable_all()
@@ -201,9 +208,11 @@ fn ask(command: AgentCommand, runtime_dir: &Path) -> Result<(), Failure> {
 }
 
 fn answer(reply: &Reply) -> Result<Status, Failure> {
-    if reply.status != StatusCode::OK {
-        let text = String::from_utf8_lossy(&reply.body).trim().to_owned();
-        return Err(Failure::runtime(text));
+    let text = || String::from_utf8_lossy(&reply.body).trim().to_owned();
+    match reply.status {
+        StatusCode::OK => {}
+        StatusCode::CONFLICT => return Err(Failure::Refused(text())),
+        _ => return Err(Failure::runtime(text())),
     }
     serde_json::from_slice(&reply.body).map_err(Failure::runtime)
 }

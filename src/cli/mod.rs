@@ -16,6 +16,7 @@ mod vrrp;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 
 pub use failure::Failure;
@@ -182,6 +183,22 @@ struct StatusArgs {
     /// Ask again every two seconds until interrupted.
     #[arg(long)]
     watch: bool,
+}
+
+/// Reads the command line of this process; ends it where help is asked for, or the words
+/// are not lvsd's.
+///
+/// # Errors
+/// [`Failure::Usage`] for a value that makes no sense, in one line.
+pub fn parse() -> Result<Cli, Failure> {
+    Cli::try_parse().map_err(|error| match error.kind() {
+        ErrorKind::ValueValidation => {
+            let text = error.to_string();
+            let line = text.lines().next().unwrap_or_default();
+            Failure::Usage(line.trim_start_matches("error: ").to_owned())
+        }
+        _ => error.exit(),
+    })
 }
 
 /// Does what the command line asks.

@@ -16,16 +16,9 @@ pub enum Error {
         /// Why not.
         source: std::io::Error,
     },
-    /// An address of the command line cannot be a VIP.
-    #[error(
-        "--vip {vip}: {message}\n    name the address that clients connect to, such as 192.168.1.200"
-    )]
-    Vip {
-        /// The address.
-        vip: std::net::IpAddr,
-        /// Why not.
-        message: String,
-    },
+    /// Words of the command line cannot be VIPs: a line for each, with the way out.
+    #[error("{}", .0.join("\n"))]
+    Vips(Vec<String>),
     /// The file was read, and says something that cannot be done.
     #[error("{}", Report { path, problems })]
     Refused {

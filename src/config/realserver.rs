@@ -15,6 +15,7 @@ use std::time::Duration;
 pub use forwarding::{MAX_MSS, MIN_MSS, Method, Mss, Tunnel};
 pub use readiness::{Readiness, Tls};
 pub use services::Service;
+pub use vips::named as named_vips;
 pub use weight::{Slope, Source, Weight};
 
 use super::Host;
@@ -68,7 +69,7 @@ impl RealServerConfig {
     /// The configuration of an agent that was given VIPs and no file.
     ///
     /// # Errors
-    /// [`Error::Vip`] for the first VIP that cannot be one.
+    /// [`Error::Vips`] for VIPs that cannot be one.
     pub fn from_vips(given: &[IpAddr]) -> Result<Self, Error> {
         Ok(Self {
             vips: vips::of_command_line(given)?,
@@ -86,7 +87,7 @@ impl RealServerConfig {
     /// the file.
     ///
     /// # Errors
-    /// [`Error::Unreadable`], [`Error::Vip`], or [`Error::Refused`] with everything
+    /// [`Error::Unreadable`], [`Error::Vips`], or [`Error::Refused`] with everything
     /// that is wrong with the file.
     pub fn read(path: &Path, given: &[IpAddr]) -> Result<Self, Error> {
         Self::parse(path, &super::read(path)?, given)

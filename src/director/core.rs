@@ -197,8 +197,7 @@ impl Core {
             tokio::select! {
                 signal = signals.next() => match signal {
                     Signal::Terminate => break Ok(()),
-                    // The log tells what came of it.
-                    Signal::Reload => drop(self.reload()),
+                    Signal::Reload => self.reload_by_signal(),
                 },
                 Some(changes) = after(self.rest_until, self.changes.next()) => {
                     self.tell_checks(&changes);

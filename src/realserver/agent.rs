@@ -38,6 +38,9 @@ pub struct Observed {
     pub links: Vec<Link>,
     /// Every address.
     pub addresses: Vec<Address>,
+    /// The VIPs that are on an interface, and of which the kernel takes no packets all
+    /// the same: their route in the table `local` is gone.
+    pub unrouted: BTreeSet<IpAddr>,
     /// The parameters of [`Agent::keys`] that there are.
     pub sysctls: BTreeMap<Key, i32>,
     /// The UDP ports at which GUE is unpacked, if [`Agent::needs_gue_ports`].
@@ -75,6 +78,15 @@ pub enum Action {
         /// Why now.
         cause: Cause,
     },
+    /// Delete a VIP and add it again, which gives it its route in the table `local` back.
+    RenewVip {
+        /// The index of its interface.
+        link: u32,
+        /// The address as it is there.
+        address: NewAddress,
+        /// Why now.
+        cause: Cause,
+    },
     /// Remove a VIP.
     RemoveVip {
         /// The index of its interface.
@@ -102,6 +114,17 @@ pub enum Cause {
     Restore,
 }
 
+/// What this host told the LAN about the VIPs.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Said {
+    /// What it must not tell, and may tell again.
+    pub leaks: Vec<String>,
+    /// What it told, and neighbours may still believe.
+    pub believed: Vec<String>,
+    /// How often it was asked and told.
+    pub counts: Vec<Arp>,
+}
+
 /// The agent of one host.
 #[derive(Debug)]
 pub struct Agent {
@@ -120,8 +143,7 @@ pub struct Agent {
     vips: BTreeMap<IpAddr, Track>,
     sysctls: BTreeMap<Key, Track>,
     services: Vec<Service>,
-    leaks: Vec<String>,
-    arp: Vec<Arp>,
+    said: Said,
     weight: Option<Result<u8, String>>,
     connections: Option<usize>,
     started: Timestamp,
@@ -146,8 +168,7 @@ impl Agent {
             vips: BTreeMap::new(),
             sysctls: BTreeMap::new(),
             services: Vec::new(),
-            leaks: Vec::new(),
-            arp: Vec::new(),
+            said: Said::default(),
             weight: None,
             connections: None,
             started: wall,
@@ -231,7 +252,7 @@ impl Agent {
             Action::Record(journal) => self.journal = journal,
             // Noted at once, not at the next look: by then somebody may have taken
             // it away again, and that counts.
-            Action::AddVip { .. } | Action::WriteSysctl { .. } => {
+            Action::AddVip { .. } | Action::RenewVip { .. } | Action::WriteSysctl { .. } => {
                 if let Some(track) = self.track_of(&action) {
                     track.observe(true, now);
                 }
@@ -270,9 +291,9 @@ impl Agent {
         self.services = services;
     }
 
-    /// Hears what this host told the LAN: what is wrong with it, and counts.
-    pub fn hear_arp(&mut self, leaks: Vec<String>, arp: Vec<Arp>) {
-        (self.leaks, self.arp) = (leaks, arp);
+    /// Hears what this host told the LAN.
+    pub fn hear_said(&mut self, said: Said) {
+        self.said = said;
     }
 
     /// Hears the weight, or why there is none. None: nobody asked for one, or it is not
@@ -333,7 +354,9 @@ impl Agent {
     /// How the wanted thing fares that an action is about.
     fn track_of(&mut self, action: &Action) -> Option<&mut Track> {
         match action {
-            Action::AddVip { address, .. } => self.vips.get_mut(&address.address.address),
+            Action::AddVip { address, .. } | Action::RenewVip { address, .. } => {
+                self.vips.get_mut(&address.address.address)
+            }
             Action::WriteSysctl { write, .. } => self.sysctls.get_mut(&write.key),
             Action::RemoveVip { .. } | Action::Record(_) | Action::Tunnel(_) | Action::Route(_) => {
                 None
@@ -343,7 +366,7 @@ impl Agent {
 
     fn track(&mut self, now: Timestamp) {
         for vip in self.wanted_vips().to_vec() {
-            let right = self.place(vip).bound;
+            let right = self.place(vip).bound && !self.seen.unrouted.contains(&vip);
             let track = self.vips.entry(vip);
             track
                 .or_insert_with(|| Track::new(right, now))

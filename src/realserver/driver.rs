@@ -3,6 +3,7 @@
 
 mod ears;
 mod listeners;
+mod start;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -14,6 +15,8 @@ use tracing::{info, warn};
 use self::ears::Ears;
 use self::listeners::Listeners;
 pub(super) use self::listeners::load_identity;
+pub(super) use self::start::first_settle;
+use self::start::refusals;
 use super::Error;
 use super::agent::Agent;
 use super::askers::Askers;
@@ -21,7 +24,6 @@ use super::endpoint::{Answers, Asked, Desk, Wish};
 use super::journal::Journal;
 use super::kernel::{self, Kernel};
 use super::services::Services;
-use super::vip;
 use super::weight::Scale;
 use crate::config::realserver::RealServerConfig;
 use crate::http::{Identity, UnixSocket};
@@ -61,7 +63,7 @@ enum Event {
     /// Something may be different now.
     Look,
     Signal(Signal),
-    Wish(Wish, oneshot::Sender<()>),
+    Wish(Wish, oneshot::Sender<Result<(), String>>),
     Count,
     Alive,
 }
@@ -145,11 +147,13 @@ impl Driver {
             match event {
                 Event::Look => self.look().await,
                 Event::Signal(Signal::Terminate) => self.terminate(),
-                Event::Signal(Signal::Reload) => self.reload(&reload).await,
-                Event::Wish(wish, heard) => {
-                    self.obey(wish).await;
+                Event::Signal(Signal::Reload) => {
+                    // Told in the log.
+                    let _ = self.reload(&reload).await;
+                }
+                Event::Wish(wish, done) => {
                     // Whoever asked may have gone.
-                    let _ = heard.send(());
+                    let _ = done.send(self.obey(wish, &reload).await);
                 }
                 Event::Count => self.count().await,
                 Event::Alive => systemd::alive(),
@@ -178,8 +182,7 @@ impl Driver {
 
     fn publish(&mut self) -> Status {
         self.agent.hear(self.services.reports());
-        let (leaks, arp) = self.ears.report(clock::now());
-        self.agent.hear_arp(leaks, arp);
+        self.agent.hear_said(self.ears.report(clock::now()));
         let weight = self.scale.as_ref().and_then(Scale::found);
         self.agent.hear_weight(weight);
         let status = self.agent.status();
@@ -216,15 +219,21 @@ impl Driver {
     }
 
     /// Does what an operator asks for; it is on disk when this returns.
-    async fn obey(&mut self, wish: Wish) {
+    async fn obey(
+        &mut self,
+        wish: Wish,
+        read: &impl Fn() -> Result<RealServerConfig, String>,
+    ) -> Result<(), String> {
         let news = match wish {
             Wish::Drain => self.agent.drain(clock::now(), clock::wall()),
             Wish::Undrain => self.agent.undrain(),
+            Wish::Reload => return self.reload(read).await,
         };
         if news {
             info!(?wish, "by an operator");
         }
         self.look().await;
+        Ok(())
     }
 
     /// Counts the connections that are waited for.
@@ -247,18 +256,23 @@ impl Driver {
         }
     }
 
-    async fn reload(&mut self, read: &impl Fn() -> Result<RealServerConfig, String>) {
+    async fn reload(
+        &mut self,
+        read: &impl Fn() -> Result<RealServerConfig, String>,
+    ) -> Result<(), String> {
         if self.agent.is_leaving() {
             info!("not reloading: draining");
-            return;
+            return Err("not reloading: draining".to_owned());
         }
         systemd::reloading();
-        match self.reconfigure(read()).await {
+        let done = self.reconfigure(read()).await;
+        match &done {
             Ok(()) => info!(vips = ?self.config.vips, "reloaded"),
             Err(reason) => warn!(reason, "not reloaded: the old configuration stays"),
         }
         self.look().await;
         systemd::ready(&line(&self.agent.status()));
+        done
     }
 
     /// Takes the whole configuration or nothing of it.
@@ -300,46 +314,6 @@ impl Driver {
             Err(Error::Stop(texts(&failures)))
         }
     }
-}
-
-/// Puts the host right for the first time, or leaves it as it was.
-pub(super) async fn first_settle(
-    config: &RealServerConfig,
-    journal: Journal,
-    kernel: &mut Kernel,
-) -> Result<Agent, Error> {
-    let first_start = journal.is_empty();
-    let mut agent = Agent::new(config, journal, clock::now(), clock::wall());
-    let refusals = refusals(config, kernel, &agent).await?;
-    if !refusals.is_empty() {
-        return Err(Error::Refused(refusals));
-    }
-    let failures = kernel.settle(&mut agent).await;
-    if first_start && !failures.is_empty() {
-        agent.stop();
-        let undone = kernel.settle(&mut agent).await;
-        return Err(Error::Start(texts(failures.iter().chain(&undone))));
-    }
-    Ok(agent)
-}
-
-/// Why the VIPs of a configuration must not be taken as this host is.
-async fn refusals(
-    config: &RealServerConfig,
-    kernel: &Kernel,
-    agent: &Agent,
-) -> Result<Vec<String>, kernel::Error> {
-    let observed = kernel.observe(agent).await?;
-    let interface = &config.interface;
-    let refused = |vip: &std::net::IpAddr| {
-        let place = vip::locate(*vip, interface, &observed.links, &observed.addresses);
-        vip::refusals(*vip, interface, &place)
-    };
-    let unfit = (!config.vips.is_empty())
-        .then(|| vip::interface_refusal(interface, &observed.links))
-        .flatten();
-    let vips = config.vips.iter().flat_map(refused);
-    Ok(unfit.into_iter().chain(vips).collect())
 }
 
 pub(super) fn texts<'a>(errors: impl IntoIterator<Item = &'a kernel::Error>) -> Vec<String> {

@@ -35,15 +35,19 @@ pub enum Wish {
     Drain,
     /// `POST /v1/undrain`.
     Undrain,
+    /// `POST /v1/reload`.
+    Reload,
 }
 
-/// A wish, and where to tell that it was heard.
-pub type Asked = (Wish, oneshot::Sender<()>);
+/// A wish, and where to tell that it was fulfilled, or why not.
+pub type Asked = (Wish, oneshot::Sender<Result<(), String>>);
 
 /// The paths of the wishes.
 pub const DRAIN: &str = "/v1/drain";
-/// The other one.
+/// The second one.
 pub const UNDRAIN: &str = "/v1/undrain";
+/// The third one.
+pub const RELOAD: &str = "/v1/reload";
 
 impl Answers {
     /// The answers for a snapshot.
@@ -151,6 +155,7 @@ impl Desk {
         let wish = match request.path.as_str() {
             DRAIN => Some(Wish::Drain),
             UNDRAIN => Some(Wish::Undrain),
+            RELOAD => Some(Wish::Reload),
             _ => None,
         };
         if let Some(wish) = wish.filter(|_| request.peer.is_none()) {
@@ -169,14 +174,17 @@ impl Desk {
         newest.answer(&request)
     }
 
-    /// Passes a wish on, and answers with the status once it is heard.
+    /// Passes a wish on, and answers with the status once it is fulfilled.
     async fn ask(self, wish: Wish) -> Response {
-        let (heard, hearing) = oneshot::channel();
-        let sent = self.wishes.send((wish, heard)).await;
-        if sent.is_err() || hearing.await.is_err() {
-            return Response::text(StatusCode::SERVICE_UNAVAILABLE, "the agent is stopping");
+        let (done, doing) = oneshot::channel();
+        let sent = self.wishes.send((wish, done)).await;
+        match (sent, doing.await) {
+            (Ok(()), Ok(Ok(()))) => self.answers.borrow().status.clone(),
+            (Ok(()), Ok(Err(why))) => Response::text(StatusCode::CONFLICT, &why),
+            (Err(_), _) | (_, Err(_)) => {
+                Response::text(StatusCode::SERVICE_UNAVAILABLE, "the agent is stopping")
+            }
         }
-        self.answers.borrow().status.clone()
     }
 }
 

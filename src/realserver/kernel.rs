@@ -99,6 +99,11 @@ impl Kernel {
         self.culprits.insert(address, who);
     }
 
+    /// The gateways of this host's default routes.
+    pub async fn gateways(&self) -> Result<BTreeSet<IpAddr>, Error> {
+        Ok(self.netlink.gateways().await?)
+    }
+
     /// Looks at everything that `agent` must know.
     ///
     /// What the director of this host has put on an interface is not among it:
@@ -111,6 +116,9 @@ impl Kernel {
         if !placed.is_empty() {
             addresses.retain(|address| !is_placed(address, &links, &placed));
         }
+        let unrouted = self
+            .unrouted(agent.configured_vips(), &links, &addresses)
+            .await?;
         let mut sysctls = BTreeMap::new();
         for key in agent.keys(&links) {
             // What cannot be read is absent, and the agent says so.
@@ -133,11 +141,33 @@ impl Kernel {
         Ok(Observed {
             links,
             addresses,
+            unrouted,
             sysctls,
             gue_ports,
             routing,
             ways: gateway::ways(&self.netlink, agent.gateways()).await,
         })
+    }
+
+    /// Which of the VIPs are on an interface that is up and yet have no route in the
+    /// table `local`.
+    async fn unrouted(
+        &self,
+        vips: &[IpAddr],
+        links: &[Link],
+        addresses: &[Address],
+    ) -> Result<BTreeSet<IpAddr>, Error> {
+        let is_up = |index| links.iter().any(|link| link.index == index && link.up);
+        let there = addresses.iter().filter(|address| is_up(address.link));
+        let there: BTreeSet<_> = there.map(|address| address.address.address).collect();
+        let mut unrouted: BTreeSet<_> = vips.iter().filter(|vip| there.contains(vip)).collect();
+        for family in [Family::Ipv4, Family::Ipv6] {
+            if unrouted.iter().any(|vip| Family::of(**vip) == family) {
+                let local = self.netlink.local_addresses(family).await?;
+                unrouted.retain(|vip| !local.contains(vip));
+            }
+        }
+        Ok(unrouted.into_iter().copied().collect())
     }
 
     async fn routing(&self) -> Result<mss::Routing, Error> {
@@ -166,13 +196,30 @@ impl Kernel {
             if actions.is_empty() {
                 break;
             }
-            failures = self.perform_all(agent, actions).await;
+            failures = self.perform_all(agent, actions, Zeal::All).await;
             if !failures.is_empty() {
                 self.look_again(agent).await;
                 break;
             }
         }
         failures
+    }
+
+    /// Does what `agent` wants until it wants nothing, or something fails; that is not
+    /// logged. What has not been begun by then is left alone.
+    pub async fn settle_whole(&mut self, agent: &mut Agent) -> Result<(), Error> {
+        for _ in 0..ROUNDS {
+            let observed = self.observe(agent).await?;
+            let actions = agent.reconcile(clock::wall(), observed);
+            if actions.is_empty() {
+                break;
+            }
+            let failures = self.perform_all(agent, actions, Zeal::UntilOneFails).await;
+            if let Some(failure) = failures.into_iter().next() {
+                return Err(failure);
+            }
+        }
+        Ok(())
     }
 
     /// Lets `agent` know what came of a round that failed in part.
@@ -184,7 +231,12 @@ impl Kernel {
 
     /// Performs the actions in order. One that fails does not keep the others
     /// from being tried, unless it is the record they need.
-    async fn perform_all(&mut self, agent: &mut Agent, actions: Vec<Action>) -> Vec<Error> {
+    async fn perform_all(
+        &mut self,
+        agent: &mut Agent,
+        actions: Vec<Action>,
+        zeal: Zeal,
+    ) -> Vec<Error> {
         let mut failures = Vec::new();
         for action in actions {
             let Err(error) = self.perform(&action).await else {
@@ -193,16 +245,25 @@ impl Kernel {
                 continue;
             };
             let reason = chain(&error);
-            if agent.failed(&action, &reason) {
+            if agent.failed(&action, &reason) && zeal == Zeal::All {
                 warn!(error = reason, "cannot put this host right");
             }
             failures.push(error);
-            if matches!(action, Action::Record(_)) {
+            if matches!(action, Action::Record(_)) || zeal == Zeal::UntilOneFails {
                 break;
             }
         }
         failures
     }
+}
+
+/// How far a list of actions is followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Zeal {
+    /// To its end, whatever fails on the way.
+    All,
+    /// To the first that fails.
+    UntilOneFails,
 }
 
 /// Whether an address is one that the director put where it is.

@@ -6,6 +6,7 @@
 //! a server answers from the address it was asked at. So lvsd makes what the
 //! scripts made, and either kind counts as there.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use crate::lvs::Prefixed;
@@ -99,6 +100,16 @@ pub fn refusals(vip: IpAddr, wanted_on: &str, place: &Place) -> Vec<String> {
     reserved.into_iter().chain(elsewhere).chain(wider).collect()
 }
 
+/// Why a VIP must not be taken where these are the gateways of default routes.
+pub fn gateway_refusal(vip: IpAddr, gateways: &BTreeSet<IpAddr>) -> Option<String> {
+    gateways.contains(&vip).then(|| {
+        format!(
+            "VIP {vip} is this host's default gateway, which it would no longer reach with that \
+             address of its own; name the address that clients connect to"
+        )
+    })
+}
+
 /// Why an interface cannot have VIPs, with the way out.
 pub fn interface_refusal(name: &str, links: &[Link]) -> Option<String> {
     match links.iter().find(|link| link.name == name) {
@@ -130,6 +141,17 @@ pub fn new_address(vip: IpAddr, interface: &str, nth: usize, addresses: &[Addres
             deprecated: true,
             ..host
         },
+    }
+}
+
+/// The address to add so that one is as it was, once it is deleted.
+pub fn same_address(listed: &Address) -> NewAddress {
+    NewAddress {
+        address: listed.address,
+        label: listed.label.clone(),
+        scope: listed.scope,
+        nodad: listed.address.address.is_ipv6(),
+        deprecated: listed.deprecated,
     }
 }
 

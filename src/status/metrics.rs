@@ -155,7 +155,12 @@ fn ipvs_settings(text: &mut Exposition, ipvs: &Ipvs) {
 }
 
 fn virtual_servers(text: &mut Exposition, status: &Director) {
-    let gauges: [Metric<VirtualServer>; 4] = [
+    let gauges: [Metric<VirtualServer>; 5] = [
+        (
+            "lvsd_virtual_server_refused",
+            "1 while the kernel refuses to have it as it should be",
+            |s| u64::from(s.refused.is_some()),
+        ),
         (
             "lvsd_virtual_server_quorum",
             "1 while it has its quorum",
@@ -195,7 +200,12 @@ fn virtual_servers(text: &mut Exposition, status: &Director) {
 }
 
 fn real_servers(text: &mut Exposition, status: &Director) {
-    let gauges: [Metric<RealServer>; 7] = [
+    let gauges: [Metric<RealServer>; 8] = [
+        (
+            "lvsd_real_server_refused",
+            "1 while the kernel refuses to have it as it should be",
+            |s| u64::from(s.refused.is_some()),
+        ),
         ("lvsd_real_server_draining", "1 while it drains", |s| {
             u64::from(s.draining.is_some())
         }),

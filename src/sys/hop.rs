@@ -11,6 +11,9 @@ use super::route::family;
 use super::rtnetlink::{Error, Rtnetlink};
 use crate::lvs::Family;
 
+/// `RT_TABLE_LOCAL` of `<linux/rtnetlink.h>`.
+const LOCAL: u8 = 255;
+
 /// The next hop to an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hop {
@@ -63,6 +66,41 @@ impl Rtnetlink {
         }
     }
 
+    /// The addresses of one family that this host takes packets for: those of the
+    /// table `local`, which the kernel fills when an address is added, and does not
+    /// fill again.
+    pub async fn local_addresses(&self, family: Family) -> Result<BTreeSet<IpAddr>, Error> {
+        let mut request = RouteMessage::default();
+        request.header.address_family = match family {
+            Family::Ipv4 => AddressFamily::Inet,
+            Family::Ipv6 => AddressFamily::Inet6,
+        };
+        request.header.table = LOCAL;
+        request.header.kind = RouteType::Local;
+        let routes: Vec<_> = self
+            .handle
+            .route()
+            .get(request)
+            .execute()
+            .try_collect()
+            .await
+            .map_err(|error| Error::refused("list the table local".into(), error))?;
+        // A kernel that heeds no filter lists all.
+        let local = routes.iter().filter(|route| {
+            route.header.table == LOCAL
+                && route.header.kind == RouteType::Local
+                && route.header.destination_prefix_length == family.host_prefix_len()
+        });
+        let to = local.flat_map(|route| &route.attributes);
+        Ok(to
+            .filter_map(|attribute| match attribute {
+                RouteAttribute::Destination(RouteAddress::Inet(v4)) => Some((*v4).into()),
+                RouteAttribute::Destination(RouteAddress::Inet6(v6)) => Some((*v6).into()),
+                _ => None,
+            })
+            .collect())
+    }
+
     /// The gateways of the default routes, both families.
     pub async fn gateways(&self) -> Result<BTreeSet<IpAddr>, Error> {
         let mut gateways = BTreeSet::new();
@@ -80,7 +118,7 @@ impl Rtnetlink {
             let default = routes
                 .iter()
                 .filter(|route| route.header.destination_prefix_length == 0);
-            gateways.extend(default.filter_map(|route| hop(route).gateway));
+            gateways.extend(default.flat_map(|route| routers(&route.attributes)));
         }
         Ok(gateways)
     }
@@ -90,6 +128,22 @@ fn message(address: IpAddr) -> RouteMessage {
     let mut message = RouteMessage::default();
     message.header.address_family = family(address);
     message
+}
+
+/// The routers that a route leads by: several, if it has several next hops.
+fn routers(attributes: &[RouteAttribute]) -> Vec<IpAddr> {
+    let mut routers = Vec::new();
+    for attribute in attributes {
+        match attribute {
+            RouteAttribute::Gateway(RouteAddress::Inet(v4)) => routers.push((*v4).into()),
+            RouteAttribute::Gateway(RouteAddress::Inet6(v6)) => routers.push((*v6).into()),
+            RouteAttribute::MultiPath(hops) => {
+                routers.extend(hops.iter().flat_map(|hop| self::routers(&hop.attributes)));
+            }
+            _ => {}
+        }
+    }
+    routers
 }
 
 fn hop(message: &RouteMessage) -> Hop {

@@ -32,6 +32,7 @@
 
 mod advertisement;
 mod listener;
+mod solicitor;
 
 use std::io;
 use std::mem::size_of;
@@ -41,8 +42,9 @@ use std::num::NonZeroU32;
 use nix::libc;
 use socket2::{Domain, SockAddr, SockAddrStorage, Socket, Type};
 
-pub use advertisement::{ADVERTISEMENT_LEN, unsolicited_advertisement};
+pub use advertisement::{ADVERTISEMENT_LEN, solicitation, unsolicited_advertisement};
 pub use listener::Listener;
+pub use solicitor::Solicitor;
 
 /// An Ethernet address.
 pub type Mac = [u8; 6];

@@ -3,7 +3,7 @@
 //! An interface whose parameters are right answers no question about a VIP. What
 //! leaves the host all the same proves that they are not, whatever `/proc` says:
 //! another namespace's rule, a driver, a program that answers by itself. So this
-//! hears ARP and neighbour advertisements on every interface, in both directions:
+//! hears ARP and neighbour discovery on every interface, in both directions:
 //! questions that come in, and answers that go out.
 
 use std::io;
@@ -25,6 +25,7 @@ const ETH_P_IPV6: u32 = 0x86dd;
 /// `PACKET_OUTGOING` of `<linux/if_packet.h>`.
 const PACKET_OUTGOING: u8 = 4;
 const ICMPV6: u32 = 58;
+const NEIGHBOUR_SOLICITATION: u32 = 135;
 const NEIGHBOUR_ADVERTISEMENT: u32 = 136;
 /// Enough of a packet for ARP and for the target of an advertisement.
 const PACKET_LEN: usize = 96;
@@ -53,7 +54,7 @@ pub enum What {
     Named,
 }
 
-/// A socket that hears ARP and neighbour advertisements.
+/// A socket that hears ARP and neighbour discovery.
 #[derive(Debug)]
 pub struct TellTale {
     socket: AsyncFd<Socket>,
@@ -125,18 +126,23 @@ fn read(protocol: u16, packet: &[u8], outgoing: bool) -> Option<(IpAddr, What)> 
             let what = if named { What::Named } else { What::Answered };
             (!sender.is_unspecified()).then_some((sender.into(), what))
         }
-        (ETH_P_IPV6, true) => {
-            let advertises = u32::from(*packet.get(6)?) == ICMPV6
-                && u32::from(*packet.get(40)?) == NEIGHBOUR_ADVERTISEMENT;
+        (ETH_P_IPV6, _) => {
+            let kind = u32::from(*packet.get(40)?);
             let target = Ipv6Addr::from(*packet.get(48..)?.first_chunk::<16>()?);
-            advertises.then_some((target.into(), What::Answered))
+            let what = match (kind, outgoing) {
+                (NEIGHBOUR_ADVERTISEMENT, true) => What::Answered,
+                // Only what the NIC passes on: nobody here listens to the VIP's group.
+                (NEIGHBOUR_SOLICITATION, false) => What::Asked,
+                _ => return None,
+            };
+            (u32::from(*packet.get(6)?) == ICMPV6).then_some((target.into(), what))
         }
         _ => None,
     }
 }
 
-/// Lets through ARP and neighbour advertisements; all else stays in the kernel.
-fn filter() -> [SockFilter; 10] {
+/// Lets through ARP, neighbour solicitations and advertisements; all else stays in the kernel.
+fn filter() -> [SockFilter; 11] {
     /// `BPF_LD | BPF_W | BPF_ABS`, and the same for a byte.
     const LOAD: u16 = 0x20;
     const LOAD_BYTE: u16 = 0x30;
@@ -151,11 +157,12 @@ fn filter() -> [SockFilter; 10] {
         SockFilter::new(LOAD, 0, 0, PROTOCOL),
         SockFilter::new(JUMP_IF_EQUAL, 0, 1, ETH_P_ARP),
         SockFilter::new(RETURN, 0, 0, ACCEPT),
-        SockFilter::new(JUMP_IF_EQUAL, 0, 5, ETH_P_IPV6),
+        SockFilter::new(JUMP_IF_EQUAL, 0, 6, ETH_P_IPV6),
         SockFilter::new(LOAD_BYTE, 0, 0, 6),
-        SockFilter::new(JUMP_IF_EQUAL, 0, 3, ICMPV6),
+        SockFilter::new(JUMP_IF_EQUAL, 0, 4, ICMPV6),
         SockFilter::new(LOAD_BYTE, 0, 0, 40),
-        SockFilter::new(JUMP_IF_EQUAL, 0, 1, NEIGHBOUR_ADVERTISEMENT),
+        SockFilter::new(JUMP_IF_EQUAL, 1, 0, NEIGHBOUR_ADVERTISEMENT),
+        SockFilter::new(JUMP_IF_EQUAL, 0, 1, NEIGHBOUR_SOLICITATION),
         SockFilter::new(RETURN, 0, 0, ACCEPT),
         SockFilter::new(RETURN, 0, 0, 0),
     ]
@@ -211,6 +218,8 @@ mod tests {
         assert_eq!(read(IPV6, &packet, false), None);
         packet[40] = 135;
         assert_eq!(read(IPV6, &packet, true), None, "a question of this host");
+        let asked = Some((target.into(), What::Asked));
+        assert_eq!(read(IPV6, &packet, false), asked);
     }
 
     #[test]

@@ -30,6 +30,7 @@ mod realserver;
 mod reload;
 mod scale;
 mod soak;
+mod stalls;
 mod summary;
 mod table;
 mod tap;

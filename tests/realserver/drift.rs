@@ -26,6 +26,51 @@ fn a_vip_that_is_taken_away_is_back_at_once() {
 }
 
 #[test]
+fn a_host_that_takes_nothing_for_its_vip_any_more_takes_it_again() {
+    let host = Host::new();
+    let mut agent = host.start_with("vips = [\"2001:db8::200\"]\n");
+    // In a namespace without any other route.
+    let takes = |vip: &str| {
+        let found = Command::new("ip").args(["route", "get", vip]).output();
+        String::from_utf8_lossy(&found.unwrap().stdout).starts_with("local ")
+    };
+    for vip in [crate::host::VIP, "2001:db8::200"] {
+        for time in 1..=2 {
+            // The address stays on lo: only the kernel's way to it goes.
+            ip(&format!("route del table local local {vip}"));
+            until("it takes the VIP again", || takes(vip));
+            let told = format!("count={time}");
+            until("it is logged", || {
+                let log = agent.log();
+                let mut lines = log
+                    .lines()
+                    .filter(|line| line.contains("route in the table local"));
+                lines.any(|line| line.contains(vip) && line.contains(&told))
+            });
+        }
+    }
+    assert!(ip("-o address show dev lo").contains("lo:0"));
+    assert_eq!(state("127.0.0.1"), "ready");
+    agent.stop();
+    assert!(!has_vip());
+    assert!(!takes(crate::host::VIP), "nothing of it is left");
+}
+
+#[test]
+fn a_vip_that_was_there_before_lvsd_stays_when_its_route_was_put_back() {
+    let host = Host::new();
+    ip("address add 192.168.1.200/32 dev lo label lo:7");
+    let mut agent = host.start();
+    ip("route del table local local 192.168.1.200");
+    until("it is put back", || {
+        ip("route show table local").contains("local 192.168.1.200")
+    });
+    assert!(ip("-o address show dev lo").contains("lo:7"));
+    agent.stop();
+    assert!(has_vip(), "what lvsd did not create it does not remove");
+}
+
+#[test]
 fn a_sysctl_that_is_changed_is_put_back_and_logged_with_both_values() {
     let host = Host::new();
     let mut agent = host.start();

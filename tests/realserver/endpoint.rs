@@ -9,6 +9,35 @@ use nix::sys::signal::Signal;
 
 use crate::host::{Agent, Host, Neighbour, get, get_with, has_vip, ip, ready, state, until};
 
+/// The same rights as under systemd: root, but for what the unit leaves out.
+#[test]
+fn what_the_unit_grants_is_enough_for_any_port() {
+    let host = Host::new();
+    let unit = include_str!("../../systemd/lvsd-realserver.service");
+    let granted = unit
+        .lines()
+        .find_map(|line| line.strip_prefix("CapabilityBoundingSet="));
+    let granted = granted
+        .unwrap()
+        .split(' ')
+        .map(|name| format!("+{}", name.trim_start_matches("CAP_").to_lowercase()));
+    let set: Vec<_> = std::iter::once("-all".to_owned()).chain(granted).collect();
+    host.configure("vips = [\"192.168.1.200\"]\n[readiness]\nlisten = \"127.0.0.1:443\"\n");
+    let mut command = Command::new("setpriv");
+    command.arg("--bounding-set").arg(set.join(","));
+    command.arg(env!("CARGO_BIN_EXE_lvsd"));
+    command.args(["realserver", "--config"]);
+    command.arg(host.dir.path().join("realserver.toml"));
+    command.env("LVSD_RUNTIME_DIR", host.dir.path().join("run"));
+    let mut agent = Agent::spawn(&host, &mut command);
+    until("it answers at port 443", || {
+        agent.assert_running();
+        TcpStream::connect("127.0.0.1:443").is_ok()
+    });
+    agent.signal(Signal::SIGTERM);
+    assert!(agent.wait().success(), "{}", agent.log());
+}
+
 #[test]
 fn only_the_directors_in_allow_may_ask() {
     let host = Host::new();

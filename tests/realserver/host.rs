@@ -299,8 +299,13 @@ pub(crate) fn get_with(address: &str, path: &str, headers: &str) -> std::io::Res
     status.zip(body).ok_or(ErrorKind::InvalidData.into())
 }
 
-pub(crate) fn until(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = now() + PATIENCE;
+pub(crate) fn until(what: &str, condition: impl FnMut() -> bool) {
+    until_within(PATIENCE, what, condition);
+}
+
+/// The same for what takes longer by design.
+pub(crate) fn until_within(patience: Duration, what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = now() + patience;
     while !condition() {
         assert!(now() < deadline, "waited in vain until {what}");
         thread::sleep(Duration::from_millis(2));

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use crate::host::{Host, Neighbour, VIP, get, ip, ready, set_sysctl, state, sysctl, until};
+use crate::host::{
+    Host, Neighbour, VIP, get, ip, ready, set_sysctl, state, sysctl, until, until_within,
+};
 
 #[test]
 fn the_lan_gets_no_arp_for_the_vip_yet_what_a_director_forwards_is_answered_from_it() {
@@ -85,6 +87,64 @@ fn an_answer_that_leaves_makes_it_not_ready_and_names_the_interface() {
             .log()
             .contains("this host has told the LAN that it has the VIP")
     );
+    // Only a question that stays without an answer proves that it is.
+    client.run(|| ip("neighbour flush dev eth0"));
+    until_within(Duration::from_secs(20), "silence is proved", || {
+        ask();
+        state("127.0.0.1") == "ready"
+    });
+    let told = || {
+        let status = host.lvsd("status").stdout;
+        String::from_utf8_lossy(&status).contains("answered ARP for 192.168.1.200 within the last")
+    };
+    assert!(told(), "neighbours may believe it still");
+    agent.stop();
+}
+
+#[test]
+fn a_vip_of_ipv6_is_never_advertised_and_whoever_does_it_is_heard() {
+    const VIP6: &str = "2001:db8::200";
+    let host = Host::new();
+    let client = Neighbour::new();
+    ip("address add 2001:db8::53/64 dev eth0 nodad");
+    client.run(|| ip("address add 2001:db8::10/64 dev eth0 nodad"));
+    let mut agent = host.start_with(&format!("vips = [\"{VIP6}\"]\n"));
+    let asks = || {
+        client.run(|| {
+            let vip = VIP6.parse::<IpAddr>().unwrap();
+            let _ = TcpStream::connect_timeout(&(vip, 9).into(), SOON);
+            ip("neighbour show to 2001:db8::200").contains("lladdr")
+        })
+    };
+    let counts = || {
+        let status = host.lvsd("status --json").stdout;
+        let status: serde_json::Value = serde_json::from_slice(&status).unwrap();
+        let arp = status["arp"].as_array().unwrap().clone();
+        let of_vip = arp.iter().find(|it| it["vip"] == VIP6);
+        of_vip.map(|it| {
+            (
+                it["asked"].as_u64().unwrap(),
+                it["leaked"].as_u64().unwrap(),
+            )
+        })
+    };
+    assert!(!asks(), "the VIP on lo is nobody's neighbour");
+    until(
+        "the silence was heard",
+        || matches!(counts(), Some((asked, 0)) if asked > 0),
+    );
+    assert_eq!(state("127.0.0.1"), "ready");
+
+    // Somebody makes this host answer for others.
+    for name in ["all/forwarding", "eth0/proxy_ndp"] {
+        std::fs::write(format!("/proc/sys/net/ipv6/conf/{name}"), "1").unwrap();
+    }
+    ip("-6 neighbour add proxy 2001:db8::200 dev eth0");
+    let reason = "eth0 sent a neighbour advertisement for 2001:db8::200";
+    until("it is not ready", || {
+        asks();
+        ready("127.0.0.1").is_some_and(|(status, body)| status == 503 && body.contains(reason))
+    });
     agent.stop();
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::process::Command;
 
-use crate::host::{Agent, Host, arp, has_vip, ip, state};
+use crate::host::{Agent, Host, Neighbour, arp, has_vip, ip, state};
 
 #[test]
 fn a_vip_on_another_interface_is_refused_and_nothing_is_touched() {
@@ -130,6 +130,45 @@ fn an_address_that_no_host_of_the_lan_may_have_is_refused() {
         assert!(log.contains(what), "{log}");
         assert_eq!(log.lines().count(), 1, "{log}");
     }
+}
+
+#[test]
+fn the_default_gateway_is_refused_as_a_vip() {
+    let host = Host::new();
+    let _lan = Neighbour::new();
+    ip("address add 2001:db8::53/64 dev eth0 nodad");
+    ip("address add 192.168.2.53/24 dev eth0");
+    ip("route add default via 192.168.1.200");
+    ip("-6 route add default via 2001:db8::1");
+    ip("route add default table 100 nexthop via 192.168.1.10 nexthop via 192.168.2.1");
+    for gateway in ["192.168.1.200", "2001:db8::1", "192.168.2.1"] {
+        let log = refused(&host, &format!("vips = [\"{gateway}\"]\n"));
+        let told = format!("VIP {gateway} is this host's default gateway");
+        assert!(log.contains(&told), "{log}");
+    }
+    // A gateway of one network is not the way to everybody.
+    ip("route replace default via 192.168.1.1");
+    ip("route add 10.0.0.0/8 via 192.168.1.200");
+    let mut agent = host.start();
+    agent.stop();
+}
+
+#[test]
+fn a_tunnel_that_this_kernel_cannot_make_is_told_before_anything_is_touched() {
+    let host = Host::new();
+    if Command::new("ip")
+        .args(["link", "add", "type", "ipip"])
+        .status()
+        .unwrap()
+        .success()
+    {
+        eprintln!("skipped: this kernel has tunnels");
+        return;
+    }
+    let log = refused(&host, "forwarding = \"tun\"\n");
+    assert!(log.contains("modprobe ipip"), "{log}");
+    assert!(!log.contains("sysctl"), "nothing was set: {log}");
+    assert_eq!(log.lines().count(), 1, "{log}");
 }
 
 #[test]

@@ -41,6 +41,44 @@ fn a_refused_reload_leaves_everything_as_it_is() {
 }
 
 #[test]
+fn the_command_tells_what_came_of_the_reload() {
+    let host = Host::new();
+    let mut agent = host.start_with("drain = \"10s\"\n");
+    host.configure("vips = [\"192.168.1.202\"]\n");
+    let reload = || host.lvsd("realserver reload");
+    let done = reload();
+    assert_eq!(done.status.code(), Some(0), "{done:?}");
+    assert!(
+        ip("-o address show dev lo").contains("192.168.1.202/32"),
+        "it is done by then"
+    );
+
+    ip("link add eth0 type veth peer name eth1");
+    ip("address add 192.168.1.201/24 dev eth0");
+    for (file, told) in [
+        (
+            "vips = [\"192.168.1.201\"]\n",
+            "VIP 192.168.1.201 is on eth0",
+        ),
+        ("vips = [\"192.168.1\"]\ndrain = 7\n", ":2: drain = 7: "),
+        (
+            "interface = \"dummy7\"\n",
+            "another interface takes a restart",
+        ),
+    ] {
+        host.configure(file);
+        let refused = reload();
+        assert_eq!(refused.status.code(), Some(78), "{refused:?}");
+        let said = String::from_utf8_lossy(&refused.stderr);
+        assert!(said.contains(told), "{said}");
+        assert!(ip("-o address show dev lo").contains("192.168.1.202/32"));
+    }
+    assert_eq!(state("127.0.0.1"), "ready");
+    agent.stop();
+    assert_eq!(reload().status.code(), Some(1), "nobody is there to ask");
+}
+
+#[test]
 fn sighup_without_a_file_is_survived() {
     let host = Host::new();
     let mut agent = host.start();

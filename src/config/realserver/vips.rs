@@ -1,7 +1,7 @@
 //! The VIPs, of the file and of the command line.
 
-use std::collections::HashMap;
-use std::net::IpAddr;
+use std::collections::{HashMap, HashSet};
+use std::net::{IpAddr, SocketAddr};
 
 use super::{INTERFACE, raw};
 use crate::config::check::is_host;
@@ -12,19 +12,58 @@ use crate::lvs::Prefixed;
 /// The longest name of an interface: `IFNAMSIZ` of `<linux/if.h>` less its NUL.
 const MAX_NAME: usize = 15;
 
+/// What a network is not.
+const NO_NETWORK: &str = "a VIP is a single host, not a network";
+
+/// The VIPs that words of the command line name, in their order.
+///
+/// # Errors
+/// [`Error::Vips`], with a line for each word that names none.
+pub fn named(words: &[String]) -> Result<Vec<IpAddr>, Error> {
+    each(words.iter().map(|word| (word.as_str(), vip(word))))
+}
+
 /// The VIPs of the command line, each once.
 pub(super) fn of_command_line(given: &[IpAddr]) -> Result<Vec<IpAddr>, Error> {
-    let mut vips: Vec<IpAddr> = Vec::new();
-    for vip in given {
-        legal(*vip).map_err(|message| Error::Vip {
-            vip: *vip,
-            message: message.to_owned(),
-        })?;
-        if !vips.contains(vip) {
-            vips.push(*vip);
+    let words: Vec<_> = given.iter().map(ToString::to_string).collect();
+    let vips = given.iter().map(|vip| legal(*vip).map(|()| *vip));
+    let mut vips = each(words.iter().map(String::as_str).zip(vips))?;
+    let mut seen = HashSet::new();
+    vips.retain(|vip| seen.insert(*vip));
+    Ok(vips)
+}
+
+/// All of them, or what is wrong with each that is none.
+fn each<'a>(
+    vips: impl Iterator<Item = (&'a str, Result<IpAddr, &'static str>)>,
+) -> Result<Vec<IpAddr>, Error> {
+    let (mut good, mut wrong) = (Vec::new(), Vec::new());
+    for (word, vip) in vips {
+        match vip {
+            Ok(vip) => good.push(vip),
+            Err(why) => wrong.push(format!(
+                "--vip {word}: {why}; write the address that clients connect to, such as \
+                 192.168.1.200"
+            )),
         }
     }
-    Ok(vips)
+    if wrong.is_empty() {
+        Ok(good)
+    } else {
+        Err(Error::Vips(wrong))
+    }
+}
+
+/// Reads a VIP.
+fn vip(word: &str) -> Result<IpAddr, &'static str> {
+    if word.parse::<SocketAddr>().is_ok() {
+        return Err("an address with a port, and a VIP is for every port");
+    }
+    let prefixed: Prefixed = word.parse().map_err(|_| "not an IP address")?;
+    if prefixed != Prefixed::host(prefixed.address) {
+        return Err(NO_NETWORK);
+    }
+    legal(prefixed.address).map(|()| prefixed.address)
 }
 
 /// The VIPs of the file, after those that were given.
@@ -39,7 +78,7 @@ pub(super) fn read(document: &mut Document<'_>, raw: &raw::Agent, given: &[IpAdd
             } else {
                 // With a shorter prefix on lo, the host takes the whole network for
                 // its own and answers none of its neighbours.
-                Err("a VIP is a single host, not a network")
+                Err(NO_NETWORK)
             }
         });
         let mend = "write the address of the VIP alone, such as \"192.168.1.200\"";

@@ -53,15 +53,15 @@ impl Facts {
         addresses.any(|it| it.address.address == address)
     }
 
-    /// The interfaces that hear ARP: up, on a network with neighbours, with an
-    /// IPv4 address of it. (Members of a bond or bridge have none, and what holds
+    /// The interfaces that hear ARP or neighbour discovery: up, on a network with
+    /// neighbours, with an address of it. (Members of a bond or bridge have none, and what holds
     /// a VIP alone is on top of another.)
     pub fn lan_links(&self) -> impl Iterator<Item = &Link> {
         self.links.iter().filter(|link| {
             let mut addresses = self.addresses.iter();
-            let has_ipv4 =
-                addresses.any(|it| it.link == link.index && is_of_ipv4_network(it.address));
-            link.up && !link.loopback && !link.noarp && has_ipv4
+            let has_network =
+                addresses.any(|it| it.link == link.index && is_of_network(it.address));
+            link.up && !link.loopback && !link.noarp && has_network
         })
     }
 
@@ -102,8 +102,12 @@ impl Facts {
     }
 }
 
-fn is_of_ipv4_network(prefixed: Prefixed) -> bool {
-    prefixed.address.is_ipv4() && !is_host(prefixed)
+/// Whether it is an address of a network; every link has its own of IPv6, which says
+/// nothing.
+fn is_of_network(prefixed: Prefixed) -> bool {
+    let of_link =
+        matches!(prefixed.address, IpAddr::V6(address) if address.is_unicast_link_local());
+    !of_link && !is_host(prefixed)
 }
 
 /// Whether it is a single host, `/32` or `/128`.

@@ -1,18 +1,20 @@
 //! A few seconds of the LANs: adverts are listened to, and neighbours are asked
-//! who has the VIPs, in the way that tells them nothing (RFC 5227 §2.1.1).
+//! who has the VIPs, in the way that tells them nothing (RFC 5227 §2.1.1; of IPv6, nothing
+//! but where this host is).
 
 mod note;
 
 use std::collections::BTreeSet;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 use crate::doctor::Facts;
 use crate::sys::clock;
 use crate::sys::errno;
-use crate::sys::neighbour::{Listener, Mac};
+use crate::sys::link::Link;
+use crate::sys::neighbour::{Listener, Mac, Solicitor};
 use crate::sys::tap::Tap;
 use crate::vrrp::IP_PROTOCOL;
 use crate::vrrp::transport::MULTICAST_V4;
@@ -45,6 +47,15 @@ struct Ear {
     arp: Listener,
     /// Whom to ask for.
     addresses: Vec<Ipv4Addr>,
+    discovery: Option<Discovery>,
+}
+
+/// The same for IPv6, on an interface that has an address of it.
+struct Discovery {
+    solicitor: Solicitor,
+    /// In whose name.
+    source: Ipv6Addr,
+    addresses: Vec<Ipv6Addr>,
 }
 
 pub(super) async fn look(facts: &mut Facts) {
@@ -78,7 +89,7 @@ fn ears(facts: &Facts) -> impl Iterator<Item = io::Result<Ear>> {
         let mac = Mac::try_from(link.hardware_address.as_slice()).ok()?;
         let is_here = |address: &IpAddr| facts.lan_of(*address).is_some_and(|lan| lan == link);
         let addresses: BTreeSet<_> = wanted.iter().filter(|it| is_here(it)).collect();
-        let addresses: Vec<_> = addresses.into_iter().filter_map(v4).collect();
+        let (addresses, addresses6) = by_family(addresses);
         let open = || {
             Ok(Ear {
                 interface: link.name.clone(),
@@ -86,16 +97,45 @@ fn ears(facts: &Facts) -> impl Iterator<Item = io::Result<Ear>> {
                 adverts: Tap::open(index, IP_PROTOCOL, MULTICAST_V4)?,
                 arp: Listener::open(index, addresses.clone())?,
                 addresses,
+                discovery: discovery(facts, link, index, addresses6)?,
             })
         };
         Some(open())
     })
 }
 
-fn v4(address: &IpAddr) -> Option<Ipv4Addr> {
-    match address {
-        IpAddr::V4(v4) => Some(*v4),
-        IpAddr::V6(_) => None,
+fn by_family(addresses: BTreeSet<&IpAddr>) -> (Vec<Ipv4Addr>, Vec<Ipv6Addr>) {
+    let (mut v4, mut v6) = (Vec::new(), Vec::new());
+    for address in addresses {
+        match address {
+            IpAddr::V4(address) => v4.push(*address),
+            IpAddr::V6(address) => v6.push(*address),
+        }
+    }
+    (v4, v6)
+}
+
+/// Asks in the name of the address that this host has on the link itself, which nobody
+/// takes for a VIP.
+fn discovery(
+    facts: &Facts,
+    link: &Link,
+    index: NonZeroU32,
+    addresses: Vec<Ipv6Addr>,
+) -> io::Result<Option<Discovery>> {
+    let of_link = facts.addresses.iter().filter(|it| it.link == link.index);
+    let mut sources = of_link.filter(|it| !it.tentative && !it.dad_failed);
+    let source = sources.find_map(|it| match it.address.address {
+        IpAddr::V6(v6) if v6.is_unicast_link_local() => Some(v6),
+        _ => None,
+    });
+    match source.filter(|_| !addresses.is_empty()) {
+        None => Ok(None),
+        Some(source) => Ok(Some(Discovery {
+            solicitor: Solicitor::open(index)?,
+            source,
+            addresses,
+        })),
     }
 }
 
@@ -130,16 +170,27 @@ fn ask(ear: &Ear, notes: &mut Notes) {
             Err(error) => notes.failed(&ear.interface, &error),
         }
     }
+    if let Some(discovery) = &ear.discovery {
+        for address in &discovery.addresses {
+            match discovery.solicitor.ask(ear.mac, discovery.source, *address) {
+                Ok(()) => notes.asked(&ear.interface, (*address).into()),
+                Err(error) => notes.failed(&ear.interface, &error),
+            }
+        }
+    }
 }
 
 fn hear(ear: &Ear, begun: Instant, now: Instant, notes: &mut Notes) {
-    match ear.arp.heard() {
-        Ok(statements) => {
-            for statement in statements {
-                notes.answered(&ear.interface, statement);
+    let discovery = ear.discovery.iter().map(|it| it.solicitor.heard());
+    for heard in discovery.chain([ear.arp.heard()]) {
+        match heard {
+            Ok(statements) => {
+                for statement in statements {
+                    notes.answered(&ear.interface, statement);
+                }
             }
+            Err(error) => notes.failed(&ear.interface, &error),
         }
-        Err(error) => notes.failed(&ear.interface, &error),
     }
     let mut buffer = [0; FRAME];
     for _ in 0..BURST {

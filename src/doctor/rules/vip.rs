@@ -10,7 +10,7 @@ use crate::sys::neighbour::Mac;
 
 pub(super) const VIP_UNHELD: Kind = Kind::broken(
     "vip-unheld",
-    "no host answers ARP for the VIP, so no client and no router can send to it",
+    "no host answers who has the VIP (ARP, neighbour discovery), so no client and no router can send to it",
 );
 
 pub(super) const VIP_DUPLICATE: Kind = Kind::broken(
@@ -100,10 +100,13 @@ pub(super) fn duplicate(facts: &Facts) -> Vec<Finding> {
         let all = others.iter().map(|mac| station(facts, *mac));
         let seen = format!("{vip} is held by {}", listed(this.into_iter().chain(all)));
         let not_heard = strangers.iter().map(|mac| station(facts, **mac));
+        let silence = match vip {
+            IpAddr::V4(_) => "or arp_ignore = 1 and arp_announce = 2 on all",
+            IpAddr::V6(_) => "and the VIP on no NIC, proxy_ndp off",
+        };
         let mend = format!(
-            "on {}: if it is a real server, `lvsd realserver --vip {vip}` (or arp_ignore = 1 and \
-             arp_announce = 2 on all); if it is a director, find out why it is not heard: \
-             `lvsd doctor` there",
+            "on {}: if it is a real server, `lvsd realserver --vip {vip}` ({silence}); if it is a \
+             director, find out why it is not heard: `lvsd doctor` there",
             listed(not_heard)
         );
         Some(VIP_DUPLICATE.found(seen, mend))

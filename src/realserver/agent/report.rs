@@ -94,7 +94,7 @@ impl Agent {
             notes: self.notes(),
             listen: self.listen,
             secure: self.secure,
-            arp: self.arp.clone(),
+            arp: self.said.counts.clone(),
             vips: self
                 .configured_vips
                 .iter()
@@ -128,7 +128,7 @@ impl Agent {
         ));
         let ways = gateway::faults(self.gateways(), &self.seen.ways);
         faults.extend(ways.iter().map(ToString::to_string));
-        faults.extend(self.leaks.iter().cloned());
+        faults.extend(self.said.leaks.iter().cloned());
         faults.extend(self.services.iter().filter_map(service_fault));
         faults
     }
@@ -162,7 +162,8 @@ impl Agent {
         let sysctls = self.sysctls.iter();
         let sysctls = sysctls.filter_map(|(key, track)| told(key.to_string(), track));
         let weight = self.weight.clone().and_then(Result::err);
-        vips.chain(sysctls).chain(weight).collect()
+        let believed = self.said.believed.iter().cloned();
+        vips.chain(sysctls).chain(weight).chain(believed).collect()
     }
 
     /// What is set up besides VIPs and parameters.
@@ -204,6 +205,14 @@ impl Agent {
             let error = self.vips.get(&vip).and_then(|track| track.error.as_deref());
             let interface = &self.interface;
             faults.push(format!("VIP {vip} is not on {interface}{}", because(error)));
+        }
+        if place.bound && self.seen.unrouted.contains(&vip) {
+            let error = self.vips.get(&vip).and_then(|track| track.error.as_deref());
+            faults.push(format!(
+                "VIP {vip} has no route in the table local, so this host takes no packets for \
+                 it{}",
+                because(error)
+            ));
         }
         faults.extend(vip::refusals(vip, &self.interface, &place));
         faults

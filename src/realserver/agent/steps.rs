@@ -1,7 +1,10 @@
 //! From what the kernel holds to the actions, and what must be remembered of it.
 
+use std::net::IpAddr;
+
 use super::track::cause_of;
 use super::{Action, Agent, Cause};
+use crate::lvs::Prefixed;
 use crate::realserver::journal::{Journal, Origin};
 use crate::realserver::sysctl::{self, Original, Write};
 use crate::realserver::tunnel::Before;
@@ -117,6 +120,7 @@ impl Agent {
         let mut actions = Vec::new();
         for (nth, vip) in self.wanted_vips().iter().enumerate() {
             if self.place(*vip).bound {
+                actions.extend(self.renewal(link, *vip));
                 continue;
             }
             // Even one that was there before the first start: whoever put it there
@@ -132,6 +136,18 @@ impl Agent {
             });
         }
         actions
+    }
+
+    /// What gives a VIP its route back. Whoever added it, it stays theirs.
+    fn renewal(&self, link: u32, vip: IpAddr) -> Option<Action> {
+        let mut addresses = self.seen.addresses.iter();
+        let host = Prefixed::host(vip);
+        let listed = addresses.find(|it| it.link == link && it.address == host)?;
+        self.seen.unrouted.contains(&vip).then(|| Action::RenewVip {
+            link,
+            address: vip::same_address(listed),
+            cause: cause_of(self.vips.get(&vip)),
+        })
     }
 
     /// Drops what is neither wanted nor left to be undone.

@@ -39,6 +39,7 @@ impl Host {
             kernel: Observed {
                 links: vec![Link::working(1, "lo"), Link::working(2, "eth0")],
                 addresses: vec![],
+                unrouted: BTreeSet::new(),
                 sysctls: sysctls.collect(),
                 gue_ports: vec![],
                 routing: mss::Routing::default(),
@@ -90,6 +91,9 @@ impl Host {
                     let quiet = WANTED.iter().all(|(wanted, key)| self.get(key) >= *wanted);
                     assert!(quiet || address.address.address.is_ipv6());
                     self.kernel.addresses.push(vip::as_listed(*link, address));
+                }
+                Action::RenewVip { address, .. } => {
+                    self.kernel.unrouted.remove(&address.address.address);
                 }
                 Action::RemoveVip { vip, .. } => {
                     self.kernel.addresses.retain(|a| a.address.address != *vip);
@@ -183,6 +187,9 @@ fn text(actions: &[Action]) -> Vec<String> {
             Action::AddVip { address, cause, .. } => {
                 let label = address.label.as_deref().unwrap_or("-");
                 format!("add {} as {label} {cause:?}", address.address)
+            }
+            Action::RenewVip { address, cause, .. } => {
+                format!("renew {} {cause:?}", address.address)
             }
             Action::RemoveVip { vip, .. } => format!("remove {vip}"),
             Action::Tunnel(step) => match step {

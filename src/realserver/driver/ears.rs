@@ -10,6 +10,7 @@ use futures_util::{FutureExt, StreamExt};
 use tracing::{error, warn};
 
 use crate::director::vips::Place;
+use crate::realserver::agent::Said;
 use crate::realserver::leaks::Leaks;
 use crate::status::realserver::Arp;
 use crate::sys::rtnetlink::{Change, Changes};
@@ -154,15 +155,19 @@ impl Ears {
         }
     }
 
-    /// The leaks of late, and all counts.
-    pub(super) fn report(&self, now: Instant) -> (Vec<String>, Vec<Arp>) {
+    /// What was said of the VIPs.
+    pub(super) fn report(&self, now: Instant) -> Said {
         let counts = self.leaks.counts().map(|(interface, vip, count)| Arp {
             interface: interface.to_owned(),
             vip,
             asked: count.asked,
             leaked: count.leaked,
         });
-        (self.leaks.faults(now), counts.collect())
+        Said {
+            leaks: self.leaks.faults(now),
+            believed: self.leaks.aftermath(now),
+            counts: counts.collect(),
+        }
     }
 }
 
@@ -174,7 +179,7 @@ async fn told(changes: &mut Option<Changes>, culprits: &mut BTreeMap<IpAddr, Str
     let mut next = stream.next().await;
     while let Some(change) = next {
         if let Change::AddressGone { address, by, .. } = change
-            && by != 0
+            && ![0, std::process::id()].contains(&by)
             && let Some(who) = owners::process(Path::new("/proc"), by)
         {
             culprits.insert(address, who);

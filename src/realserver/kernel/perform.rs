@@ -1,6 +1,7 @@
 //! One action, done. What is so already is no failure.
 
 use std::io;
+use std::net::IpAddr;
 use std::process::{Command, Stdio};
 
 use tracing::{debug, info};
@@ -24,22 +25,30 @@ impl Kernel {
                     cause,
                 })
             }
-            Action::AddVip { link, address, .. } => {
-                match self.netlink.add_address(*link, address).await {
-                    // Somebody was faster; the next round looks at what it is.
-                    Err(error) if error.is_exists() => Ok(()),
-                    other => Ok(other?),
-                }
-            }
-            Action::RemoveVip { link, vip } => {
-                let vip = Prefixed::host(*vip);
-                match self.netlink.delete_address(*link, vip).await {
-                    Err(error) if error.is_not_found() => Ok(()),
-                    other => Ok(other?),
-                }
+            Action::AddVip { link, address, .. } => self.add(*link, address).await,
+            Action::RemoveVip { link, vip } => self.remove(*link, *vip).await,
+            Action::RenewVip { link, address, .. } => {
+                self.remove(*link, address.address.address).await?;
+                self.add(*link, address).await
             }
             Action::Tunnel(step) => self.dig(step).await,
             Action::Route(step) => self.route(step).await,
+        }
+    }
+
+    async fn add(&self, link: u32, address: &NewAddress) -> Result<(), Error> {
+        match self.netlink.add_address(link, address).await {
+            // Somebody was faster; the next round looks at what it is.
+            Err(error) if error.is_exists() => Ok(()),
+            other => Ok(other?),
+        }
+    }
+
+    async fn remove(&self, link: u32, vip: IpAddr) -> Result<(), Error> {
+        let vip = Prefixed::host(vip);
+        match self.netlink.delete_address(link, vip).await {
+            Err(error) if error.is_not_found() => Ok(()),
+            other => Ok(other?),
         }
     }
 

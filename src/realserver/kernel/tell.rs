@@ -12,7 +12,10 @@ use crate::sys::owners;
 impl Kernel {
     /// One log line for what was done, and who made it necessary.
     pub(super) fn tell(&mut self, agent: &mut Agent, action: &Action) {
-        let (Action::WriteSysctl { cause, .. } | Action::AddVip { cause, .. }) = action else {
+        let (Action::WriteSysctl { cause, .. }
+        | Action::AddVip { cause, .. }
+        | Action::RenewVip { cause, .. }) = action
+        else {
             return tell_plain(action);
         };
         let Cause::Repair { count } = cause else {
@@ -32,6 +35,10 @@ impl Kernel {
             Action::AddVip { address, .. } => {
                 let (vip, label) = (address.address, address.label.as_deref().unwrap_or("-"));
                 warn!(%vip, label, count, by, "VIP was taken away by somebody: put back");
+            }
+            Action::RenewVip { address, .. } => {
+                let vip = address.address;
+                warn!(%vip, count, by, "the VIP's route in the table local was taken away by somebody: put back");
             }
             _ => {}
         }
@@ -64,6 +71,10 @@ fn tell_plain(action: &Action) {
         Action::AddVip { address, .. } => {
             let (vip, label) = (address.address, address.label.as_deref().unwrap_or("-"));
             info!(%vip, label, "VIP added");
+        }
+        Action::RenewVip { address, .. } => {
+            let vip = address.address;
+            info!(%vip, "VIP added anew: it had no route in the table local");
         }
         Action::RemoveVip { vip, .. } => info!(%vip, "VIP removed"),
         Action::Tunnel(step) => match step {

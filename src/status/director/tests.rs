@@ -11,6 +11,7 @@ pub(crate) fn example() -> Director {
         role: "real".to_owned(),
         removed: false,
         state: if weight.is_some() { "serving" } else { "out" }.to_owned(),
+        refused: None,
         draining: None,
         overridden: None,
         forwarding: "dr".to_owned(),
@@ -118,6 +119,7 @@ pub(crate) fn example() -> Director {
             repaired: 0,
             error: None,
             refused: vec![],
+            looks_each_ms: 1_000,
             timeouts: Some(Timeouts {
                 tcp_s: 900,
                 tcp_fin_s: 120,
@@ -144,6 +146,7 @@ pub(crate) fn example() -> Director {
             persistence_prefix: None,
             persistence_engine: None,
             in_kernel: true,
+            refused: None,
             removed: false,
             quorum: Quorum {
                 state: "up".to_owned(),
@@ -278,6 +281,28 @@ fn what_the_operator_and_the_pool_do_is_seen() {
     });
     server.real_servers.push(sorry);
     insta::assert_snapshot!(status.to_string());
+}
+
+#[test]
+fn what_the_kernel_refuses_is_said_in_the_row_with_its_words_and_when_it_is_tried_again() {
+    let mut status = example();
+    status.ipvs.looks_each_ms = 1_234;
+    let server = &mut status.virtual_servers[0];
+    server.refused = Some("no such device".to_owned());
+    server.real_servers[0].state = "refused".to_owned();
+    server.real_servers[0].refused = Some("the RIP is no host's (invalid argument)".to_owned());
+    let shown = status.to_string();
+    let row = |start: &str| {
+        let mut rows = shown.lines().filter(|line| line.starts_with(start));
+        rows.next().unwrap_or_default().to_owned()
+    };
+    let told = "REFUSED by the kernel: no such device, tried again each 1.3s";
+    assert!(row("tcp 192.168.1.200:80").ends_with(told), "{shown}");
+    let (row, told) = (
+        row("  192.168.1.53:80"),
+        "REFUSED by the kernel: the RIP is no host's (invalid argument), tried again each 1.3s",
+    );
+    assert!(row.contains(" refused ") && row.ends_with(told), "{shown}");
 }
 
 #[test]

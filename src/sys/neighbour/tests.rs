@@ -1,5 +1,6 @@
 use std::net::Ipv6Addr;
 
+use super::advertisement::advertised;
 use super::*;
 
 #[test]
@@ -114,4 +115,46 @@ fn the_advertisement_carries_the_checksum_of_icmpv6() {
         let sum: u32 = words.sum::<u32>() + 32 + 58;
         assert_eq!((sum & 0xffff) + (sum >> 16), 0xffff, "{address}");
     }
+}
+
+/// RFC 4861 §4.3, §7.2.2: to the group of the address, with this host's own in the option.
+#[test]
+fn the_question_goes_to_the_group_of_the_address_and_says_who_asks() {
+    let (source, address) = ("fe80::33", "2001:db8::1:2345:6789");
+    let frame = solicitation(MAC, source.parse().unwrap(), address.parse().unwrap());
+    assert_eq!(frame[..6], [0x33, 0x33, 0xff, 0x45, 0x67, 0x89]);
+    assert_eq!(frame[6..12], MAC);
+    let at = |from: usize| Ipv6Addr::from(<[u8; 16]>::try_from(&frame[from..from + 16]).unwrap());
+    assert_eq!(at(22), source.parse::<Ipv6Addr>().unwrap());
+    assert_eq!(at(38), "ff02::1:ff45:6789".parse::<Ipv6Addr>().unwrap());
+    assert_eq!(frame[54..56], [135, 0]);
+    assert_eq!(at(62), address.parse::<Ipv6Addr>().unwrap());
+    assert_eq!(frame[78..80], [1, 1]);
+    assert_eq!(frame[80..], MAC);
+    let words = frame[22..].chunks_exact(2);
+    let sum: u32 = words
+        .map(|pair| u32::from(pair[0]) << 8 | u32::from(pair[1]))
+        .sum::<u32>()
+        + 32
+        + 58;
+    assert_eq!((sum & 0xffff) + (sum >> 16), 0xffff);
+}
+
+#[test]
+fn an_answer_is_read_with_its_option_or_without_and_nothing_else_is() {
+    let address: Ipv6Addr = "2001:db8::200".parse().unwrap();
+    let frame = unsolicited_advertisement(MAC, address, false);
+    let said = Some(Statement {
+        address: address.into(),
+        mac: MAC,
+    });
+    assert_eq!(advertised(&frame), said);
+    assert_eq!(advertised(&frame[..78]), said, "by the frame's own sender");
+    for len in 0..78 {
+        assert_eq!(advertised(&frame[..len]), None);
+    }
+    let mut routed = frame;
+    routed[21] = 254;
+    assert_eq!(advertised(&routed), None, "from another link");
+    assert_eq!(advertised(&solicitation(MAC, address, address)), None);
 }

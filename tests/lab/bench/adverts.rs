@@ -74,10 +74,14 @@ impl Adverts {
         Self(adverts)
     }
 
-    /// How often another router than the one before sent an advert as master.
-    pub(super) fn changes_of_master(&self, vrid: u8) -> usize {
-        let from: Vec<_> = self.of(vrid).map(|advert| advert.from).collect();
-        from.windows(2).filter(|pair| pair[0] != pair[1]).count()
+    /// When another router than the one before sent an advert as master, since the epoch.
+    pub(super) fn changes(&self, vrid: u8) -> Vec<Duration> {
+        let adverts: Vec<_> = self.of(vrid).collect();
+        let pairs = adverts.windows(2);
+        let changes = pairs.filter(|pair| pair[0].from != pair[1].from);
+        changes
+            .map(|pair| Duration::from_nanos(pair[1].at))
+            .collect()
     }
 
     /// How far apart from this interval the adverts were; none: fewer than two.

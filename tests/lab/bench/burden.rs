@@ -23,6 +23,15 @@ pub(super) enum Make {
     Keepalived,
 }
 
+/// How the scheduler is to treat the threads that send adverts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Priority {
+    /// As it comes.
+    Usual,
+    /// `SCHED_FIFO` with priority 50, and no page swapped out.
+    RealTime,
+}
+
 /// What the directors have to do besides.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Load {
@@ -61,13 +70,18 @@ pub(super) struct Burdened {
 
 impl Burdened {
     /// Starts them, and returns when the first is master of everything and the load is on.
-    /// `keys` stand before all tables of lvsd's file.
-    pub(super) fn start(lab: &Lab, make: Make, routers: &[Router], load: Load, keys: &str) -> Self {
+    pub(super) fn start(
+        lab: &Lab,
+        make: Make,
+        priority: Priority,
+        routers: &[Router],
+        load: Load,
+    ) -> Self {
         let has_ipvs = lab_has_ipvs();
         let pair = Pair::build(lab);
         let checks = farm(&pair);
         let own_checks = load.checks_each.filter(|_| has_ipvs);
-        let files = [150, 100].map(|priority| {
+        let files = [150, 100].map(|router_priority| {
             let inputs = Inputs::new(VIRTUAL_SERVERS, REAL_SERVERS);
             let servers = load.table || own_checks.is_some();
             let other = if load.table {
@@ -76,13 +90,13 @@ impl Burdened {
                 inputs.clone()
             };
             [inputs, other].map(|inputs| {
-                let routers = routers_of(make, routers, priority);
+                let routers = routers_of(make, routers, router_priority);
                 let servers = if servers {
                     servers_of(make, &inputs, own_checks)
                 } else {
                     String::new()
                 };
-                format!("{keys}\n{routers}{servers}")
+                format!("{}\n{routers}{servers}", priority_of(make, priority))
             })
         });
         let hosts = [&pair.lvs51, &pair.lvs52];
@@ -157,6 +171,16 @@ impl Burdened {
     }
 }
 
+impl Priority {
+    /// What is said behind a sender's name.
+    pub(super) fn suffix(self) -> &'static str {
+        match self {
+            Self::Usual => "",
+            Self::RealTime => ", real time",
+        }
+    }
+}
+
 impl Make {
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -188,6 +212,16 @@ fn start(make: Make, host: &Host, file: &str, servers: bool) -> Program {
         (Make::Lvsd, _) => host.spawn("lvsd director"),
         (Make::Keepalived, false) => host.spawn("keepalived --dont-fork --no-syslog --vrrp"),
         (Make::Keepalived, true) => host.spawn("keepalived --dont-fork --no-syslog"),
+    }
+}
+
+fn priority_of(make: Make, priority: Priority) -> &'static str {
+    match (priority, make) {
+        (Priority::Usual, _) => "",
+        (Priority::RealTime, Make::Lvsd) => "[director]\nrealtime_priority = 50",
+        (Priority::RealTime, Make::Keepalived) => {
+            "global_defs {\n vrrp_rt_priority 50\n vrrp_no_swap\n}"
+        }
     }
 }
 

@@ -69,7 +69,12 @@ fn at_rest(lab: &Lab, contender: Contender, inputs: &Inputs) -> AtRest {
     host.write(contender.file(), &text);
     let watch = Watch::for_table(&host, secs(120), &Table::new(), &inputs.table);
     let daemon = Daemon::start(&host, contender);
-    watch.wait().expect("every server is found to be up");
+    let up = watch.wait();
+    assert!(
+        up.is_some(),
+        "some server is not found to be up:\n{}",
+        daemon.log()
+    );
     // The second checks fall anywhere within the interval; then comes what is even.
     thread::sleep(secs(15));
     let pid = daemon.running.pid();

@@ -5,9 +5,10 @@ use std::thread;
 use std::time::Duration;
 
 use super::adverts::Capture;
-use super::burden::{Burdened, Load, Make, Router, lab_has_ipvs};
+use super::burden::{Burdened, Load, Make, Priority, Router, lab_has_ipvs};
 use super::figures::markdown;
 use super::precise;
+use super::stalls::{self, Watch};
 use crate::lab::Lab;
 use crate::lab::wait::{millis, secs};
 
@@ -38,9 +39,11 @@ pub(super) fn jitter(lab: &Lab) {
     };
     let mut rows = Vec::new();
     for (name, load) in loads {
-        for make in [Make::Lvsd, Make::Keepalived] {
-            lab.say(&format!("{name}: {}", make.name()));
-            rows.extend(measure(lab, name, load, make));
+        for priority in [Priority::Usual, Priority::RealTime] {
+            for make in [Make::Lvsd, Make::Keepalived] {
+                lab.say(&format!("{name}: {}{}", make.name(), priority.suffix()));
+                rows.extend(measure(lab, name, load, make, priority));
+            }
         }
     }
     let head = [
@@ -52,6 +55,7 @@ pub(super) fn jitter(lab: &Lab) {
         "p99",
         "worst",
         "changes of master",
+        "the machine stood still, worst",
         "checks a second",
         "reloads",
     ];
@@ -111,18 +115,19 @@ fn in_the_lab() -> Vec<(&'static str, Load)> {
     ]
 }
 
-fn measure(lab: &Lab, name: &str, load: Load, make: Make) -> Vec<Vec<String>> {
-    let burdened = Burdened::start(lab, make, &ROUTERS, load, "");
+fn measure(lab: &Lab, name: &str, load: Load, make: Make, priority: Priority) -> Vec<Vec<String>> {
+    let burdened = Burdened::start(lab, make, priority, &ROUTERS, load);
     let before = burdened.checks();
     let capture = Capture::begin(&burdened.pair.client);
+    let watch = Watch::begin();
     thread::sleep(LOOK);
-    let adverts = capture.end();
+    let (stalls, adverts) = (watch.end(), capture.end());
     let checks = (burdened.checks() - before) as u64 / LOOK.as_secs();
     let reloads = burdened.end();
     let rows = ROUTERS.iter().map(|router| {
         let mut row = vec![
             name.to_owned(),
-            make.name().to_owned(),
+            format!("{}{}", make.name(), priority.suffix()),
             format!("{:?}", router.interval),
         ];
         let (count, spread) = adverts
@@ -130,7 +135,8 @@ fn measure(lab: &Lab, name: &str, load: Load, make: Make) -> Vec<Vec<String>> {
             .expect("adverts were sent");
         row.push(count.to_string());
         row.extend([spread.median, spread.p99, spread.worst].map(precise));
-        row.push(adverts.changes_of_master(router.vrid).to_string());
+        row.push(adverts.changes(router.vrid).len().to_string());
+        row.push(precise(stalls::worst(&stalls)));
         row.push(checks.to_string());
         row.push(reloads.to_string());
         row

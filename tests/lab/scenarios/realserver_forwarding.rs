@@ -57,10 +57,17 @@ fn each_answers(lab: &Lab, site: &Site, url: &str, what: &str) {
     assert!(counts.values().eq(&[10, 10, 10]), "{what}: {counts:?}");
 }
 
-/// What a host has of tunnels, rules and routes for the VIP.
+/// What a host has of tunnels, rules and routes for the VIP. The devices of the kernel's
+/// modules cannot be deleted: they are to be down, without an address, and filtered as any
+/// new device.
 fn leftovers(host: &Host) -> String {
     host.run(
         "ip -br link show up | grep -E 'tunl0|sit0|gre0|lvsd' ; ip fou show 2>/dev/null ;
+         cd /proc/sys/net/ipv4/conf
+         for device in tunl0 sit0 gre0; do test -d $device || continue
+           ip -o -4 address show dev $device
+           cmp -s $device/rp_filter default/rp_filter || echo $device $(cat $device/rp_filter)
+         done
          ip rule show | grep 9480 ; ip -6 rule show | grep 9480 ; ip route show table 9480 ; true",
     )
     .ok()

@@ -13,7 +13,11 @@ fn readiness_names_everything_that_is_wrong() {
     ]);
     host.kernel.addresses[0].link = 2;
     host.set("net.ipv4.conf.eth0.arp_ignore", 3);
-    agent.hear_arp(vec!["eth0 answered ARP for 192.168.1.200".into()], vec![]);
+    agent.hear_said(Said {
+        leaks: vec!["eth0 answered ARP for 192.168.1.200".into()],
+        believed: vec!["eth1 answered".into()],
+        counts: vec![],
+    });
     agent.hear_weight(Some(Ok(40)));
     agent.reconcile(at(2), host.kernel.clone());
     let status = agent.status();

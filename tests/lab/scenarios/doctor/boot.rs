@@ -23,9 +23,10 @@ fn what_a_booted_host_lacks_is_named(lab: &Lab) {
         !std::path::Path::new("/proc/net/ip_vs").exists(),
         "the doctor loads nothing"
     );
-    host.run("modprobe ip_vs && ip address add 192.168.1.200/32 dev ens192")
+    host.run("modprobe ip_vs conn_tab_bits=8 && ip address add 192.168.1.200/32 dev ens192")
         .ok();
     finds(lab, &host, QUICK, &[]);
+    crowd(lab, &host);
 
     host.run("systemctl enable lvsd-director").ok();
     host.write(
@@ -48,6 +49,29 @@ fn what_a_booted_host_lacks_is_named(lab: &Lab) {
     finds(lab, &host, QUICK, &["broken neighbours-full"]);
     host.set_sysctl("net.ipv4.neigh.default.gc_thresh3", before.parse().unwrap());
     conntrack(lab, &host);
+}
+
+/// More than four connections for each of 256 buckets: one client asks from many ports.
+fn crowd(lab: &Lab, host: &crate::lab::Host) {
+    host.run(
+        "ip neigh replace 192.168.1.53 lladdr 02:00:00:00:00:53 dev ens192 && \
+         ipvsadm -A -u 192.168.1.200:53 -s rr && ipvsadm -a -u 192.168.1.200:53 -r 192.168.1.53 -g",
+    )
+    .ok();
+    let ask = |count: u32| {
+        host.run(&format!(
+            "bash -c 'for n in $(seq {count}); do echo x >/dev/udp/192.168.1.200/53; done'"
+        ));
+        let counts = host.run("ipvsadm -Ln --sort").ok();
+        lab.say(counts.lines().last().unwrap_or_default());
+    };
+    ask(900);
+    finds(lab, host, QUICK, &[]);
+    ask(400);
+    finds(lab, host, QUICK, &["warning connection-table-small"]);
+    host.run("ipvsadm -C && ip neigh del 192.168.1.53 dev ens192")
+        .ok();
+    finds(lab, host, QUICK, &[]);
 }
 
 /// Ten connections to nobody fill a table of ten.

@@ -12,6 +12,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario!(faults_between_directors_are_named_on_each_of_them)
         .on_any_linux()
         .limited_to(secs(240)),
+    scenario!(who_has_a_vip_of_ipv6_is_asked).on_any_linux(),
     scenario!(directors_in_their_own_pool_loop_unless_lvsd_runs_them).limited_to(secs(240)),
 ];
 
@@ -39,6 +40,18 @@ fn faults_between_directors_are_named_on_each_of_them(lab: &Lab) {
     lvs52.run("iptables -F INPUT").ok();
     pair.become_states("master", "backup");
     nftables(lab, lvs52);
+
+    // A script of old puts the VIP on the backup, too.
+    let put = |what: &str| {
+        lvs52
+            .run(&format!("ip address {what} {VIP}/32 dev ens192"))
+            .ok()
+    };
+    put("add");
+    finds(lab, lvs52, WHOLE, &["broken vip-on-backup"]);
+    finds(lab, lvs51, WHOLE, &["broken vip-duplicate"]);
+    put("del");
+    each_finds(lab, &[lvs51, lvs52].map(|host| (host, [].as_slice())));
 
     // Another site begins to use the number, in vain: its priority is lower.
     let stranger = pair.client.director(
@@ -102,6 +115,38 @@ fn keepalived(lab: &Lab, host: &Host) {
     finds(lab, host, QUICK, &["broken keepalived-beside"]);
     keepalived.terminate();
     finds(lab, host, QUICK, &[]);
+}
+
+/// Who has a VIP of IPv6 is asked by neighbour discovery.
+fn who_has_a_vip_of_ipv6_is_asked(lab: &Lab) {
+    const VIP6: &str = "2001:db8::200";
+    let lan = lab.lan();
+    let hosts = [51, 52, 53].map(|last| {
+        let name = format!("host{last}");
+        let host = lan.host_with_nic(&name, "ens192", &format!("192.168.1.{last}/24"));
+        clean(&host);
+        host.run(&format!(
+            "ip addr add 2001:db8::{last}/64 dev ens192 nodad && \
+             ip -6 route add default via 2001:db8::1"
+        ))
+        .ok();
+        host
+    });
+    let [lvs51, lvs52, rs53] = &hosts;
+    rs53.write("/etc/lvsd/realserver.toml", &format!("vips = ['{VIP6}']\n"));
+    let agent = rs53.spawn("lvsd realserver --config /etc/lvsd/realserver.toml");
+    let on = |host: &Host, what: &str| {
+        host.run(&format!("ip addr {what} {VIP6}/128 dev ens192 nodad"))
+            .ok();
+    };
+    finds(lab, rs53, WHOLE, &["broken vip-unheld"]);
+    on(lvs51, "add");
+    finds(lab, rs53, WHOLE, &[]);
+    on(lvs52, "add");
+    finds(lab, rs53, WHOLE, &["broken vip-duplicate"]);
+    on(lvs51, "del");
+    finds(lab, rs53, WHOLE, &[]);
+    assert!(agent.is_running());
 }
 
 /// The doctor itself is not run for longer than an advert interval, as a director on this host
