@@ -71,13 +71,10 @@ pub(super) fn read(
             }
             "advert_int" => set_seconds(&mut keys, "advert_interval", found, notes),
             "authentication" => password(&mut keys, found, notes),
-            "nopreempt" if is_master => {
+            "nopreempt" | "preempt_delay" if is_master => {
                 notes.add(found, "counts only with `state BACKUP`, and is left out");
             }
             "nopreempt" => keys.set("preempt", false),
-            "preempt_delay" if is_master => {
-                notes.add(found, "counts only with `state BACKUP`, and is left out");
-            }
             "preempt_delay" => set_seconds(&mut keys, "preempt_delay", found, notes),
             "use_vmac" => {
                 keys.set("virtual_mac", true);
@@ -127,6 +124,12 @@ pub(super) fn read(
     if keys.0.get("preempt") == Some(&Value::Boolean(false)) {
         keys.0.remove("preempt_delay");
     }
+    let keys = in_order(keys);
+    Router { keys, sync }
+}
+
+/// The keys as people would write them.
+fn in_order(mut keys: Keys) -> Keys {
     let mut ordered = Keys::default();
     for key in ORDER {
         if let Some(value) = keys.0.remove(key) {
@@ -134,10 +137,7 @@ pub(super) fn read(
         }
     }
     ordered.extend(keys.0);
-    Router {
-        keys: ordered,
-        sync,
-    }
+    ordered
 }
 
 /// Without a word about it, IPv6 is version 3 and IPv4 version 2.

@@ -88,6 +88,35 @@ pub struct InstanceStatus {
     pub counters: Arc<InstanceCounters>,
 }
 
+#[cfg(test)]
+impl InstanceStatus {
+    /// A backup with this configuration that nothing has happened to yet.
+    pub(crate) fn backup(config: &crate::config::director::VrrpInstance) -> Self {
+        use crate::sys::clock;
+        Self {
+            interface: config.interface.clone(),
+            settings: config.settings.clone(),
+            priority: config.settings.priority,
+            addresses: config.addresses.clone(),
+            holdings: Arc::clone(&config.holdings),
+            group: None,
+            state: State::Backup,
+            phase: Phase::Steady,
+            since: clock::now(),
+            since_wall: clock::wall(),
+            cause: String::new(),
+            master: None,
+            rival: None,
+            refused: None,
+            mismatches: vec![],
+            transitions: 0,
+            claim: Claim::Release,
+            announcements: 0,
+            counters: Arc::default(),
+        }
+    }
+}
+
 /// An interface that virtual routers run on.
 #[derive(Debug, Clone)]
 pub struct InterfaceStatus {

@@ -56,9 +56,10 @@ struct AtRest {
 
 /// The director in its own network, the real servers behind it all in one other.
 fn at_rest(lab: &Lab, contender: Contender, inputs: &Inputs) -> AtRest {
-    let host = kernel::fresh_host(lab);
-    let name = format!("farm{}", lab.hosts().len());
-    let farm = lab.lan().host(&name, "192.168.1.53/24");
+    let lan = lab.lan();
+    let number = lab.hosts().len();
+    let host = lan.host(&format!("director{number}"), "192.168.1.51/24");
+    let farm = lan.host(&format!("farm{number}"), "192.168.1.53/24");
     farm.run("ip route add local 10.100.0.0/16 dev lo").ok();
     host.run("ip route add 10.100.0.0/16 via 192.168.1.53").ok();
     answer_all(&farm);
