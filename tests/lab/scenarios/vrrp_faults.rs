@@ -3,7 +3,7 @@
 use crate::lab::lvsd::{DirectorFile, Pair};
 use crate::lab::scenario::scenario;
 use crate::lab::site::VIP;
-use crate::lab::wait::side_by_side;
+use crate::lab::wait::{millis, side_by_side};
 use crate::lab::{Host, Lab, Program, Scenario, eventually, secs, within};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
