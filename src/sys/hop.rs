@@ -12,7 +12,10 @@ use super::rtnetlink::{Error, Rtnetlink};
 use crate::lvs::Family;
 
 /// `RT_TABLE_LOCAL` of `<linux/rtnetlink.h>`.
-const LOCAL: u8 = 255;
+pub const LOCAL: u8 = 255;
+
+/// `RT_TABLE_UNSPEC`: every table. What is in a VRF has its local routes in the VRF's.
+pub const ANY: u8 = 0;
 
 /// The next hop to an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,28 +69,36 @@ impl Rtnetlink {
         }
     }
 
-    /// The addresses of one family that this host takes packets for: those of the
-    /// table `local`, which the kernel fills when an address is added, and does not
-    /// fill again.
-    pub async fn local_addresses(&self, family: Family) -> Result<BTreeSet<IpAddr>, Error> {
+    /// The addresses of one family that this host takes packets for by the routes of a
+    /// table: [`LOCAL`], or [`ANY`]. The kernel adds them with the address, and only then.
+    pub async fn local_addresses(
+        &self,
+        family: Family,
+        table: u8,
+    ) -> Result<BTreeSet<IpAddr>, Error> {
         let mut request = RouteMessage::default();
         request.header.address_family = match family {
             Family::Ipv4 => AddressFamily::Inet,
             Family::Ipv6 => AddressFamily::Inet6,
         };
-        request.header.table = LOCAL;
+        request.header.table = table;
         request.header.kind = RouteType::Local;
-        let routes: Vec<_> = self
+        let routes: Result<Vec<_>, _> = self
             .handle
             .route()
             .get(request)
             .execute()
             .try_collect()
-            .await
-            .map_err(|error| Error::refused("list the table local".into(), error))?;
+            .await;
+        let listed = routes.map_err(|error| Error::refused("list the local routes".into(), error));
+        let routes = match listed {
+            // A kernel without routing tables has one, and not this.
+            Err(error) if error.is_not_found() => return Ok(BTreeSet::new()),
+            listed => listed?,
+        };
         // A kernel that heeds no filter lists all.
         let local = routes.iter().filter(|route| {
-            route.header.table == LOCAL
+            [ANY, route.header.table].contains(&table)
                 && route.header.kind == RouteType::Local
                 && route.header.destination_prefix_length == family.host_prefix_len()
         });
