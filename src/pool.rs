@@ -197,6 +197,13 @@ impl Pools {
             }
         }
         self.overrides.retain_configured(after);
+        // Those that an earlier run let go are to go still.
+        for ((id, rip), limit) in self.overrides.let_go() {
+            let pool = self.pools.get_mut(id);
+            if let Some(member) = pool.and_then(|pool| pool.members.get_mut(rip)) {
+                member.let_go(limit);
+            }
+        }
         self.running = true;
     }
 
@@ -218,6 +225,10 @@ impl Pools {
             let stays = wanted.is_some();
             outcome.table.extend(wanted.map(|wanted| (*id, wanted)));
             stays
+        });
+        self.overrides.retain_let_go(|(id, rip)| {
+            let pool = self.pools.get(id);
+            pool.is_some_and(|pool| pool.members.contains_key(rip))
         });
         outcome
     }
@@ -244,12 +255,15 @@ impl Pools {
         leaving.map(|(rip, _)| *rip).collect()
     }
 
-    /// Lets such a server go, also if nothing can take its place yet. `limit`:
-    /// how long its connections may take, if not as it was configured.
+    /// Lets such a server go, also if nothing can take its place yet, and remembers it
+    /// with the overrides. `limit`: how long its connections may take, if not as it was
+    /// configured.
     pub fn let_go(&mut self, id: &VirtualServerId, rip: &RealServerId, limit: Option<Duration>) {
         let pool = self.pools.get_mut(id);
-        if let Some(member) = pool.and_then(|pool| pool.members.get_mut(rip)) {
+        let member = pool.and_then(|pool| pool.members.get_mut(rip));
+        if let Some(member) = member.filter(|member| member.left().is_some()) {
             member.let_go(limit);
+            self.overrides.remember_let_go((*id, *rip), limit);
         }
     }
 

@@ -4,13 +4,13 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use super::Failure;
-use crate::config::File;
 use crate::config::director::DirectorConfig;
+use crate::config::{File, Host};
 use crate::keepalived;
 
 /// Says that the file is good, or everything that is wrong with it.
-pub(super) fn check(file: &Path, elsewhere: bool) -> Result<(), Failure> {
-    let (what, advice) = match File::read(file, elsewhere)? {
+pub(super) fn check(file: &Path, host: Host) -> Result<(), Failure> {
+    let (what, advice) = match File::read(file, host)? {
         File::Director(config) => {
             let what = format!(
                 "a director's file with {} and {}",
@@ -36,7 +36,7 @@ pub(super) fn check(file: &Path, elsewhere: bool) -> Result<(), Failure> {
 
 /// Prints the file with every default filled in.
 pub(super) fn show(file: &Path) -> Result<(), Failure> {
-    print(&match File::read(file, true)? {
+    print(&match File::read(file, Host::Another)? {
         File::Director(config) => config.to_toml(),
         File::RealServer(config) => config.to_toml(),
     })

@@ -21,7 +21,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub use failure::Failure;
 
-use crate::config::DIRECTOR_FILE;
+use crate::config::{DIRECTOR_FILE, Host};
 use crate::director::control::LAST_EVENTS;
 
 /// Linux Virtual Server in one binary.
@@ -220,7 +220,10 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Realserver(args) => agent::run(args, runtime_dir),
         Command::Config(ConfigArgs {
             command: ConfigCommand::Check { file, elsewhere },
-        }) => config::check(&file, elsewhere),
+        }) => {
+            let host = if elsewhere { Host::Another } else { Host::This };
+            config::check(&file, host)
+        }
         Command::Config(ConfigArgs {
             command: ConfigCommand::Show { file },
         }) => config::show(&file),

@@ -113,7 +113,11 @@ async fn look_again(socket: &Path, servers: Vec<Changed>) -> Result<Vec<Changed>
         let mut found = pool.next()?.real_servers.iter();
         let found = found.find(|found| found.address == server.real_server)?;
         Some(Changed {
-            state: found.state.clone(),
+            state: match found.draining {
+                // Whatever else is to be said of it.
+                Some(_) => "draining".to_owned(),
+                None => found.state.clone(),
+            },
             weight: found.weight,
             ..server
         })
@@ -126,20 +130,38 @@ pub(super) fn reload(runtime_dir: &Path, quiet: bool) -> Result<(), Failure> {
     let socket = runtime_dir.join(SOCKET);
     in_runtime(async {
         let reply = http::post(&socket, control::RELOAD, "").await;
-        let Reloaded { changes } = answer(&reply.map_err(Failure::runtime)?)?;
-        if quiet {
-            return Ok(());
+        let reloaded: Reloaded = answer(&reply.map_err(Failure::runtime)?)?;
+        if !quiet {
+            print(&told(&reloaded))?;
         }
-        if changes.is_empty() {
-            return print("reloaded: nothing has changed\n");
-        }
-        print(
-            &changes
-                .iter()
-                .map(|line| format!("{line}\n"))
-                .collect::<String>(),
-        )
+        kernel_has_it(&reloaded.refused)
     })
+}
+
+fn told(reloaded: &Reloaded) -> String {
+    let mut text: String = reloaded
+        .changes
+        .iter()
+        .map(|it| format!("{it}\n"))
+        .collect();
+    if text.is_empty() {
+        text += "reloaded: nothing has changed\n";
+    }
+    if reloaded.under_way {
+        text += "the kernel's table is being changed still: `lvsd status` tells what it refuses\n";
+    }
+    text
+}
+
+/// The file is in force all the same, so this is no refusal of it.
+fn kernel_has_it(refused: &[String]) -> Result<(), Failure> {
+    if refused.is_empty() {
+        return Ok(());
+    }
+    let lines: String = refused.iter().map(|it| format!("\n    {it}")).collect();
+    let error = format!("reloaded, but the kernel does not have all of it:{lines}");
+    let mend = "lvsd tries again and again; `lvsd status` tells when it is done";
+    Err(Failure::with_mend(error, Some(mend)))
 }
 
 /// The answer, or the director's refusal as this command's failure.

@@ -8,10 +8,24 @@ use super::director::{DirectorConfig, VirtualServer};
 use super::show;
 use super::vrrp::groups;
 use super::vrrp::show::vrrp;
-use crate::lvs::VirtualServerId;
+use crate::lvs::{Forwarding, VirtualServerId};
 
 /// The keys by which the tables of an array are told apart.
 const NAMES: [&str; 3] = ["name", "fwmark", "address"];
+
+/// Keys that stand only with another, and what they are unless the file says
+/// otherwise: whoever writes the first has not written the second.
+const FOLLOWERS: [(&str, &str, &[&str]); 9] = [
+    ("persistence", "persistence_prefix", &["32", "128"]),
+    ("forwarding", "tunnel", &["{ type = \"ipip\" }"]),
+    ("sorry_server", "drain", &[]),
+    ("type", "path", &["\"/\""]),
+    ("type", "status", &["\"200-299\""]),
+    ("type", "follow_weight", &["true"]),
+    ("preempt", "preempt_delay", &["\"0s\""]),
+    ("unicast_peers", "unicast_min_ttl", &["255"]),
+    ("virtual_mac", "virtual_mac_interface", &[]),
+];
 
 /// The changes, in the order of the files: `virtual server tcp
 /// 192.168.1.200:80, real_server 192.168.1.53:80: weight = 1 becomes 3`.
@@ -71,7 +85,8 @@ fn virtual_server(
     (old, new): (&VirtualServer, &VirtualServer),
     lines: &mut Vec<String>,
 ) {
-    let keys = |server| show::before_pool(id, server);
+    let outer = Outer::of(old, new);
+    let keys = |server| outer.of_whole(show::before_pool(id, server));
     differ(place, &keys(old), &keys(new), lines);
     for (rip, after) in &new.real_servers {
         let place = || format!("{place}, real_server {}", show::bare(rip));
@@ -79,8 +94,8 @@ fn virtual_server(
             None => lines.push(format!("{}: added", place())),
             Some(before) if before == after => {}
             Some(before) => {
-                let before = show::real_server(rip, before, show::outer(old));
-                let after = show::real_server(rip, after, show::outer(new));
+                let before = show::real_server(rip, before, outer.old);
+                let after = show::real_server(rip, after, outer.new);
                 differ(&place(), &before, &after, lines);
             }
         }
@@ -88,12 +103,54 @@ fn virtual_server(
     let gone = old.real_servers.keys();
     let gone = gone.filter(|rip| !new.real_servers.contains_key(rip));
     lines.extend(gone.map(|rip| format!("{place}, real_server {}: removed", show::bare(rip))));
-    differ(
-        place,
-        &show::behind_pool(old),
-        &show::behind_pool(new),
-        lines,
-    );
+    let (before, after) = (behind_pool(old, outer.old), behind_pool(new, outer.new));
+    differ(place, &before, &after, lines);
+}
+
+/// Without a sorry server's forwarding where it is that of the whole.
+fn behind_pool(server: &VirtualServer, outer: Option<Forwarding>) -> Table {
+    let mut keys = show::behind_pool(server, outer);
+    let sorry = server.rules.sorry_server.as_ref();
+    if sorry.map(|(_, sorry)| sorry.settings.forwarding) == show::outer(server) {
+        keys.remove("sorry_forwarding");
+    }
+    keys
+}
+
+/// The forwarding that real servers of one virtual server need not repeat, before and
+/// after.
+#[derive(Default)]
+struct Outer {
+    old: Option<Forwarding>,
+    new: Option<Forwarding>,
+}
+
+impl Outer {
+    /// A file is no more known to say it once for all when some of the pool have
+    /// another: then each says its own.
+    fn of(old: &VirtualServer, new: &VirtualServer) -> Self {
+        let outer = Self {
+            old: show::outer(old),
+            new: show::outer(new),
+        };
+        let all = |server: &VirtualServer, outer| {
+            let mut pool = server.real_servers.values();
+            pool.all(|server| Some(server.settings.forwarding) == outer)
+        };
+        if outer.old == outer.new || all(old, outer.old) && all(new, outer.new) {
+            outer
+        } else {
+            Self::default()
+        }
+    }
+
+    fn of_whole(&self, mut keys: Table) -> Table {
+        if self.old.is_none() || self.new.is_none() {
+            keys.remove("forwarding");
+            keys.remove("tunnel");
+        }
+        keys
+    }
 }
 
 fn entry(place: &str, before: Option<&Table>, after: Option<&Table>, lines: &mut Vec<String>) {
@@ -109,7 +166,7 @@ fn differ(place: &str, before: &Table, after: &Table, lines: &mut Vec<String>) {
     let gone = before.keys().filter(|key| !after.contains_key(*key));
     for key in after.keys().chain(gone) {
         let (old, new) = (before.get(key), after.get(key));
-        if old == new {
+        if old == new || follows(key, before, after) {
             continue;
         }
         if let (Some(old), Some(new)) = (tables(old), tables(new)) {
@@ -134,6 +191,19 @@ fn differ(place: &str, before: &Table, after: &Table, lines: &mut Vec<String>) {
             ),
         });
     }
+}
+
+/// Whether it came or went only because another key did.
+fn follows(key: &str, before: &Table, after: &Table) -> bool {
+    let ((Some(value), None) | (None, Some(value))) = (before.get(key), after.get(key)) else {
+        return false;
+    };
+    let value = value.to_string();
+    FOLLOWERS.iter().any(|(leader, follower, defaults)| {
+        *follower == key
+            && before.get(*leader) != after.get(*leader)
+            && (defaults.is_empty() || defaults.contains(&value.as_str()))
+    })
 }
 
 fn join(place: &str, key: &str) -> String {
@@ -192,58 +262,4 @@ fn name(table: &Table) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use super::*;
-
-    const FILE: &str = "
-        [[vrrp]]
-        name = 'VI_1'
-        interface = 'eth0'
-        virtual_router_id = 51
-        virtual_addresses = ['10.0.0.9']
-        [[virtual_server]]
-        address = '10.0.0.9:80'
-        scheduler = 'wrr'
-        real_servers = ['10.0.0.1', '10.0.0.2']
-        sorry_server = '10.0.0.7'
-    ";
-
-    fn changes(from: &[(&str, &str)]) -> Vec<String> {
-        let parse = |text: &str| DirectorConfig::parse(Path::new("d.toml"), text).unwrap();
-        let edited = from.iter().fold(FILE.to_owned(), |text, (old, new)| {
-            assert!(text.contains(old), "{old}");
-            text.replace(old, new)
-        });
-        between(&parse(FILE), &parse(&edited))
-    }
-
-    #[test]
-    fn the_same_file_changes_nothing() {
-        assert_eq!(changes(&[]), Vec::<String>::new());
-    }
-
-    #[test]
-    fn each_change_is_a_line_that_names_its_place() {
-        let told = changes(&[
-            ("'wrr'", "'rr'"),
-            ("'10.0.0.1', '10.0.0.2'", "'10.0.0.2', '10.0.0.3'"),
-            ("sorry_server = '10.0.0.7'", "quorum = 2"),
-            ("virtual_router_id = 51", "virtual_router_id = 52"),
-        ]);
-        assert_eq!(
-            told,
-            [
-                "vrrp VI_1: virtual_router_id = 51 becomes 52",
-                "virtual server tcp 10.0.0.9:80: scheduler = \"wrr\" becomes \"rr\"",
-                "virtual server tcp 10.0.0.9:80, real_server 10.0.0.3:80: added",
-                "virtual server tcp 10.0.0.9:80, real_server 10.0.0.1:80: removed",
-                "virtual server tcp 10.0.0.9:80: quorum = 1 becomes 2",
-                "virtual server tcp 10.0.0.9:80: sorry_server = \"10.0.0.7:80\" is gone",
-                "virtual server tcp 10.0.0.9:80: sorry_forwarding = \"dr\" is gone",
-                "virtual server tcp 10.0.0.9:80: drain = \"30s\" is gone",
-            ]
-        );
-    }
-}
+mod tests;

@@ -13,7 +13,7 @@ use super::rules::{Conduct, Rules};
 pub use super::threads::Threads;
 use super::values::parsed;
 pub use super::vrrp::hooks::VrrpHooks;
-use super::{pool, raw, sections, show, threads, vrrp as vrrp_tables};
+use super::{Host, pool, raw, sections, show, threads, vrrp as vrrp_tables};
 use crate::health::Check;
 use crate::ipvs::table;
 use crate::lvs::{Family, Forwarding, RealServerId, Servers, VirtualServerId};
@@ -129,7 +129,7 @@ impl DirectorConfig {
     /// # Errors
     /// As those of [`parse`](Self::parse).
     pub(crate) fn parse_here(path: &Path, text: &str) -> Result<Self, Error> {
-        Self::of(path, text, true)
+        Self::of(path, text, Host::This)
     }
 
     /// Checks the text of a file; `path` is what errors call it. Programs and
@@ -138,19 +138,20 @@ impl DirectorConfig {
     /// # Errors
     /// [`Error::Refused`] with everything that is wrong with it.
     pub fn parse(path: &Path, text: &str) -> Result<Self, Error> {
-        Self::of(path, text, false)
+        Self::of(path, text, Host::Another)
     }
 
-    fn of(path: &Path, text: &str, on_host: bool) -> Result<Self, Error> {
-        match Self::in_parts(path, text, on_host) {
+    /// Checks the text of a file for that host.
+    pub(super) fn of(path: &Path, text: &str, host: Host) -> Result<Self, Error> {
+        match Self::in_parts(path, text, host) {
             Some(config) => Ok(config),
-            None => Self::as_a_whole(path, text, on_host),
+            None => Self::as_a_whole(path, text, host),
         }
     }
 
     /// This alone knows where in the file something is wrong.
-    pub(super) fn as_a_whole(path: &Path, text: &str, on_host: bool) -> Result<Self, Error> {
-        let mut document = Document::parse(path, text, on_host);
+    pub(super) fn as_a_whole(path: &Path, text: &str, host: Host) -> Result<Self, Error> {
+        let mut document = Document::parse(path, text, host);
         let raw: raw::Director = document.read();
         let config = Self::checked(&mut document, &raw, |document, around| {
             let mut servers = pool::Reader::new(around);
@@ -163,9 +164,9 @@ impl DirectorConfig {
     }
 
     /// Without the room that a large file takes as a whole. None: it must be read so.
-    pub(super) fn in_parts(path: &Path, text: &str, on_host: bool) -> Option<Self> {
+    pub(super) fn in_parts(path: &Path, text: &str, host: Host) -> Option<Self> {
         let sections = sections::split(text);
-        let mut document = Document::parse(path, &sections.rest, on_host);
+        let mut document = Document::parse(path, &sections.rest, host);
         if !sections.are_whole(document.values()) {
             return None;
         }

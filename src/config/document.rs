@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer};
 
+use super::Host;
 use super::error::{Error, Problem};
 
 /// How many type errors are collected from one file before the rest is left for
@@ -26,8 +27,7 @@ pub(super) struct Document<'a> {
     root: Option<Spanned<DeTable<'a>>>,
     /// Byte offset in the text and the problem found there.
     problems: Vec<(usize, Problem)>,
-    /// Whether it is for the host that it is read on.
-    on_host: bool,
+    host: Host,
     /// Whether the text is not TOML at all: what the values say is then guesswork.
     broken: bool,
 }
@@ -35,15 +35,14 @@ pub(super) struct Document<'a> {
 impl<'a> Document<'a> {
     /// Parses the text. Syntax errors become problems; what could be parsed
     /// is there all the same.
-    /// `on_host`: programs and users that it names must be on this host.
-    pub(super) fn parse(path: &Path, text: &'a str, on_host: bool) -> Self {
+    pub(super) fn parse(path: &Path, text: &'a str, host: Host) -> Self {
         let (root, errors) = DeTable::parse_recoverable(text);
         let mut document = Self {
             path: path.to_owned(),
             text,
             root: Some(root),
             problems: Vec::new(),
-            on_host,
+            host,
             broken: !errors.is_empty(),
         };
         for error in errors {
@@ -102,7 +101,7 @@ impl<'a> Document<'a> {
 
     /// Whether programs and users that it names must be on this host.
     pub(super) fn looks_at_host(&self) -> bool {
-        self.on_host
+        self.host == Host::This
     }
 
     /// Notes that the value at `span` cannot be used, why, and the way out.

@@ -30,6 +30,15 @@ pub use error::Error;
 /// Where the director's file is unless told otherwise.
 pub const DIRECTOR_FILE: &str = "/etc/lvsd/director.toml";
 
+/// Which host a file is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Host {
+    /// The one that it is read on: programs and users that it names must be there.
+    This,
+    /// Another one: they are not looked for.
+    Another,
+}
+
 /// A file of either role.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum File {
@@ -40,19 +49,16 @@ pub enum File {
 }
 
 impl File {
-    /// Reads a file of either role, told apart by their keys. Of another host's
-    /// file, `elsewhere`, programs and users are not looked for on this one.
+    /// Reads a file of either role, told apart by their keys.
     ///
     /// # Errors
     /// [`Error`], as the role's own reader gives it.
-    pub fn read(path: &Path, elsewhere: bool) -> Result<Self, Error> {
+    pub fn read(path: &Path, host: Host) -> Result<Self, Error> {
         let text = read(path)?;
         if document::has_any_key(&text, &realserver::KEYS) {
             realserver::RealServerConfig::parse(path, &text, &[]).map(Self::RealServer)
-        } else if elsewhere {
-            director::DirectorConfig::parse(path, &text).map(Self::Director)
         } else {
-            director::DirectorConfig::parse_here(path, &text).map(Self::Director)
+            director::DirectorConfig::of(path, &text, host).map(Self::Director)
         }
     }
 }

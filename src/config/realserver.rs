@@ -18,6 +18,7 @@ pub use services::Service;
 pub use vips::named as named_vips;
 pub use weight::{Slope, Source, Weight};
 
+use super::Host;
 use super::check::READINESS_PORT;
 use super::document::Document;
 use super::error::Error;
@@ -98,7 +99,7 @@ impl RealServerConfig {
     /// As [`RealServerConfig::read`].
     pub fn parse(path: &Path, text: &str, given: &[IpAddr]) -> Result<Self, Error> {
         let given = vips::of_command_line(given)?;
-        let mut document = Document::parse(path, text, false);
+        let mut document = Document::parse(path, text, Host::Another);
         let raw: raw::Agent = document.read();
         let vips = vips::read(&mut document, &raw, &given);
         let interface = vips::interface(&mut document, &raw);

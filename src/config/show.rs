@@ -178,8 +178,8 @@ pub(super) fn before_pool(id: &VirtualServerId, server: &VirtualServer) -> Table
 }
 
 /// The keys that come behind the pool.
-pub(super) fn behind_pool(server: &VirtualServer) -> Table {
-    rules(Keys::default(), &server.rules, outer(server)).0
+pub(super) fn behind_pool(server: &VirtualServer, outer: Option<Forwarding>) -> Table {
+    rules(Keys::default(), &server.rules, outer).0
 }
 
 fn family_name(family: Family) -> &'static str {

@@ -2,6 +2,7 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use super::Host;
 use super::director::{DirectorConfig, OnStop};
 use super::realserver::RealServerConfig;
 use crate::health::Probe;
@@ -298,7 +299,7 @@ fn shipped(name: &str) -> (std::path::PathBuf, String) {
 fn the_shipped_files_are_good_with_and_without_what_is_commented_out() {
     for name in ["director.toml", "realserver.toml"] {
         let (path, text) = shipped(name);
-        super::File::read(&path, true).unwrap();
+        super::File::read(&path, Host::Another).unwrap();
         // The examples are whole tables; above them stands what has a default.
         let examples = text.find("# Other virtual servers").unwrap_or(text.len());
         let (above, examples) = text.split_at(examples);

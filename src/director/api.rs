@@ -9,6 +9,7 @@ use super::control::{
     self, Changed, Fault, PlanWish, Planned, Refused, Reloaded, ServerWish, VrrpChanged, VrrpWish,
 };
 use super::events::Follower;
+use super::reload::Reloading;
 use crate::http::{self, Request, Response};
 use crate::status::director::Director;
 use crate::status::metrics;
@@ -24,7 +25,7 @@ pub(super) enum Ask {
     /// The newest events, so many of them, and those to come if that is true.
     Events(usize, bool, oneshot::Sender<Option<Follower>>),
     /// To read the file again.
-    Reload(oneshot::Sender<Answer<Reloaded>>),
+    Reload(oneshot::Sender<Answer<Reloading>>),
     /// What a reload of another file would do.
     Plan(PlanWish, oneshot::Sender<Answer<Planned>>),
     /// To change a real server.
@@ -111,7 +112,12 @@ async fn command(request: &Request, asks: &mpsc::Sender<Ask>) -> Response {
         return Response::method_not_allowed();
     }
     if request.path == control::RELOAD {
-        return answer(ask(asks, Ask::Reload).await);
+        let settled = match ask(asks, Ask::Reload).await {
+            Some(Ok(reloading)) => Some(Ok(reloading.settled().await)),
+            Some(Err(refused)) => Some(Err(refused)),
+            None => None,
+        };
+        return answer::<Reloaded>(settled);
     }
     if request.path == control::PLAN {
         return match serde_json::from_slice::<PlanWish>(&request.body) {

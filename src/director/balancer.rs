@@ -52,6 +52,7 @@ impl Balancer {
         let mut client = Client::open()?;
         let mut reconciler = Reconciler::new(state_file)?;
         reconciler.report.info = Some(client.info()?);
+        reconciler.report.pause = REPAIR_INTERVAL;
         reconciler.report.read_at = Some(clock::now());
         reconciler.report.kernel = Arc::new(client.dump()?);
         let (wanted, wanted_rx) = watch::channel(Wanted::default());
@@ -130,7 +131,9 @@ impl Worker {
                 });
                 yields = end == End::Done;
                 let ended = clock::now();
-                whole_at = ended + pause_after(started, ended);
+                let pause = pause_after(started, ended);
+                self.reconciler.report.pause = pause;
+                whole_at = ended + pause;
             } else {
                 self.pass(&newest, Reach::Changes, || false);
             }

@@ -141,10 +141,17 @@ pub struct VrrpChanged {
 }
 
 /// A reload that was done.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reloaded {
     /// What the new file changes, a line each.
     pub changes: Vec<String>,
+    /// What the kernel refuses now, a line each, and is tried again; also what it
+    /// refused before and still does.
+    #[serde(default)]
+    pub refused: Vec<String>,
+    /// The kernel's table was not changed yet when this was told.
+    #[serde(default)]
+    pub under_way: bool,
 }
 
 /// A file, and the question what a reload would do if it were the director's.

@@ -26,6 +26,7 @@ mod preflight;
 mod readiness;
 mod realtime;
 mod reconcile;
+mod reload;
 mod settings;
 mod snapshot;
 mod summary;

@@ -8,11 +8,12 @@ mod tunnels;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tracing::{debug, error, info, warn};
 
 use self::refused::Refused;
+pub(super) use self::refused::{Object, Refusals};
 use self::tunnels::Tunnels;
 use crate::ipvs::client::{Client, Refusal};
 use crate::ipvs::kernel::{Info, KernelTable};
@@ -103,7 +104,9 @@ pub(super) struct Report {
     /// Why the newest pass failed.
     pub error: Option<String>,
     /// What the kernel refuses, with its reason.
-    pub refused: Vec<String>,
+    pub refused: Refusals,
+    /// How long until all of the table is read again, and what is refused tried again.
+    pub pause: Duration,
 }
 
 /// What is remembered from pass to pass.

@@ -16,7 +16,7 @@ use crate::pulse::Part;
 use crate::status::director as status;
 use crate::sys::clock;
 
-use super::reconcile::Report;
+use super::reconcile::{Object, Report};
 use super::vrrp::PartStatus;
 use super::{settings, sysctls};
 
@@ -40,7 +40,9 @@ pub(super) fn virtual_servers(
             let entry = kernel.and_then(|kernel| kernel.real_servers.get(&member.address));
             let check = member.server.check.as_deref();
             let check = check.and_then(|check| checks.get(check).copied());
-            real_server(member, check, entry, loaded, now)
+            let told = real_server(member, check, entry, loaded, now);
+            let refused = report.and_then(|report| refused(report, &pool.id, member));
+            with_refusal(told, refused)
         });
         let settings = &pool.settings;
         let flags = settings.scheduler_flags.set(settings.scheduler);
@@ -54,6 +56,7 @@ pub(super) fn virtual_servers(
             persistence_prefix: persistence.map(|p| p.prefix_len),
             persistence_engine: persistence.and_then(|p| p.engine).map(|e| e.to_string()),
             in_kernel: kernel.is_some(),
+            refused: report.and_then(|report| reason(report, &(pool.id, None))),
             held_back: held_back.contains(&pool.id),
             removed: pool.rules.is_none(),
             quorum: status::Quorum {
@@ -111,6 +114,7 @@ fn real_server(
         role: member.role.as_str().to_owned(),
         removed: member.removed,
         state: member.state.to_owned(),
+        refused: None,
         draining: member.drain.map(|drain| status::Draining {
             because: drain.because.to_string(),
             left_s: drain.until.saturating_duration_since(now).as_secs(),
@@ -133,6 +137,31 @@ fn real_server(
         active: entry.map_or(0, |entry| entry.active_connections),
         inactive: entry.map_or(0, |entry| entry.inactive_connections),
         traffic: entry.map(KernelRealServer::traffic).unwrap_or_default(),
+    }
+}
+
+/// Why the kernel refuses what is wanted of this.
+fn reason(report: &Report, object: &Object) -> Option<String> {
+    Some(report.refused.get(object)?.reason.clone())
+}
+
+/// The same for a real server, which comes to nothing without its virtual server.
+fn refused(report: &Report, id: &VirtualServerId, member: &MemberView<'_>) -> Option<String> {
+    let virtual_server = report.refused.get(&(*id, None));
+    if virtual_server.is_some_and(|told| told.is_missing) && member.entry.is_some() {
+        return Some("its virtual server is".to_owned());
+    }
+    reason(report, &(*id, Some(member.address)))
+}
+
+fn with_refusal(told: status::RealServer, refused: Option<String>) -> status::RealServer {
+    match refused {
+        None => told,
+        Some(_) => status::RealServer {
+            state: "refused".to_owned(),
+            refused,
+            ..told
+        },
     }
 }
 
@@ -161,7 +190,8 @@ pub(super) fn ipvs(
         operations: report.operations,
         repaired: report.repaired,
         error: report.error.clone(),
-        refused: report.refused.clone(),
+        refused: sentences(report),
+        looks_each_ms: u64::try_from(report.pause.as_millis()).unwrap_or(u64::MAX),
         timeouts: settings
             .and_then(|settings| settings.timeouts)
             .map(timeouts),
@@ -174,6 +204,12 @@ pub(super) fn ipvs(
         problems: problems.chain(sysctls.problems.values()).cloned().collect(),
         settings_repaired: sysctls.repaired + settings.map_or(0, |settings| settings.repaired),
     }
+}
+
+/// What the kernel refuses, a line each.
+pub(super) fn sentences(report: &Report) -> Vec<String> {
+    let told = report.refused.values();
+    told.map(|told| told.sentence.clone()).collect()
 }
 
 fn timeouts(timeouts: kernel::Timeouts) -> status::Timeouts {

@@ -14,6 +14,8 @@ pub(super) struct Summary {
     pub(super) real_servers: usize,
     /// Whether the newest file was refused.
     pub(super) refused: bool,
+    /// How much the kernel refuses.
+    pub(super) refusals: usize,
 }
 
 impl Summary {
@@ -22,6 +24,9 @@ impl Summary {
         let mut parts = Vec::new();
         if self.refused {
             parts.push("THE NEWEST FILE IS REFUSED".to_owned());
+        }
+        if self.refusals > 0 {
+            parts.push(format!("THE KERNEL REFUSES {}", self.refusals));
         }
         match self.routers.as_slice() {
             [] => {}
@@ -60,7 +65,7 @@ mod tests {
             routers: routers(&["master", "backup"]),
             up: 2,
             real_servers: 3,
-            refused: false,
+            ..Summary::default()
         };
         assert_eq!(
             summary.line(),
@@ -85,5 +90,11 @@ mod tests {
             ..Summary::default()
         };
         assert_eq!(summary.line(), "THE NEWEST FILE IS REFUSED; VI_1 backup");
+        let summary = Summary {
+            refused: false,
+            refusals: 2,
+            ..summary
+        };
+        assert_eq!(summary.line(), "THE KERNEL REFUSES 2; VI_1 backup");
     }
 }

@@ -86,7 +86,7 @@ pub fn plan(desired: &Table, actual: &Table) -> Vec<Op> {
                 plan_real_servers(&mut ops, id, want, None);
             }
             Some(have) => {
-                if !is_settings_of(&want.settings, &have.settings) {
+                if !has_settings(&have.settings, &want.settings) {
                     ops.push((
                         Step::SetVirtualServers,
                         Op::SetVirtualServer(*id, want.settings),
@@ -169,7 +169,7 @@ fn plan_real_servers(
     for (rip, wanted) in &want.real_servers {
         match have.and_then(|have| have.real_servers.get(rip)) {
             None => ops.push((Step::AddRealServers, Op::AddRealServer(*id, *rip, *wanted))),
-            Some(current) if !is_real_server_of(wanted, current) => {
+            Some(current) if !has_real_server(current, wanted) => {
                 let step = if wanted.weight < current.weight {
                     Step::LowerWeights
                 } else {
@@ -185,9 +185,9 @@ fn plan_real_servers(
     ops.extend(unwanted.map(|rip| (Step::RemoveRealServers, Op::RemoveRealServer(*id, *rip))));
 }
 
-/// Whether setting `want` would leave `have` as it is. The kernel counts whole
-/// seconds.
-fn is_settings_of(want: &Settings, have: &Settings) -> bool {
+/// Whether setting `want` would leave what the kernel has as it is. The kernel counts
+/// whole seconds.
+fn has_settings(have: &Settings, want: &Settings) -> bool {
     let as_kept = |settings: &Settings| Settings {
         persistence: settings.persistence.map(|found| Persistence {
             timeout: Duration::from_secs(found.timeout.as_secs()),
@@ -198,10 +198,10 @@ fn is_settings_of(want: &Settings, have: &Settings) -> bool {
     as_kept(want) == as_kept(have)
 }
 
-/// Whether setting `want` would leave `have` as it is. The kernel may make
+/// Whether setting `want` would leave what the kernel has as it is. The kernel may make
 /// [`Forwarding::Local`] of any method when the RIP is an address of the
 /// director itself.
-fn is_real_server_of(want: &RealServer, have: &RealServer) -> bool {
+fn has_real_server(have: &RealServer, want: &RealServer) -> bool {
     let forwarding = match have.forwarding {
         Forwarding::Local => Forwarding::Local,
         _ => want.forwarding,

@@ -73,9 +73,17 @@ impl<T> Servers<T> {
         Some(self.0.remove(place).1)
     }
 
-    /// Keeps those of which this is true.
+    /// Keeps those of which this is true. Where many go their room is given back: old
+    /// and new are together for a moment when a pool is replaced.
     pub fn retain(&mut self, mut keep: impl FnMut(&RealServerId, &mut T) -> bool) {
         self.0.retain_mut(|(id, value)| keep(id, value));
+        if self.0.capacity() > self.0.len() + self.0.len() / 4 {
+            // In a place of its own: a piece cut off the old one would be of no use.
+            let kept = std::mem::take(&mut self.0);
+            let mut fitting = Vec::with_capacity(kept.len());
+            fitting.extend(kept);
+            self.0 = fitting;
+        }
     }
 
     /// Each with what is known of it.
@@ -197,6 +205,14 @@ mod tests {
     fn entries() -> impl Strategy<Value = Vec<(RealServerId, u8)>> {
         prop::collection::vec((0..20u16, any::<u8>()), 0..30)
             .prop_map(|pairs| pairs.into_iter().map(|(n, value)| (id(n), value)).collect())
+    }
+
+    #[test]
+    fn a_pool_that_was_replaced_takes_no_more_room_than_before() {
+        let mut servers: Servers<_> = (0..9).map(|number| (id(number), 0)).collect();
+        servers.extend((100..109).map(|number| (id(number), 0)));
+        servers.retain(|rip, _| rip.port() >= 100);
+        assert_eq!((servers.len(), servers.0.capacity()), (9, 9));
     }
 
     proptest! {

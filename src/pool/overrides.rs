@@ -41,14 +41,18 @@ struct Kept {
     #[serde(rename = "override")]
     wish: Override,
     /// The server as configured when the override was made, such as
-    /// `dr weight 1`: once it is configured otherwise the override is over.
-    configured: String,
+    /// `dr weight 1`: once it is configured otherwise the override is over. None: the
+    /// configuration no longer had it, and it was let go.
+    configured: Option<String>,
 }
+
+/// What an override is about.
+type Of = (VirtualServerId, RealServerId);
 
 /// Every override; at most one for each real server of each virtual server.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Vec<Kept>", into = "Vec<Kept>")]
-pub struct Overrides(BTreeMap<(VirtualServerId, RealServerId), Kept>);
+pub struct Overrides(BTreeMap<Of, Kept>);
 
 impl Overrides {
     /// The override of a server, if there is one.
@@ -56,7 +60,36 @@ impl Overrides {
         if self.0.is_empty() {
             return None;
         }
-        self.0.get(&(*id, *rip)).map(|kept| &kept.wish)
+        let kept = self.0.get(&(*id, *rip));
+        let kept = kept.filter(|kept| kept.configured.is_some());
+        kept.map(|kept| &kept.wish)
+    }
+
+    /// Those that were let go although the configuration no longer had them, each with
+    /// how long its connections may take, if not as it was configured.
+    pub(super) fn let_go(&self) -> impl Iterator<Item = (&Of, Option<Duration>)> {
+        let gone = self.0.iter().filter(|(_, kept)| kept.configured.is_none());
+        gone.filter_map(|(of, kept)| match kept.wish {
+            Override::Drain { limit } => Some((of, limit)),
+            Override::Weight(_) => None,
+        })
+    }
+
+    /// Remembers that one of these is to go.
+    pub(super) fn remember_let_go(&mut self, of: Of, limit: Option<Duration>) {
+        let kept = Kept {
+            virtual_server: of.0,
+            real_server: of.1,
+            wish: Override::Drain { limit },
+            configured: None,
+        };
+        self.0.insert(of, kept);
+    }
+
+    /// Forgets those of them that are no more.
+    pub(super) fn retain_let_go(&mut self, is_there: impl Fn(&Of) -> bool) {
+        self.0
+            .retain(|of, kept| kept.configured.is_some() || is_there(of));
     }
 
     /// Sets it, or takes it away; nothing happens to a server that is not
@@ -79,7 +112,7 @@ impl Overrides {
             virtual_server: id,
             real_server: rip,
             wish,
-            configured: server.settings.to_string(),
+            configured: Some(server.settings.to_string()),
         };
         self.0.insert((id, rip), kept);
     }
@@ -90,7 +123,7 @@ impl Overrides {
     pub(super) fn retain_configured(&mut self, configured: &Configured) {
         self.0.retain(|(id, rip), kept| {
             let server = configured.get(id).and_then(|server| find(server, rip));
-            server.is_some_and(|server| server.settings.to_string() == kept.configured)
+            server.map(|server| server.settings.to_string()) == kept.configured
         });
     }
 }

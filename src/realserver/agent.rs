@@ -135,8 +135,7 @@ pub struct Agent {
     sysctls: BTreeMap<Key, Track>,
     services: Vec<Service>,
     said: Said,
-    weight: Option<u8>,
-    weight_fault: Option<String>,
+    weight: Option<Result<u8, String>>,
     connections: Option<usize>,
     started: Timestamp,
 }
@@ -163,7 +162,6 @@ impl Agent {
             services: Vec::new(),
             said: Said::default(),
             weight: None,
-            weight_fault: None,
             connections: None,
             started: wall,
         };
@@ -295,9 +293,10 @@ impl Agent {
         self.said = said;
     }
 
-    /// Hears the weight, or why there is none.
-    pub fn hear_weight(&mut self, weight: Option<u8>, fault: Option<String>) {
-        (self.weight, self.weight_fault) = (weight, fault);
+    /// Hears the weight, or why there is none. None: nobody asked for one, or it is not
+    /// known yet.
+    pub fn hear_weight(&mut self, weight: Option<Result<u8, String>>) {
+        self.weight = weight;
     }
 
     /// The name of an interface, as of the last [`Agent::reconcile`].

@@ -183,11 +183,8 @@ impl Driver {
     fn publish(&mut self) -> Status {
         self.agent.hear(self.services.reports());
         self.agent.hear_said(self.ears.report(clock::now()));
-        match self.scale.as_ref().and_then(Scale::found) {
-            None => self.agent.hear_weight(None, None),
-            Some(Ok(weight)) => self.agent.hear_weight(Some(weight), None),
-            Some(Err(why)) => self.agent.hear_weight(None, Some(why)),
-        }
+        let weight = self.scale.as_ref().and_then(Scale::found);
+        self.agent.hear_weight(weight);
         let status = self.agent.status();
         if self.state != Some(status.state) {
             let from = self.state.map_or("starting".to_owned(), |s| s.to_string());

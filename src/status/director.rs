@@ -6,6 +6,7 @@ mod vrrp;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -13,7 +14,8 @@ use serde::{Deserialize, Serialize};
 use super::text::elapsed;
 use crate::lvs::VirtualServerId;
 pub use vrrp::{
-    Holding, Mismatch, Peer, Rejected, Rival, Tracker, VipConflict, VirtualRouter, VrrpInterface,
+    Holding, Mismatch, Overrun, Peer, Rejected, Rival, Tracker, VipConflict, VirtualRouter,
+    VrrpInterface,
 };
 
 /// Everything a director knows about itself and its site.
@@ -56,7 +58,7 @@ pub struct Director {
 /// A part of the director that stands still although it should not, or did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
-    /// `core`, `checks` or `table`.
+    /// `core`, `checks`, `table` or `vips`.
     pub name: String,
     /// That it does, and since when; none: it moves again.
     pub stuck: Option<String>,
@@ -101,6 +103,9 @@ pub struct Ipvs {
     pub error: Option<String>,
     /// The operations that the kernel refuses, with its reason.
     pub refused: Vec<String>,
+    /// How often the whole table is looked at, and what is refused tried again.
+    #[serde(default)]
+    pub looks_each_ms: u64,
     /// How long connections are remembered; none before the first look.
     pub timeouts: Option<Timeouts>,
     /// The connection sync daemons that run, other people's included.
@@ -161,6 +166,9 @@ pub struct VirtualServer {
     pub persistence_engine: Option<String>,
     /// Whether the kernel has it.
     pub in_kernel: bool,
+    /// Why the kernel refuses to have it as it should be.
+    #[serde(default)]
+    pub refused: Option<String>,
     /// Whether the configuration has it no more, and it only drains.
     pub removed: bool,
     /// Whether its pool is strong enough.
@@ -208,8 +216,12 @@ pub struct RealServer {
     /// Whether the configuration has it no more, and it only drains.
     pub removed: bool,
     /// What it does: `serving`, `slow start`, `held` (as it was found, until its
-    /// first check), `at rest` (weight 0, stays), `draining`, `drained` or `out`.
+    /// first check), `at rest` (weight 0, stays), `draining`, `drained`, `out`, or
+    /// `refused`: the kernel does not take what would make it one of these.
     pub state: String,
+    /// Why it does not.
+    #[serde(default)]
+    pub refused: Option<String>,
     /// The drain that is under way.
     pub draining: Option<Draining>,
     /// What the operator changed, until the file changes this server: `drained`
@@ -333,6 +345,15 @@ impl fmt::Display for SyncDaemon {
     }
 }
 
+impl Ipvs {
+    /// `tried again each 1s`, or however long a look at the table is worth.
+    fn again(&self) -> String {
+        const TENTH_MS: u64 = 100;
+        let each = self.looks_each_ms.div_ceil(TENTH_MS) * TENTH_MS;
+        format!("tried again each {:?}", Duration::from_millis(each))
+    }
+}
+
 /// One line, one for each sync daemon, and one for each thing that is wrong.
 impl fmt::Display for Ipvs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -353,8 +374,14 @@ impl fmt::Display for Ipvs {
         for daemon in &self.sync {
             writeln!(f, "{daemon}")?;
         }
-        for error in self.error.iter().chain(&self.refused).chain(&self.problems) {
+        if let Some(error) = &self.error {
             writeln!(f, "IPVS: {error}")?;
+        }
+        for refused in &self.refused {
+            writeln!(f, "IPVS: {refused}, {}", self.again())?;
+        }
+        for problem in &self.problems {
+            writeln!(f, "IPVS: {problem}")?;
         }
         Ok(())
     }

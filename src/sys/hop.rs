@@ -3,12 +3,11 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use futures_util::TryStreamExt;
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteType};
 
 use super::route::family;
-use super::rtnetlink::{Error, Rtnetlink};
+use super::rtnetlink::{Error, Rtnetlink, address_family};
 use crate::lvs::Family;
 
 /// `RT_TABLE_LOCAL` of `<linux/rtnetlink.h>`.
@@ -53,19 +52,11 @@ impl Rtnetlink {
             let from = RouteAttribute::Source(source.into());
             request.attributes.push(from);
         }
-        let found: Result<Vec<_>, _> = self
-            .handle
-            .route()
-            .get(request)
-            .execute()
-            .try_collect()
-            .await;
-        match found {
+        let what = || format!("look up the route to {address}");
+        match self.routes_for(request, what).await {
             Ok(messages) => Ok(messages.first().map(hop)),
-            Err(error) => match Error::refused(format!("look up the route to {address}"), error) {
-                error if error.is_unreachable() => Ok(None),
-                error => Err(error),
-            },
+            Err(error) if error.is_unreachable() => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
@@ -77,21 +68,11 @@ impl Rtnetlink {
         table: u8,
     ) -> Result<BTreeSet<IpAddr>, Error> {
         let mut request = RouteMessage::default();
-        request.header.address_family = match family {
-            Family::Ipv4 => AddressFamily::Inet,
-            Family::Ipv6 => AddressFamily::Inet6,
-        };
+        request.header.address_family = address_family(family);
         request.header.table = table;
         request.header.kind = RouteType::Local;
-        let routes: Result<Vec<_>, _> = self
-            .handle
-            .route()
-            .get(request)
-            .execute()
-            .try_collect()
-            .await;
-        let listed = routes.map_err(|error| Error::refused("list the local routes".into(), error));
-        let routes = match listed {
+        let what = || "list the local routes".to_owned();
+        let routes = match self.routes_for(request, what).await {
             // A kernel without routing tables has one, and not this.
             Err(error) if error.is_not_found() => return Ok(BTreeSet::new()),
             listed => listed?,
@@ -118,14 +99,8 @@ impl Rtnetlink {
         for family in [AddressFamily::Inet, AddressFamily::Inet6] {
             let mut request = RouteMessage::default();
             request.header.address_family = family;
-            let routes: Vec<_> = self
-                .handle
-                .route()
-                .get(request)
-                .execute()
-                .try_collect()
-                .await
-                .map_err(|error| Error::refused("list the routes".into(), error))?;
+            let what = || "list the routes".to_owned();
+            let routes = self.routes_for(request, what).await?;
             let default = routes
                 .iter()
                 .filter(|route| route.header.destination_prefix_length == 0);

@@ -13,7 +13,7 @@ use netlink_packet_route::route::{
 use netlink_packet_route::rule::{RuleAction, RuleAttribute, RuleMessage};
 use rtnetlink::IpVersion;
 
-use super::rtnetlink::{Error, Rtnetlink};
+use super::rtnetlink::{Error, Rtnetlink, address_family};
 use crate::lvs::{Family, Prefixed};
 
 /// The table that a host's routes are in unless somebody says otherwise.
@@ -56,15 +56,9 @@ impl Rtnetlink {
     /// Lists the unicast routes of one family that have one next hop.
     pub async fn host_routes(&self, family: Family) -> Result<Vec<Route>, Error> {
         let mut request = RouteMessage::default();
-        request.header.address_family = number(family);
-        let found: Result<Vec<_>, _> = self
-            .handle
-            .route()
-            .get(request)
-            .execute()
-            .try_collect()
-            .await;
-        let messages = found.map_err(|error| Error::refused("list the routes".into(), error))?;
+        request.header.address_family = address_family(family);
+        let what = || "list the routes".to_owned();
+        let messages = self.routes_for(request, what).await?;
         Ok(messages.iter().filter_map(route_from).collect())
     }
 
@@ -134,13 +128,6 @@ impl Rtnetlink {
     }
 }
 
-fn number(family: Family) -> AddressFamily {
-    match family {
-        Family::Ipv4 => AddressFamily::Inet,
-        Family::Ipv6 => AddressFamily::Inet6,
-    }
-}
-
 fn ip(address: &RouteAddress) -> Option<IpAddr> {
     match address {
         RouteAddress::Inet(v4) => Some((*v4).into()),
@@ -195,7 +182,7 @@ fn route_from(message: &RouteMessage) -> Option<Route> {
 fn message(route: &Route) -> RouteMessage {
     let mut message = RouteMessage::default();
     let header = &mut message.header;
-    header.address_family = number(Family::of(route.to.address));
+    header.address_family = address_family(Family::of(route.to.address));
     header.destination_prefix_length = route.to.prefix_len;
     header.protocol = RouteProtocol::Static;
     header.kind = RouteType::Unicast;
@@ -253,7 +240,7 @@ fn rule_from(message: &RuleMessage) -> Option<Rule> {
 fn rule_message(rule: &Rule) -> RuleMessage {
     let mut message = RuleMessage::default();
     let family = Family::of(rule.from);
-    message.header.family = number(family);
+    message.header.family = address_family(family);
     message.header.src_len = family.host_prefix_len();
     message.header.action = RuleAction::ToTable;
     message.attributes = vec![

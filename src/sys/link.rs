@@ -36,6 +36,23 @@ pub struct Link {
     pub macvlan: bool,
 }
 
+#[cfg(test)]
+impl Link {
+    /// An Ethernet interface that works, or the loopback if its name is `lo`.
+    pub(crate) fn working(index: u32, name: &str) -> Self {
+        Self {
+            index,
+            name: name.to_owned(),
+            up: true,
+            carrier: true,
+            loopback: name == "lo",
+            hardware_address: vec![0; 6],
+            mtu: 1_500,
+            ..Self::default()
+        }
+    }
+}
+
 impl Rtnetlink {
     /// Adds an interface with a hardware address of its own on top of another
     /// one. It is down.

@@ -3,7 +3,6 @@
 
 use std::net::IpAddr;
 
-use futures_util::TryStreamExt;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteMetric, RouteProtocol,
@@ -12,7 +11,7 @@ use netlink_packet_route::route::{
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use super::link::Link;
-use super::rtnetlink::{Error, Rtnetlink};
+use super::rtnetlink::{Error, Rtnetlink, address_family};
 use crate::lvs::routing::{Route, RouteId, RouteKind, RouteScope};
 use crate::lvs::{Family, Prefixed};
 
@@ -29,14 +28,8 @@ impl Rtnetlink {
             let mut filter = RouteMessage::default();
             filter.header.address_family = family;
             filter.header.protocol = RouteProtocol::Other(PROTOCOL);
-            let listed: Vec<_> = self
-                .handle
-                .route()
-                .get(filter)
-                .execute()
-                .try_collect()
-                .await
-                .map_err(|error| Error::refused("list the routes".into(), error))?;
+            let what = || "list the routes".to_owned();
+            let listed = self.routes_for(filter, what).await?;
             let ours = listed.iter().filter(|it| is_ours(it));
             routes.extend(ours.filter_map(|message| from_message(message, links)));
         }
@@ -203,8 +196,5 @@ fn ip(address: &RouteAddress) -> Option<IpAddr> {
 }
 
 pub(super) fn family(address: IpAddr) -> AddressFamily {
-    match Family::of(address) {
-        Family::Ipv4 => AddressFamily::Inet,
-        Family::Ipv6 => AddressFamily::Inet6,
-    }
+    address_family(Family::of(address))
 }

@@ -8,9 +8,10 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use futures_util::{Stream, StreamExt};
+use futures_util::{Stream, StreamExt, TryStreamExt};
 use netlink_packet_core::{NLM_F_ACK, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
-use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::route::RouteMessage;
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use nix::libc;
 use rtnetlink::MulticastGroup;
 use tokio::task::AbortHandle;
@@ -18,6 +19,7 @@ use tokio::task::AbortHandle;
 use super::address::{Address, from_message as address_from};
 use super::link::{Link, from_message as link_from};
 use super::{route, rule};
+use crate::lvs::Family;
 
 /// What a request to the kernel came to.
 #[derive(Debug, thiserror::Error)]
@@ -92,6 +94,18 @@ impl Rtnetlink {
             .map_err(Error::Open)?;
         tokio::spawn(connection);
         Ok(Self { handle })
+    }
+
+    /// The routes that the kernel answers with: one, or all that the request's filter
+    /// leaves. `what` is the attempt in words.
+    pub(super) async fn routes_for(
+        &self,
+        request: RouteMessage,
+        what: impl FnOnce() -> String,
+    ) -> Result<Vec<RouteMessage>, Error> {
+        let answers = self.handle.route().get(request).execute();
+        let routes = answers.try_collect().await;
+        routes.map_err(|error| Error::refused(what(), error))
     }
 
     /// Sends a request that the kernel answers with yes or no. `what` is the
@@ -234,6 +248,14 @@ impl Stream for Changes {
                 None => return Poll::Ready(None),
             }
         }
+    }
+}
+
+/// A family by the kernel's number.
+pub(super) fn address_family(family: Family) -> AddressFamily {
+    match family {
+        Family::Ipv4 => AddressFamily::Inet,
+        Family::Ipv6 => AddressFamily::Inet6,
     }
 }
 

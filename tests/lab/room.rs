@@ -6,6 +6,7 @@
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
@@ -120,6 +121,16 @@ impl Room {
         children.retain(|child| child.exited().is_none());
         children.push(running.clone());
         running
+    }
+
+    /// The same; what it says goes behind what the file already holds.
+    pub(crate) fn spawn_with_log(&self, mut command: Command, log: &Path) -> Running {
+        let file = File::options().create(true).append(true).open(log).unwrap();
+        command
+            .stdin(Stdio::null())
+            .stdout(file.try_clone().unwrap())
+            .stderr(file);
+        self.spawn(command)
     }
 
     /// The network namespace.

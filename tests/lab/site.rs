@@ -22,20 +22,33 @@ pub(crate) struct Site {
 impl Site {
     pub(crate) fn build(lab: &Lab) -> Self {
         let lan = lab.lan();
-        let host = |name: &str, last: u8| {
-            lan.host_with_nic(name, "ens192", &format!("192.168.1.{last}/24"))
-        };
-        let real_servers = [53, 54, 55].map(|last| host(&format!("rs{last}"), last));
-        for (rs, last) in real_servers.iter().zip([53, 54, 55]) {
-            rs.nginx(&format!("I am {last}\n"));
-        }
+        let real_servers = Self::real_servers(&lan);
         Self {
-            lvs51: host("lvs51", 51),
-            lvs52: host("lvs52", 52),
-            client: host("client", 10),
+            lvs51: host(&lan, "lvs51", 51),
+            lvs52: host(&lan, "lvs52", 52),
+            client: host(&lan, "client", 10),
             real_servers,
             lan,
         }
+    }
+
+    /// The site with one director, lvs51, which has the VIP whether it is a master or not.
+    pub(crate) fn with_one_director(lab: &Lab) -> Self {
+        let site = Self::build(lab);
+        site.configure_real_servers_by_hand();
+        site.lvs51
+            .run(&format!("ip addr add {VIP}/32 dev ens192"))
+            .ok();
+        site
+    }
+
+    /// The real servers alone.
+    pub(crate) fn real_servers(lan: &Lan) -> [Host; 3] {
+        [53, 54, 55].map(|last| {
+            let rs = host(lan, &format!("rs{last}"), last);
+            rs.nginx(&format!("I am {last}\n"));
+            rs
+        })
     }
 
     /// Does on the real servers what the administrators' scripts do: the VIP on `lo`, and no
@@ -55,4 +68,8 @@ impl Site {
     pub(crate) fn url() -> String {
         format!("http://{VIP}/")
     }
+}
+
+fn host(lan: &Lan, name: &str, last: u8) -> Host {
+    lan.host_with_nic(name, "ens192", &format!("192.168.1.{last}/24"))
 }

@@ -1,9 +1,8 @@
 //! Taking over from the scripts that were there before.
 
-use std::fs;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use crate::host::{Agent, Host, VIP, arp, has_vip, ip, set_sysctl, state, until};
+use crate::host::{Agent, Host, Monitor, VIP, arp, has_vip, ip, set_sysctl, state, until};
 
 /// What `lvs_dr_rs.sh` does.
 fn run_the_script() {
@@ -22,20 +21,7 @@ fn run_the_script() {
 fn the_scripts_vip_becomes_lvsds_and_never_leaves_lo() {
     let host = Host::new();
     run_the_script();
-    let seen = host.dir.path().join("monitor");
-    let mut monitor = Command::new("ip")
-        .args(["-o", "monitor", "address"])
-        .stdout(fs::File::create(&seen).unwrap())
-        .stdin(Stdio::null())
-        .spawn()
-        .unwrap();
-    let heard = |marker: &str| {
-        until("the monitor has caught up", || {
-            ip(&format!("address replace {marker}/32 dev lo scope host"));
-            fs::read_to_string(&seen).unwrap().contains(marker)
-        });
-    };
-    heard("127.1.1.1");
+    let monitor = Monitor::start(&host);
     let mut command = Command::new(env!("CARGO_BIN_EXE_lvsd"));
     command
         .args(["realserver", "--adopt"])
@@ -52,11 +38,8 @@ fn the_scripts_vip_becomes_lvsds_and_never_leaves_lo() {
     );
     assert!(log.contains("vips = [\"192.168.1.200\"]"), "{log}");
     assert_eq!(arp(), ["1", "2", "1", "2"]);
-    heard("127.1.1.2");
-    let changes = fs::read_to_string(&seen).unwrap();
-    assert!(!changes.contains(VIP), "{changes}");
-    monitor.kill().unwrap();
-    monitor.wait().unwrap();
+    let seen = monitor.seen();
+    assert!(!seen.contains(VIP), "{seen}");
     agent.stop();
     assert!(!has_vip(), "adopted: lvsd's to remove");
     assert_eq!(

@@ -1,13 +1,12 @@
 //! Killed at any moment.
 
-use std::fs;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use crate::host::{Agent, Host, VIP, arp, has_vip, ip, set_sysctl, state, sysctl, until};
+use crate::host::{Agent, Host, Monitor, VIP, arp, has_vip, ip, set_sysctl, state, sysctl, until};
 
 #[test]
 fn killed_at_more_than_a_hundred_moments_it_still_restores_the_first_values_when_it_stops() {
@@ -68,28 +67,12 @@ fn killed_at_more_than_a_hundred_moments_it_still_restores_the_first_values_when
 fn after_a_crash_it_adopts_the_vip_which_never_leaves_lo() {
     let host = Host::new();
     let mut agent = host.start();
-    let log = host.dir.path().join("monitor");
-    let mut monitor = Command::new("ip")
-        .args(["-o", "monitor", "address"])
-        .stdout(fs::File::create(&log).unwrap())
-        .stdin(Stdio::null())
-        .spawn()
-        .unwrap();
-    let heard = |marker: &str| {
-        until("the monitor has caught up", || {
-            ip(&format!("address replace {marker}/32 dev lo"));
-            fs::read_to_string(&log).unwrap().contains(marker)
-        });
-    };
-    heard("10.0.0.1");
+    let monitor = Monitor::start(&host);
     agent.kill();
     assert!(has_vip());
     let mut agent = host.start();
-    heard("10.0.0.2");
-    let seen = fs::read_to_string(&log).unwrap();
+    let seen = monitor.seen();
     assert!(!seen.contains(VIP), "{seen}");
-    monitor.kill().unwrap();
-    monitor.wait().unwrap();
     agent.stop();
     assert!(!has_vip(), "adopted, yet its own");
 }

@@ -316,3 +316,45 @@ pub(crate) fn until_within(patience: Duration, what: &str, mut condition: impl F
 pub(crate) fn now() -> Instant {
     Instant::now()
 }
+
+/// What happens to the host's addresses, as `ip monitor` tells it.
+pub(crate) struct Monitor {
+    program: Child,
+    seen: PathBuf,
+}
+
+impl Monitor {
+    /// Everything from now on is seen.
+    pub(crate) fn start(host: &Host) -> Self {
+        let seen = host.dir.path().join("monitor");
+        let program = Command::new("ip")
+            .args(["-o", "monitor", "address"])
+            .stdout(File::create(&seen).unwrap())
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        let monitor = Self { program, seen };
+        monitor.catch_up_with("127.1.1.1");
+        monitor
+    }
+
+    /// What was seen until now.
+    pub(crate) fn seen(&self) -> String {
+        self.catch_up_with("127.1.1.2");
+        fs::read_to_string(&self.seen).unwrap()
+    }
+
+    fn catch_up_with(&self, marker: &str) {
+        until("the monitor has caught up", || {
+            ip(&format!("address replace {marker}/32 dev lo scope host"));
+            fs::read_to_string(&self.seen).unwrap().contains(marker)
+        });
+    }
+}
+
+impl Drop for Monitor {
+    fn drop(&mut self) {
+        let _ = self.program.kill();
+        let _ = self.program.wait();
+    }
+}

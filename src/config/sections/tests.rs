@@ -3,14 +3,15 @@ use std::path::Path;
 use proptest::prelude::*;
 use proptest::sample::select;
 
+use crate::config::Host;
 use crate::config::director::DirectorConfig;
 
 fn in_parts(text: &str) -> Option<DirectorConfig> {
-    DirectorConfig::in_parts(Path::new("d.toml"), text, false)
+    DirectorConfig::in_parts(Path::new("d.toml"), text, Host::Another)
 }
 
 fn as_a_whole(text: &str) -> Option<DirectorConfig> {
-    DirectorConfig::as_a_whole(Path::new("d.toml"), text, false).ok()
+    DirectorConfig::as_a_whole(Path::new("d.toml"), text, Host::Another).ok()
 }
 
 const HTTP: &str = "# comment\n[http]\nlisten = '127.0.0.1:1'\n";

@@ -9,7 +9,9 @@ use crate::config::changes;
 use crate::config::director::DirectorConfig;
 use crate::director::Error;
 use crate::director::api::{Answer, Ask};
-use crate::director::control::{Changed, Refused, Reloaded, ServerWish, WishKind};
+use crate::director::balancer::Balancer;
+use crate::director::control::{Changed, Refused, ServerWish, WishKind};
+use crate::director::reload::Reloading;
 use crate::lvs::{RealServerId, VirtualServerId};
 use crate::pool::Override;
 use crate::status::event::Event;
@@ -34,12 +36,19 @@ impl Core {
         }
     }
 
+    /// The same without anybody who asked: the log tells what came of it.
+    pub(super) fn reload_by_signal(&mut self) {
+        if let Ok(reloading) = self.reload() {
+            tokio::spawn(reloading.settled());
+        }
+    }
+
     /// Reads the file again; one that is refused changes nothing.
-    pub(super) fn reload(&mut self) -> Answer<Reloaded> {
+    fn reload(&mut self) -> Answer<Reloading> {
         systemd::reloading();
         let outcome = self.read_again().and_then(|config| self.replace(config));
         match &outcome {
-            Ok(Reloaded { changes }) => {
+            Ok(Reloading { changes, .. }) => {
                 self.loaded = clock::wall();
                 self.refused = None;
                 let (file, count) = (self.path.display(), changes.len());
@@ -92,7 +101,7 @@ impl Core {
         Ok(())
     }
 
-    fn replace(&mut self, config: DirectorConfig) -> Answer<Reloaded> {
+    fn replace(&mut self, config: DirectorConfig) -> Answer<Reloading> {
         let changes = changes::between(self.newest_config(), &config);
         self.pulses.core_works();
         let config = self.with_removals_postponed(config);
@@ -110,7 +119,11 @@ impl Core {
         })?;
         // Those of servers that the file changed are over.
         self.save_overrides()?;
-        Ok(Reloaded { changes })
+        let reports = self.balancer.as_ref().map(Balancer::report);
+        Ok(Reloading {
+            changes,
+            table: reports.map(|reports| (reports, self.generation)),
+        })
     }
 
     /// Changes real servers, in one virtual server or in all that have them.

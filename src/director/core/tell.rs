@@ -40,6 +40,7 @@ impl Core {
             up,
             real_servers,
             refused: self.refused.is_some(),
+            refusals: (self.reports.as_ref()).map_or(0, |it| it.borrow().refused.len()),
         }
         .line()
     }

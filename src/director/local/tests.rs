@@ -1,10 +1,7 @@
 use std::path::Path;
-use std::sync::Arc;
 
 use super::*;
 use crate::director::vrrp::InstanceStatus;
-use crate::sys::clock;
-use crate::vrrp::router::State;
 
 /// Two virtual servers of one VIP, with and without this host (192.168.1.51) in
 /// the pool, and one of an address that no virtual router has.
@@ -26,27 +23,9 @@ fn config(forwarding: &str) -> DirectorConfig {
 }
 
 fn status(config: &DirectorConfig, claim: Claim) -> VrrpStatus {
-    let instance = &config.vrrp["VI_1"];
     let status = InstanceStatus {
-        interface: instance.interface.clone(),
-        settings: instance.settings.clone(),
-        priority: instance.settings.priority,
-        addresses: instance.addresses.clone(),
-        holdings: instance.holdings.clone(),
-        group: None,
-        state: State::Backup,
-        phase: crate::vrrp::router::Phase::Steady,
-        since: clock::now(),
-        since_wall: clock::wall(),
-        cause: String::new(),
-        master: None,
-        rival: None,
-        refused: None,
-        mismatches: vec![],
-        transitions: 0,
         claim,
-        announcements: 0,
-        counters: Arc::default(),
+        ..InstanceStatus::backup(&config.vrrp["VI_1"])
     };
     VrrpStatus {
         instances: BTreeMap::from([("VI_1".to_owned(), status)]),

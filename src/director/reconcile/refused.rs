@@ -9,7 +9,31 @@ use crate::ipvs::plan::Op;
 use crate::lvs::{RealServerId, VirtualServerId};
 
 /// What an op changes. A plan has at most one op for each.
-type Object = (VirtualServerId, Option<RealServerId>);
+pub(in crate::director) type Object = (VirtualServerId, Option<RealServerId>);
+
+/// What is refused, in the order of the table.
+pub(in crate::director) type Refusals = BTreeMap<Object, Told>;
+
+/// A refusal in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::director) struct Told {
+    /// `cannot add real server … of …: … (invalid argument)`
+    pub(in crate::director) sentence: String,
+    /// Why, without the object.
+    pub(in crate::director) reason: String,
+    /// The kernel does not have the object, because it would not take it.
+    pub(in crate::director) is_missing: bool,
+}
+
+impl Told {
+    pub(super) fn new(op: &Op, reason: String) -> Self {
+        Self {
+            sentence: format!("cannot {op}: {reason}"),
+            reason,
+            is_missing: matches!(op, Op::AddVirtualServer(..) | Op::AddRealServer(..)),
+        }
+    }
+}
 
 /// The refusals of the last try.
 #[derive(Debug, Default)]
@@ -55,13 +79,16 @@ impl Refused {
         }
     }
 
-    /// Each as a sentence, in the order of the table.
-    pub(super) fn describe(&self) -> Vec<String> {
-        self.0.values().map(ToString::to_string).collect()
+    /// Each in words.
+    pub(super) fn describe(&self) -> Refusals {
+        let told = |refusal: &Refusal| Told::new(&refusal.op, refusal.reason());
+        let each = self.0.iter();
+        each.map(|(object, refusal)| (*object, told(refusal)))
+            .collect()
     }
 }
 
-fn object(op: &Op) -> Object {
+pub(super) fn object(op: &Op) -> Object {
     let real_server = match op {
         Op::AddRealServer(_, rip, _)
         | Op::SetRealServer(_, rip, _)

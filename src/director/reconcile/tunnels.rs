@@ -11,11 +11,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use tracing::warn;
 
 use super::Kernel;
+use super::refused::{Refusals, Told, object};
 use crate::ipvs::client::Error;
 use crate::ipvs::kernel::KernelTable;
 use crate::ipvs::plan::Op;
 use crate::ipvs::table::{RealServer, Table};
 use crate::lvs::{Forwarding, RealServerId, Tunnel, VirtualServerId};
+
+const NO_SUCH: &str = "this kernel has no such tunnel (GUE and GRE take Linux 5.3)";
 
 /// What is known of this kernel's tunnels.
 #[derive(Debug, Default)]
@@ -38,9 +41,9 @@ impl Tunnels {
     }
 
     /// Why the others are not there.
-    pub(super) fn refused(&self, wanted: &Table) -> Vec<String> {
+    pub(super) fn refused(&self, wanted: &Table) -> Refusals {
         if self.lost.is_empty() {
-            return Vec::new();
+            return Refusals::new();
         }
         let servers = wanted.iter().flat_map(|(id, server)| {
             let lost = server.real_servers.iter();
@@ -49,7 +52,7 @@ impl Tunnels {
         });
         let told = servers.map(|(id, rip, entry)| {
             let op = Op::AddRealServer(id, rip, entry);
-            format!("cannot {op}: this kernel has no such tunnel (GUE and GRE take Linux 5.3)")
+            (object(&op), Told::new(&op, NO_SUCH.to_owned()))
         });
         told.collect()
     }

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use super::Scope;
 use crate::config::director::DirectorConfig;
 use crate::config::realserver::RealServerConfig;
-use crate::config::{DIRECTOR_FILE, Error, File};
+use crate::config::{DIRECTOR_FILE, Error, File, Host};
 use crate::doctor::Facts;
 use crate::http::{self, ClientError};
 use crate::status::text::chain;
@@ -26,7 +26,7 @@ pub(super) async fn look(scope: &Scope, root: &Path, facts: &mut Facts) -> Resul
     facts.director = ask(&scope.runtime_dir.join(director::SOCKET), unseen).await;
     facts.agent = ask(&scope.runtime_dir.join(realserver::SOCKET), unseen).await;
     if let Some(path) = &scope.config {
-        match File::read(path, false)? {
+        match File::read(path, Host::This)? {
             File::Director(config) => facts.director_config = Some(config),
             File::RealServer(config) => facts.realserver_config = Some(config),
         }

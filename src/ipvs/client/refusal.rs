@@ -49,6 +49,24 @@ impl Refusal {
         }
     }
 
+    /// Why, the kernel's own words last.
+    pub fn reason(&self) -> String {
+        let cause = &self.cause;
+        if let Some(settings) = self.missing_module() {
+            let engine = settings.persistence.and_then(|found| found.engine);
+            let engine = engine.map(|engine| format!(" or persistence engine \"{engine}\""));
+            return format!(
+                "scheduler \"{}\"{} is not available in this kernel ({cause})",
+                settings.scheduler,
+                engine.unwrap_or_default(),
+            );
+        }
+        match self.explanation() {
+            Some(explanation) => format!("{explanation} ({cause})"),
+            None => cause.to_string(),
+        }
+    }
+
     /// What the errno alone does not tell.
     fn explanation(&self) -> Option<&'static str> {
         match (&self.op, self.cause.errno()) {
@@ -85,18 +103,7 @@ impl Refusal {
 /// words.
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot {}: ", self.op)?;
-        if let Some(settings) = self.missing_module() {
-            write!(f, "scheduler \"{}\"", settings.scheduler)?;
-            if let Some(engine) = settings.persistence.and_then(|found| found.engine) {
-                write!(f, " or persistence engine \"{engine}\"")?;
-            }
-            return write!(f, " is not available in this kernel ({})", self.cause);
-        }
-        match self.explanation() {
-            Some(explanation) => write!(f, "{explanation} ({})", self.cause),
-            None => self.cause.fmt(f),
-        }
+        write!(f, "cannot {}: {}", self.op, self.reason())
     }
 }
 

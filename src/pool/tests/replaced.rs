@@ -81,6 +81,36 @@ fn the_operator_lets_it_go() {
 }
 
 #[test]
+fn a_director_that_is_killed_before_the_kernel_knows_lets_it_go_after_its_restart() {
+    let mut world = replaced("");
+    let id = *world.configured.keys().next().unwrap();
+    world.connections.insert(rip(2), 1);
+    world.pools.let_go(&id, &rip(2), Some(5 * SECOND));
+    let saved = serde_json::to_string(world.pools.overrides()).unwrap();
+    // Killed here: the kernel's table is as before.
+    let configured = std::mem::take(&mut world.configured);
+    world.pools = Pools::new(serde_json::from_str(&saved).unwrap());
+    world.reload(configured);
+    assert_eq!(world.table(), [(1, 1), (2, 0)], "the other one is held");
+    world.wait(5 * SECOND);
+    assert_eq!(world.table(), [(1, 1)]);
+    let left = world.pools.overrides();
+    assert_eq!(left, &Overrides::default(), "it is done");
+}
+
+#[test]
+fn one_that_is_let_go_and_configured_again_is_as_configured() {
+    let mut world = replaced("");
+    let id = *world.configured.keys().next().unwrap();
+    world.pools.let_go(&id, &rip(2), None);
+    world.step();
+    assert_eq!(world.table(), [(1, 1), (2, 0)]);
+    world.reload(file("real_servers = ['10.0.0.2', '10.0.0.3']"));
+    assert_eq!(world.pools.overrides(), &Overrides::default());
+    assert_eq!(world.table(), [(1, 0), (2, 1)]);
+}
+
+#[test]
 fn another_reload_brings_it_back_or_what_can_serve() {
     let mut world = replaced("");
     world.reload(file(NEW));

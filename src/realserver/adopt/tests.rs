@@ -102,17 +102,6 @@ fn a_host_without_them_has_none_and_binary_files_are_no_scripts() {
 
 #[test]
 fn aliases_of_lo_are_vips_and_its_own_addresses_are_not() {
-    let link = |index, name: &str| Link {
-        index,
-        name: name.into(),
-        up: true,
-        carrier: true,
-        loopback: name == "lo",
-        noarp: false,
-        hardware_address: vec![],
-        mtu: 1500,
-        ..Link::default()
-    };
     let address = |link, text: &str| {
         let parsed = text.parse::<crate::lvs::Prefixed>().unwrap();
         let new = crate::sys::address::NewAddress {
@@ -129,7 +118,10 @@ fn aliases_of_lo_are_vips_and_its_own_addresses_are_not() {
         address(2, "192.168.1.53/24"),
         address(1, "2001:db8::200/128"),
     ];
-    let vips = vips_on_lo(&[link(1, "lo"), link(2, "eth0")], &addresses);
+    let vips = vips_on_lo(
+        &[Link::working(1, "lo"), Link::working(2, "eth0")],
+        &addresses,
+    );
     assert_eq!(
         vips,
         ["192.168.1.200", "2001:db8::200"].map(|ip| ip.parse::<IpAddr>().unwrap())

@@ -97,7 +97,10 @@ impl Agent {
             errors: self.errors(),
             draining_until,
             connections: self.connections.filter(|_| draining_until.is_some()),
-            weight: self.weight,
+            weight: self
+                .weight
+                .as_ref()
+                .and_then(|it| it.as_ref().ok().copied()),
             forwarding: self.method.to_string(),
             notes: self.notes(),
             listen: self.listen,
@@ -169,7 +172,7 @@ impl Agent {
         let vips = vips.filter_map(|(vip, track)| told(format!("VIP {vip}"), track));
         let sysctls = self.sysctls.iter();
         let sysctls = sysctls.filter_map(|(key, track)| told(key.to_string(), track));
-        let weight = self.weight_fault.clone();
+        let weight = self.weight.clone().and_then(Result::err);
         let believed = self.said.believed.iter().cloned();
         vips.chain(sysctls).chain(weight).chain(believed).collect()
     }

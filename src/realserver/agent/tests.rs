@@ -32,23 +32,12 @@ struct Host {
 
 impl Host {
     fn fresh() -> Self {
-        let link = |index, name: &str| Link {
-            index,
-            name: name.into(),
-            up: true,
-            carrier: true,
-            loopback: name == "lo",
-            noarp: false,
-            hardware_address: vec![0; 6],
-            mtu: 1_500,
-            ..Link::default()
-        };
         let sysctls = ["all", "lo", "eth0"].into_iter().flat_map(|interface| {
             ["arp_ignore", "arp_announce"].map(|name| (Key::ipv4_conf(interface, name), 0))
         });
         Self {
             kernel: Observed {
-                links: vec![link(1, "lo"), link(2, "eth0")],
+                links: vec![Link::working(1, "lo"), Link::working(2, "eth0")],
                 addresses: vec![],
                 unrouted: BTreeSet::new(),
                 sysctls: sysctls.collect(),

@@ -12,19 +12,11 @@ fn ipip(mss: Mss) -> Method {
 }
 
 fn links() -> Vec<Link> {
-    [(1, "lo", 65_536), (2, "eth0", 1500)]
-        .map(|(index, name, mtu)| Link {
-            index,
-            name: name.into(),
-            up: true,
-            carrier: true,
-            loopback: name == "lo",
-            noarp: false,
-            hardware_address: vec![],
-            mtu,
-            ..Link::default()
-        })
-        .into()
+    let lo = Link {
+        mtu: 65_536,
+        ..Link::working(1, "lo")
+    };
+    vec![lo, Link::working(2, "eth0")]
 }
 
 fn route(to: &str, gateway: Option<&str>) -> Route {

@@ -116,17 +116,7 @@ fn ip(text: &str) -> IpAddr {
 }
 
 fn links() -> [Link; 2] {
-    [(1, "lo"), (2, "eth0")].map(|(index, name)| Link {
-        index,
-        name: name.into(),
-        up: true,
-        carrier: true,
-        loopback: name == "lo",
-        noarp: false,
-        hardware_address: vec![0; 6],
-        mtu: 1_500,
-        ..Link::default()
-    })
+    [Link::working(1, "lo"), Link::working(2, "eth0")]
 }
 
 fn address(link: u32, address: &str, label: &str) -> Address {

@@ -12,13 +12,14 @@ impl Director {
             "CONN/S", "BECAUSE",
         ];
         let mut rows = vec![head.map(str::to_owned).to_vec()];
+        let again = self.ipvs.again();
         for server in &self.virtual_servers {
-            rows.push(server.row());
+            rows.push(server.row(&again));
             rows.extend(
                 server
                     .real_servers
                     .iter()
-                    .map(|real_server| real_server.row(self.now)),
+                    .map(|real_server| real_server.row(self.now, &again)),
             );
         }
         use Align::{Left, Right};
@@ -29,6 +30,10 @@ impl Director {
             &rows,
         )
     }
+}
+
+fn refusal(reason: &str, again: &str) -> String {
+    format!("REFUSED by the kernel: {reason}, {again}")
 }
 
 impl VirtualServer {
@@ -54,7 +59,7 @@ impl VirtualServer {
         words.join(" ")
     }
 
-    fn row(&self) -> Vec<String> {
+    fn row(&self, again: &str) -> Vec<String> {
         let sum = |count: fn(&RealServer) -> u32| {
             self.real_servers
                 .iter()
@@ -72,11 +77,11 @@ impl VirtualServer {
             sum(|server| server.active),
             sum(|server| server.inactive),
             self.traffic.connections_per_s.to_string(),
-            self.remarks().join("; "),
+            self.remarks(again).join("; "),
         ]
     }
 
-    fn remarks(&self) -> Vec<String> {
+    fn remarks(&self, again: &str) -> Vec<String> {
         let Quorum {
             state,
             weight,
@@ -84,6 +89,8 @@ impl VirtualServer {
             hysteresis,
         } = &self.quorum;
         let mut remarks = Vec::new();
+        let refused = self.refused.iter();
+        remarks.extend(refused.map(|reason| refusal(reason, again)));
         if self.held_back {
             remarks.push("held back: this host is a real server and not master".to_owned());
         } else if !self.in_kernel {
@@ -109,7 +116,7 @@ impl VirtualServer {
 }
 
 impl RealServer {
-    fn row(&self, now: Timestamp) -> Vec<String> {
+    fn row(&self, now: Timestamp, again: &str) -> Vec<String> {
         vec![
             match self.role.as_str() {
                 "real" => format!("  {}", self.address),
@@ -124,14 +131,17 @@ impl RealServer {
             self.active.to_string(),
             self.inactive.to_string(),
             self.traffic.connections_per_s.to_string(),
-            self.remarks(),
+            self.remarks(again),
         ]
     }
 
-    fn remarks(&self) -> String {
+    fn remarks(&self, again: &str) -> String {
         let mut remarks = self.reason.clone();
         if let Some(Draining { because, left_s }) = &self.draining {
             remarks = format!("{because}, {left_s}s left");
+        }
+        if let Some(reason) = &self.refused {
+            remarks = refusal(reason, again);
         }
         if let Some(overridden) = &self.overridden {
             remarks += &format!(

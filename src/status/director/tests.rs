@@ -11,6 +11,7 @@ pub(crate) fn example() -> Director {
         role: "real".to_owned(),
         removed: false,
         state: if weight.is_some() { "serving" } else { "out" }.to_owned(),
+        refused: None,
         draining: None,
         overridden: None,
         forwarding: "dr".to_owned(),
@@ -110,6 +111,10 @@ pub(crate) fn example() -> Director {
                 "virtual router 15 is not configured here",
                 7_383,
             )],
+            dropped: Some(Overrun {
+                packets: 1_234,
+                last: Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_secs(60),
+            }),
         }],
         ipvs: Ipvs {
             version: Some("1.2.1".to_owned()),
@@ -118,6 +123,7 @@ pub(crate) fn example() -> Director {
             repaired: 0,
             error: None,
             refused: vec![],
+            looks_each_ms: 1_000,
             timeouts: Some(Timeouts {
                 tcp_s: 900,
                 tcp_fin_s: 120,
@@ -144,6 +150,7 @@ pub(crate) fn example() -> Director {
             persistence_prefix: None,
             persistence_engine: None,
             in_kernel: true,
+            refused: None,
             removed: false,
             quorum: Quorum {
                 state: "up".to_owned(),
@@ -230,6 +237,24 @@ fn a_master_that_is_not_alone_says_who_else_and_why() {
 }
 
 #[test]
+fn packets_that_were_dropped_unread_are_told_for_a_while() {
+    let mut status = example();
+    status.vrrp_interfaces[0].dropped = Some(Overrun {
+        packets: 1_234,
+        last: status.now - jiff::SignedDuration::from_secs(3),
+    });
+    let told = status.vrrp_troubles();
+    assert!(
+        told.starts_with(
+            "ens192: 1234 packets were dropped by the kernel before lvsd read them (last 3s ago): "
+        ),
+        "{told}"
+    );
+    status.now += jiff::SignedDuration::from_secs(8);
+    assert_eq!(status.vrrp_troubles(), "");
+}
+
+#[test]
 fn virtual_routers_of_others_are_shown_only_where_somebody_else_has_a_vip() {
     let mut status = example();
     assert_eq!(status.vrrp_troubles(), "");
@@ -278,6 +303,28 @@ fn what_the_operator_and_the_pool_do_is_seen() {
     });
     server.real_servers.push(sorry);
     insta::assert_snapshot!(status.to_string());
+}
+
+#[test]
+fn what_the_kernel_refuses_is_said_in_the_row_with_its_words_and_when_it_is_tried_again() {
+    let mut status = example();
+    status.ipvs.looks_each_ms = 1_234;
+    let server = &mut status.virtual_servers[0];
+    server.refused = Some("no such device".to_owned());
+    server.real_servers[0].state = "refused".to_owned();
+    server.real_servers[0].refused = Some("the RIP is no host's (invalid argument)".to_owned());
+    let shown = status.to_string();
+    let row = |start: &str| {
+        let mut rows = shown.lines().filter(|line| line.starts_with(start));
+        rows.next().unwrap_or_default().to_owned()
+    };
+    let told = "REFUSED by the kernel: no such device, tried again each 1.3s";
+    assert!(row("tcp 192.168.1.200:80").ends_with(told), "{shown}");
+    let (row, told) = (
+        row("  192.168.1.53:80"),
+        "REFUSED by the kernel: the RIP is no host's (invalid argument), tried again each 1.3s",
+    );
+    assert!(row.contains(" refused ") && row.ends_with(told), "{shown}");
 }
 
 #[test]

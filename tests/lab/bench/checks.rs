@@ -56,9 +56,10 @@ struct AtRest {
 
 /// The director in its own network, the real servers behind it all in one other.
 fn at_rest(lab: &Lab, contender: Contender, inputs: &Inputs) -> AtRest {
-    let host = kernel::fresh_host(lab);
-    let name = format!("farm{}", lab.hosts().len());
-    let farm = lab.lan().host(&name, "192.168.1.53/24");
+    let lan = lab.lan();
+    let number = lab.hosts().len();
+    let host = lan.host(&format!("director{number}"), "192.168.1.51/24");
+    let farm = lan.host(&format!("farm{number}"), "192.168.1.53/24");
     farm.run("ip route add local 10.100.0.0/16 dev lo").ok();
     host.run("ip route add 10.100.0.0/16 via 192.168.1.53").ok();
     answer_all(&farm);
@@ -69,7 +70,12 @@ fn at_rest(lab: &Lab, contender: Contender, inputs: &Inputs) -> AtRest {
     host.write(contender.file(), &text);
     let watch = Watch::for_table(&host, secs(120), &Table::new(), &inputs.table);
     let daemon = Daemon::start(&host, contender);
-    watch.wait().expect("every server is found to be up");
+    let up = watch.wait();
+    assert!(
+        up.is_some(),
+        "some server is not found to be up:\n{}",
+        daemon.log()
+    );
     // The second checks fall anywhere within the interval; then comes what is even.
     thread::sleep(secs(15));
     let pid = daemon.running.pid();

@@ -1,9 +1,9 @@
 //! The two daemons that are compared: how each is told what to hold, started and asked to
 //! reload.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
@@ -75,19 +75,9 @@ pub(super) struct Daemon {
 impl Daemon {
     pub(super) fn start(host: &Host, contender: Contender) -> Self {
         let log = PathBuf::from(format!("/run/lab/{}.log", host.name()));
-        let out = File::options()
-            .create(true)
-            .append(true)
-            .open(&log)
-            .unwrap();
-        let mut command = contender.command();
-        command
-            .stdin(Stdio::null())
-            .stdout(out.try_clone().unwrap())
-            .stderr(out);
         let started = Instant::now();
         Self {
-            running: host.room().spawn(command),
+            running: host.room().spawn_with_log(contender.command(), &log),
             log,
             contender,
             started,

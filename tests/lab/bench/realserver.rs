@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -143,16 +143,11 @@ struct Agent {
 impl Agent {
     fn start(host: &Host) -> Self {
         let log = PathBuf::from(format!("/run/lab/{}.agent.log", host.name()));
-        let out = File::options().create(true).append(true).open(log).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_lvsd"));
-        command
-            .args(["realserver", "--config", FILE])
-            .stdin(Stdio::null())
-            .stdout(out.try_clone().unwrap())
-            .stderr(out);
+        command.args(["realserver", "--config", FILE]);
         let started = Instant::now();
         Self {
-            running: host.room().spawn(command),
+            running: host.room().spawn_with_log(command, &log),
             started,
             net: host.room().net(),
         }

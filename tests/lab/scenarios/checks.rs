@@ -10,7 +10,7 @@ use crate::lab::scenario::scenario;
 use crate::lab::site::VIP;
 use crate::lab::{Host, Lab, Program, Scenario, Site, eventually, millis, secs, within};
 
-use super::table::{OpenConnection, balances_onto, site_with_one_director};
+use super::table::{OpenConnection, balances_onto};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario!(no_server_gets_traffic_before_its_first_success),
@@ -29,7 +29,7 @@ fn asking(site: &Site) -> Asker {
 }
 
 fn no_server_gets_traffic_before_its_first_success(lab: &Lab) {
-    let site = site_with_one_director(lab);
+    let site = Site::with_one_director(lab);
     let host = &site.lvs51;
     let [_, rs54, rs55] = &site.real_servers;
     rs54.stop_nginx();
@@ -69,7 +69,7 @@ fn no_server_gets_traffic_before_its_first_success(lab: &Lab) {
 }
 
 fn retries_retry_delay_and_rise_are_obeyed(lab: &Lab) {
-    let site = site_with_one_director(lab);
+    let site = Site::with_one_director(lab);
     let host = &site.lvs51;
     let file = DirectorFile::alone()
         .check_key("interval", "'500ms'")
@@ -219,7 +219,7 @@ fn an_agent_that_stops_is_drained_before_it_is_out_and_comes_back(lab: &Lab) {
 }
 
 fn a_black_hole_delays_nobody_else(lab: &Lab) {
-    let site = site_with_one_director(lab);
+    let site = Site::with_one_director(lab);
     let host = &site.lvs51;
     let file = DirectorFile::alone()
         .check_key("timeout", "'4s'")

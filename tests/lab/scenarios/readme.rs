@@ -63,10 +63,7 @@ fn every_command_of_the_documents_is_one_that_a_scenario_runs(lab: &Lab) {
 
 fn the_readmes_commands_for_a_director_work(lab: &Lab) {
     let lan = lab.lan();
-    for last in [53, 54, 55] {
-        let address = format!("192.168.1.{last}/24");
-        let real_server = lan.host_with_nic(&format!("rs{last}"), "ens192", &address);
-        real_server.nginx(&format!("I am {last}\n"));
+    for real_server in Site::real_servers(&lan) {
         real_server.agent();
     }
     let client = lan.host_with_nic("client", "ens192", "192.168.1.10/24");

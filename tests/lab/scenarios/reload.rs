@@ -5,7 +5,7 @@ use crate::lab::scenario::scenario;
 use crate::lab::site::VIP;
 use crate::lab::{Host, Lab, Program, Scenario, Site, eventually, millis, secs, within};
 
-use super::table::{OpenConnection, balances_onto, operations, site_with_one_director};
+use super::table::{OpenConnection, balances_onto, operations};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario!(a_reload_applies_the_difference_and_nothing_else),
@@ -13,7 +13,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
 ];
 
 fn a_reload_applies_the_difference_and_nothing_else(lab: &Lab) {
-    let site = site_with_one_director(lab);
+    let site = Site::with_one_director(lab);
     let host = &site.lvs51;
     let director = host.director(&DirectorFile::alone());
     balances_onto(host, &[53, 54, 55]);
@@ -106,7 +106,7 @@ fn settles(host: &Host) {
 }
 
 fn a_refused_reload_leaves_the_running_configuration_running(lab: &Lab) {
-    let site = site_with_one_director(lab);
+    let site = Site::with_one_director(lab);
     let host = &site.lvs51;
     let director = host.director(&DirectorFile::quick(100));
     eventually("51 is master", within(secs(5)), || {

@@ -4,7 +4,6 @@
 mod sticky;
 
 use crate::lab::scenario::scenario;
-use crate::lab::site::VIP;
 use crate::lab::{Balanced, Held, Host, Lab, Scenario, Site, eventually, secs, within};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
@@ -20,11 +19,7 @@ const SOURCES: std::ops::Range<u8> = 101..131;
 
 /// A site with one director that holds the VIP, and a client with many addresses.
 fn build(lab: &Lab) -> Site {
-    let site = Site::build(lab);
-    site.configure_real_servers_by_hand();
-    site.lvs51
-        .run(&format!("ip addr add {VIP}/32 dev ens192"))
-        .ok();
+    let site = Site::with_one_director(lab);
     let add = |last| format!("ip addr add 192.168.1.{last}/24 dev ens192\n");
     site.client.run(&SOURCES.map(add).collect::<String>()).ok();
     site

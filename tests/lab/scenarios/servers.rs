@@ -16,15 +16,6 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
 
 const RIPS: [&str; 3] = ["192.168.1.53", "192.168.1.54", "192.168.1.55"];
 
-fn build(lab: &Lab) -> Site {
-    let site = Site::build(lab);
-    site.configure_real_servers_by_hand();
-    site.lvs51
-        .run(&format!("ip addr add {VIP}/32 dev ens192"))
-        .ok();
-    site
-}
-
 /// A virtual server with these keys and the three real servers, unchecked.
 fn file(keys: &str) -> String {
     format!(
@@ -40,7 +31,7 @@ fn saved(virtual_server: &str, service: &str, port: u16) -> String {
 }
 
 fn virtual_servers_are_marks_ranges_and_every_port(lab: &Lab) {
-    let site = build(lab);
+    let site = Site::with_one_director(lab);
     let client = &site.client;
     for (rs, last) in site.real_servers.iter().zip([53, 54, 55]) {
         rs.stop_nginx();
@@ -120,7 +111,7 @@ fn counts<'a>(answers: impl Iterator<Item = &'a u8>) -> BTreeMap<u8, usize> {
 }
 
 fn udp_and_sctp_are_balanced_too(lab: &Lab) {
-    let site = build(lab);
+    let site = Site::with_one_director(lab);
     for (rs, last) in site.real_servers.iter().zip([53, 54, 55]) {
         rs.spawn(&format!(
             "dnsmasq --keep-in-foreground --no-resolv --no-hosts --conf-file=/dev/null \
@@ -207,7 +198,7 @@ fn calls_stay_together(lab: &Lab, site: &Site, director: &Balanced) {
 }
 
 fn persistence_limits_and_flags_are_kept_in_the_kernel(lab: &Lab) {
-    let site = build(lab);
+    let site = Site::with_one_director(lab);
     let client = &site.client;
     for net in 3..6 {
         for last in 1..4 {

@@ -8,9 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::Signal;
+use serde_json::Value;
 
 use crate::lab::balanced::Balanced;
-use crate::lab::lvsd::{number, text};
+use crate::lab::lvsd::{DIRECTOR_FILE, number, text};
 use crate::lab::room::in_net;
 use crate::lab::scenario::scenario;
 use crate::lab::site::VIP;
@@ -186,6 +188,19 @@ fn what_the_kernel_refuses_is_named_and_tried_again_and_the_rest_is_done(lab: &L
     assert!(told.starts_with(&object), "{told}");
     assert!(told.ends_with("(invalid argument)"), "{told}");
     assert!(host.run("lvsd status").ok().contains(&told));
+    the_row_of_what_is_refused_says_so(&host);
+    a_reload_names_what_is_refused(&host, &file, &told);
+    balanced.lvsd.signal(Signal::SIGHUP);
+    let says = || {
+        balanced
+            .lvsd
+            .log()
+            .matches("does not have all of it")
+            .count()
+    };
+    eventually("the log of SIGHUP names it too", within(secs(3)), || {
+        says() >= 2
+    });
     host.run("ip addr add 192.168.1.51/16 dev eth0; ip addr del 192.168.1.51/24 dev eth0")
         .ok();
     balanced.holds(&format!(
@@ -194,6 +209,60 @@ fn what_the_kernel_refuses_is_named_and_tried_again_and_the_rest_is_done(lab: &L
     eventually("nothing is refused", within(secs(3)), || {
         refused().is_empty()
     });
+    let told = host.run("lvsd reload").ok();
+    assert_eq!(told, "reloaded: nothing has changed\n");
+    assert_eq!(text(&row_of(&host, "192.168.1.255:80")["state"]), "serving");
+    let metrics = host.run(METRICS).ok();
+    assert!(
+        metrics.contains(&metric("192.168.1.255:80", 0)),
+        "{metrics}"
+    );
     let log = balanced.lvsd.log();
-    assert_eq!(log.matches(&object).count(), 1, "told once:\n{log}");
+    let once = log.matches("the kernel refused a change").count();
+    assert_eq!(once, 1, "told once:\n{log}");
+}
+
+const METRICS: &str = "curl -s http://127.0.0.1:9481/metrics";
+
+fn metric(address: &str, value: u8) -> String {
+    let id = format!("tcp {VIP}:80");
+    let name = "lvsd_real_server_refused";
+    format!("{name}{{virtual_server=\"{id}\",real_server=\"{address}\"}} {value}\n")
+}
+
+fn row_of(host: &Host, address: &str) -> Value {
+    let status = host.status();
+    let servers = status["virtual_servers"][0]["real_servers"].as_array();
+    let mut servers = servers.into_iter().flatten();
+    let found = servers.find(|server| text(&server["address"]) == address);
+    found.cloned().unwrap_or_default()
+}
+
+fn the_row_of_what_is_refused_says_so(host: &Host) {
+    let row = row_of(host, "192.168.1.255:80");
+    assert_eq!(text(&row["state"]), "refused");
+    let reason = text(&row["refused"]);
+    assert!(reason.ends_with("(invalid argument)"), "{reason}");
+    let table = host.run("lvsd status").ok();
+    let line = table
+        .lines()
+        .find(|line| line.starts_with("  192.168.1.255:80"));
+    let told = format!("REFUSED by the kernel: {reason}, tried again each 1s");
+    assert!(line.is_some_and(|line| line.ends_with(&told)), "{table}");
+    assert_eq!(text(&row_of(host, "192.168.1.54:80")["state"]), "serving");
+    let metrics = host.run(METRICS).ok();
+    for told in [metric("192.168.1.255:80", 1), metric("192.168.1.54:80", 0)] {
+        assert!(metrics.contains(&told), "{told} is missing:\n{metrics}");
+    }
+}
+
+/// The file is taken, and whoever asked is told what did not come of it.
+fn a_reload_names_what_is_refused(host: &Host, file: &str, refused: &str) {
+    host.write(DIRECTOR_FILE, &file.replace("'wrr'", "'rr'"));
+    let told = host.run("lvsd reload").fails_with(1);
+    assert!(told.contains(refused), "{told}");
+    assert!(host.ipvsadm().contains("-s rr"), "the rest is done");
+    host.write(DIRECTOR_FILE, file);
+    let told = host.run("lvsd reload --quiet").fails_with(1);
+    assert!(told.contains(refused), "{told}");
 }

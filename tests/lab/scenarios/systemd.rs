@@ -386,10 +386,7 @@ impl Machine {
     /// A director, with three real servers and a client.
     fn director(lab: &Lab) -> Self {
         let lan = lab.lan();
-        for last in [53, 54, 55] {
-            let address = format!("192.168.1.{last}/24");
-            let real_server = lan.host_with_nic(&format!("rs{last}"), "ens192", &address);
-            real_server.nginx(&format!("I am {last}\n"));
+        for real_server in Site::real_servers(&lan) {
             real_server.agent();
         }
         Self {

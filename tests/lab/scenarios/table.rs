@@ -15,16 +15,6 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario!(many_virtual_servers_that_start_at_once_fill_no_log),
 ];
 
-/// The site with one director, which has the VIP whether it is a master or not.
-pub(super) fn site_with_one_director(lab: &Lab) -> Site {
-    let site = Site::build(lab);
-    site.configure_real_servers_by_hand();
-    site.lvs51
-        .run(&format!("ip addr add {VIP}/32 dev ens192"))
-        .ok();
-    site
-}
-
 /// Waits until these real servers, and no others, are in the table, by last number.
 #[track_caller]
 pub(super) fn balances_onto(host: &Host, lasts: &[u8]) {
@@ -46,7 +36,7 @@ fn repaired(host: &Host) -> u64 {
 }
 
 fn what_somebody_does_to_the_table_is_repaired_within_two_seconds(lab: &Lab) {
-    let site = site_with_one_director(lab);
+    let site = Site::with_one_director(lab);
     let host = &site.lvs51;
     host.run("ipvsadm -A -t 10.9.9.9:80 -s rr").ok();
     host.run("ipvsadm -a -t 10.9.9.9:80 -r 192.168.1.53:80 -i")
@@ -102,7 +92,7 @@ fn what_somebody_does_to_the_table_is_repaired_within_two_seconds(lab: &Lab) {
 }
 
 fn a_killed_director_comes_back_to_the_same_table_and_connections(lab: &Lab) {
-    let site = site_with_one_director(lab);
+    let site = Site::with_one_director(lab);
     let host = &site.lvs51;
     let second = format!(
         "\n[[virtual_server]]\naddress = '{VIP}:8080'\nforwarding = 'dr'\n\

@@ -4,8 +4,6 @@ use super::*;
 use crate::config::director::DirectorConfig;
 use crate::director::vrrp::InstanceStatus;
 use crate::ipvs::daemon::Daemon;
-use crate::sys::clock;
-use crate::vrrp::router::State;
 
 /// A kernel that does what it is told, if it has the interface.
 struct Model {
@@ -103,7 +101,10 @@ impl Bench {
             },
             vrrp: VrrpStatus {
                 configured: true,
-                instances: BTreeMap::from([("VI_1".to_owned(), instance(&config))]),
+                instances: BTreeMap::from([(
+                    "VI_1".to_owned(),
+                    InstanceStatus::backup(&config.vrrp["VI_1"]),
+                )]),
                 interfaces: BTreeMap::new(),
                 parts: BTreeMap::new(),
             },
@@ -125,31 +126,6 @@ impl Bench {
 
     fn crash(&mut self) {
         self.keeper = Keeper::new(self.dir.path().join("settings.json")).unwrap();
-    }
-}
-
-fn instance(config: &DirectorConfig) -> InstanceStatus {
-    let instance = &config.vrrp["VI_1"];
-    InstanceStatus {
-        interface: instance.interface.clone(),
-        settings: instance.settings.clone(),
-        priority: instance.settings.priority,
-        addresses: instance.addresses.clone(),
-        holdings: instance.holdings.clone(),
-        group: None,
-        state: State::Backup,
-        phase: crate::vrrp::router::Phase::Steady,
-        since: clock::now(),
-        since_wall: clock::wall(),
-        cause: String::new(),
-        master: None,
-        rival: None,
-        refused: None,
-        mismatches: vec![],
-        transitions: 0,
-        claim: Claim::Release,
-        announcements: 0,
-        counters: std::sync::Arc::default(),
     }
 }
 

@@ -1,11 +1,8 @@
 use std::path::Path;
-use std::sync::Arc;
 
 use super::*;
 use crate::config::director::DirectorConfig;
 use crate::director::vrrp::InstanceStatus;
-use crate::sys::clock;
-use crate::vrrp::router::State;
 
 const FILE: &str = "
     [[vrrp]]
@@ -17,27 +14,10 @@ const FILE: &str = "
 
 pub(in crate::director::vips) fn status(claim: Claim, announcements: u64) -> VrrpStatus {
     let config = DirectorConfig::parse(Path::new("d.toml"), FILE).unwrap();
-    let instance = &config.vrrp["VI_1"];
     let status = InstanceStatus {
-        interface: instance.interface.clone(),
-        settings: instance.settings.clone(),
-        priority: instance.settings.priority,
-        addresses: instance.addresses.clone(),
-        holdings: instance.holdings.clone(),
-        group: None,
-        state: State::Backup,
-        phase: crate::vrrp::router::Phase::Steady,
-        since: clock::now(),
-        since_wall: clock::wall(),
-        cause: String::new(),
-        master: None,
-        rival: None,
-        refused: None,
-        mismatches: vec![],
-        transitions: 0,
         claim,
         announcements,
-        counters: Arc::default(),
+        ..InstanceStatus::backup(&config.vrrp["VI_1"])
     };
     VrrpStatus {
         configured: true,

@@ -18,7 +18,7 @@ fn readiness_names_everything_that_is_wrong() {
         believed: vec!["eth1 answered".into()],
         counts: vec![],
     });
-    agent.hear_weight(Some(40), None);
+    agent.hear_weight(Some(Ok(40)));
     agent.reconcile(at(2), host.kernel.clone());
     let status = agent.status();
     assert_eq!(status.state, State::NotReady);
@@ -57,11 +57,11 @@ fn the_weight_is_in_the_answer_and_its_failure_is_an_error_but_no_reason() {
     let mut host = Host::fresh();
     let mut agent = host.start(&config(&[VIP]));
     host.settle(&mut agent);
-    agent.hear_weight(Some(40), None);
+    agent.hear_weight(Some(Ok(40)));
     let answer = serde_json::to_string(&Answer::from(agent.status())).unwrap();
     let start = r#"{"ready":true,"state":"ready","reasons":[],"weight":40,"#;
     assert!(answer.starts_with(start), "{answer}");
-    agent.hear_weight(None, Some("cannot read the weight".into()));
+    agent.hear_weight(Some(Err("cannot read the weight".into())));
     let status = agent.status();
     assert_eq!((status.ready, status.weight), (true, None));
     assert_eq!(status.errors, ["cannot read the weight"]);
