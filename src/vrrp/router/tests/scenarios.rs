@@ -240,6 +240,8 @@ fn a_backup_that_only_knows_the_pseudo_header_hears_whoever_is_master() {
         ["b"],
         "one that comes later hears it too"
     );
+    let was_master = |it: &(_, &str, State)| it.1 == "keepalived" && it.2 == State::Master;
+    assert!(!lan.history.iter().any(was_master), "{:?}", lan.history);
 }
 
 #[test]
