@@ -233,7 +233,7 @@ fn write_notice(instance: &str, interface: &str, notice: Notice) {
             warn!(instance, interface, ?waited, "no successor was heard");
         }
         Notice::OtherSuccessor(peer) => {
-            info!(instance, interface, "handed over to {peer} in the end")
+            info!(instance, interface, "handed over to {peer} in the end");
         }
         Notice::StaysMaster => info!(instance, interface, "stays master"),
         Notice::Unfit(cause) => warn!(instance, interface, %cause, "hands over"),
