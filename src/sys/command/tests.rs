@@ -1,4 +1,5 @@
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use super::witness::{begun, caught, escaped, escaping, gone, lasting, lives};
 use super::*;
@@ -71,6 +72,25 @@ async fn a_program_that_takes_too_long_takes_other_groups_and_sessions_with_it()
     let limit = Duration::from_millis(1_500);
     let script = escaping(dir.path());
     let command = shell(&script, limit);
+    let task = tokio::spawn(async move { run(&command).await });
+    escaped(dir.path()).await;
+    assert_eq!(task.await.unwrap().end, End::TimedOut(limit));
+    caught(dir.path()).await;
+}
+
+#[tokio::test]
+async fn what_another_user_has_started_is_killed_too() {
+    if !geteuid().is_root() {
+        eprintln!("skipped: only root can become another user");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let limit = Duration::from_millis(1_500);
+    let command = Command {
+        user: Some("nobody".to_owned()),
+        ..shell(&escaping(dir.path()), limit)
+    };
     let task = tokio::spawn(async move { run(&command).await });
     escaped(dir.path()).await;
     assert_eq!(task.await.unwrap().end, End::TimedOut(limit));
