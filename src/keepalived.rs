@@ -99,8 +99,10 @@ pub fn import(path: &Path, text: &str) -> Result<Imported, Unreadable> {
             file.insert(key.to_owned(), tables.into());
         }
     }
-    if !ipvs.is_empty() {
-        file.insert("ipvs".to_owned(), ipvs.into());
+    for (key, table) in [("ipvs", ipvs), ("director", global.director())] {
+        if !table.is_empty() {
+            file.insert(key.to_owned(), table.into());
+        }
     }
     notes.0.sort();
     Ok(Imported {

@@ -3,7 +3,8 @@
 //! ```text
 //!  core task ───beat──▶ ┐
 //!  health runner ─beat▶ ├ Pulses (counters) ──▶ Watch::look, once a second, in the VRRP thread
-//!  IPVS thread ──beat─▶ ┘
+//!  IPVS thread ──beat─▶ │
+//!  VIP thread ───beat─▶ ┘
 //! ```
 //! A beat is an addition to a counter: whoever beats waits for nobody, and so does
 //! whoever looks. Every part beats once a second at least, and within whatever it does
@@ -30,11 +31,13 @@ pub enum Part {
     Checks,
     /// The thread that holds the kernel's table to what is wanted.
     Table,
+    /// The thread that puts virtual addresses on interfaces, and takes them off.
+    Vips,
 }
 
 impl Part {
     /// Each of them.
-    pub const ALL: [Self; 3] = [Self::Core, Self::Checks, Self::Table];
+    pub const ALL: [Self; 4] = [Self::Core, Self::Checks, Self::Table, Self::Vips];
 
     /// Its name in metrics.
     pub fn as_str(self) -> &'static str {
@@ -42,6 +45,7 @@ impl Part {
             Self::Core => "core",
             Self::Checks => "checks",
             Self::Table => "table",
+            Self::Vips => "vips",
         }
     }
 }
@@ -52,6 +56,7 @@ impl fmt::Display for Part {
             Self::Core => "the director's core has",
             Self::Checks => "the checks have",
             Self::Table => "the IPVS thread has",
+            Self::Vips => "the VIP thread has",
         })
     }
 }
@@ -86,6 +91,8 @@ pub struct Pulses {
     pub checks: Pulse,
     /// Of [`Part::Table`].
     pub table: Pulse,
+    /// Of [`Part::Vips`].
+    pub vips: Pulse,
 }
 
 impl Pulses {
@@ -100,6 +107,7 @@ impl Pulses {
             Part::Core => &self.core,
             Part::Checks => &self.checks,
             Part::Table => &self.table,
+            Part::Vips => &self.vips,
         }
     }
 }

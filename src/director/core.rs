@@ -130,7 +130,7 @@ impl Core {
         let overrides = overrides_file.load()?;
         let pulses = Pulses::default();
         let vrrp = vrrp::spawn(pulses.clone()).map_err(Error::Vrrp)?;
-        let vips = vips::spawn(runtime_dir, &vrrp)?;
+        let vips = vips::spawn(runtime_dir, &vrrp, pulses.vips.clone())?;
         let (checks, changes) = runner::spawn(u64::from(std::process::id()), pulses.checks.clone());
         let now = clock::wall();
         let mut core = Self {
@@ -217,7 +217,7 @@ impl Core {
                 _ = look_after.tick() => match self.failed_thread() {
                     None => {
                         self.look_after();
-                        systemd::alive();
+                        self.feed_watchdog();
                         self.tell_systemd();
                     }
                     Some(thread) => break Err(Error::Thread(thread)),

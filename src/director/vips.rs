@@ -58,6 +58,7 @@ use tokio::sync::{Notify, watch};
 
 use super::vrrp::{InstanceStatus, VrrpHandle};
 use crate::config::director::VrrpInstance;
+use crate::pulse::Pulse;
 use crate::status::director::{self as status, VipConflict};
 use crate::sys::neighbour::Mac;
 use crate::sys::nftables::Count;
@@ -252,7 +253,9 @@ pub fn placed(runtime_dir: &Path) -> BTreeSet<Place> {
 ///
 /// It reads the file of an earlier run and tells the VRRP thread of every
 /// interface that a virtual router is configured on.
-pub fn spawn(runtime_dir: &Path, vrrp: &VrrpHandle) -> Result<VipsHandle, Error> {
+///
+/// `pulse` beats as long as the thread does not stand still.
+pub fn spawn(runtime_dir: &Path, vrrp: &VrrpHandle, pulse: Pulse) -> Result<VipsHandle, Error> {
     let (publisher, status) = watch::channel(Arc::default());
     let stop = Arc::new(Notify::new());
     let (ready, started) = std::sync::mpsc::channel();
@@ -263,6 +266,7 @@ pub fn spawn(runtime_dir: &Path, vrrp: &VrrpHandle) -> Result<VipsHandle, Error>
         commands: vrrp.commands.clone(),
         publisher,
         stop: Arc::clone(&stop),
+        pulse,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -20,6 +20,8 @@ pub(super) struct Global {
     announce: Table,
     timeouts: Table,
     sync: Option<Table>,
+    /// `vrrp_rt_priority`.
+    realtime_priority: Option<i64>,
 }
 
 impl Global {
@@ -28,8 +30,18 @@ impl Global {
         let blocks = statements
             .iter()
             .filter(|found| found.key() == "global_defs");
+        let mut no_swap = None;
         for statement in blocks.flat_map(|block| &block.block) {
-            global.take(statement, notes);
+            match statement.key() {
+                "vrrp_no_swap" => no_swap = Some(statement),
+                _ => global.take(statement, notes),
+            }
+        }
+        if let (Some(no_swap), None) = (no_swap, global.realtime_priority) {
+            notes.add(
+                no_swap,
+                "memory is kept from being swapped out with realtime_priority only",
+            );
         }
         global
     }
@@ -44,8 +56,25 @@ impl Global {
                 notes.add(statement, why);
             }
             "script_user" => self.script_user = statement.argument(1).map(str::to_owned),
-            // Programs that others could change are always refused.
-            "enable_script_security" => {}
+            // Programs that others could change are always refused, senders that are no
+            // peers discarded, interfaces that are missing waited for.
+            "enable_script_security" | "vrrp_check_unicast_src" | "dynamic_interfaces" => {}
+            "vrrp_rt_priority" => match notes.parsed::<i64>(statement) {
+                Some(priority) if (1..=99).contains(&priority) => {
+                    self.realtime_priority = Some(priority);
+                }
+                Some(_) => notes.add(statement, "is not within 1..=99, and is left out"),
+                None => {}
+            },
+            "vrrp_priority" | "checker_priority" => {
+                notes.add(statement, "lvsd is one process: write Nice= into its unit");
+            }
+            "vrrp_iptables" | "vrrp_ipsets" | "nftables" | "nftables_priority" => {
+                notes.add(
+                    statement,
+                    "where accept is off, lvsd has an nf_tables table of its own, `inet lvsd`",
+                );
+            }
             "vrrp_startup_delay" => self.startup_delay = statement.argument(1).and_then(seconds),
             key if key.starts_with("vrrp_garp_") => {
                 let mut table = Keys(std::mem::take(&mut self.announce));
@@ -70,6 +99,15 @@ impl Global {
         let mut keys = Keys::default();
         if let Some(id) = &self.router_id {
             keys.set("router_id", id.as_str());
+        }
+        keys.0
+    }
+
+    /// The table `[director]`.
+    pub(super) fn director(&self) -> Table {
+        let mut keys = Keys::default();
+        if let Some(priority) = self.realtime_priority {
+            keys.set("realtime_priority", priority);
         }
         keys.0
     }

@@ -60,7 +60,8 @@ pub(super) fn read(
     let interface = word("interface").unwrap_or_default();
     for found in &statement.block {
         match found.key() {
-            "state" | "version" | "preempt" | "native_ipv6" | "accept" | "no_accept" => {}
+            "state" | "version" | "preempt" | "native_ipv6" | "accept" | "no_accept"
+            | "check_unicast_src" => {}
             key if hooks::is_hook(key) => {}
             "interface" => keys.set("interface", found.argument(1).unwrap_or_default()),
             "virtual_router_id" | "priority" => {
@@ -94,7 +95,12 @@ pub(super) fn read(
             "unicast_src_ip" | "mcast_src_ip" => {
                 keys.set("source_address", found.argument(1).unwrap_or_default());
             }
-            "unicast_peer" => keys.set("unicast_peers", peers(found, notes)),
+            "notify_master_rx_lower_pri" => {
+                let why =
+                    "`on_split_brain` comes nearest: it runs once while another master is heard";
+                notes.add(found, why);
+            }
+            "unicast_peer" => peers(&mut keys, found, notes),
             "virtual_ipaddress" => {
                 keys.set("virtual_addresses", addresses(found, interface, notes));
             }
@@ -185,15 +191,33 @@ fn password(keys: &mut Keys, block: &Statement, notes: &mut Notes) {
     keys.set("auth_pass", &written[..end]);
 }
 
-fn peers(block: &Statement, notes: &mut Notes) -> Vec<Value> {
-    let peers = block.block.iter().filter_map(|peer| {
-        if !peer.arguments().is_empty() {
-            notes.add(peer, "only its address is taken");
+/// keepalived takes any TTL unless it is told otherwise, and has a least one for each peer.
+fn peers(keys: &mut Keys, block: &Statement, notes: &mut Notes) {
+    let mut addresses: Vec<Value> = Vec::new();
+    let mut least = Some(255);
+    for peer in &block.block {
+        let Ok(address) = peer.key().parse::<IpAddr>() else {
+            continue;
+        };
+        addresses.push(address.to_string().into());
+        let words = std::iter::once(peer.key()).chain(peer.arguments().iter().map(String::as_str));
+        let words: Vec<_> = words.collect();
+        let min_ttl = words.windows(2).find(|pair| pair[0] == "min_ttl");
+        let min_ttl = min_ttl.and_then(|pair| pair[1].parse::<i64>().ok());
+        least = least.zip(min_ttl).map(|(least, own)| least.min(own.max(1)));
+        if words.len() > if min_ttl.is_some() { 3 } else { 1 } {
+            notes.add(peer, "only its address and min_ttl are taken");
         }
-        let address: Result<IpAddr, _> = peer.key().parse();
-        Some(address.ok()?.to_string().into())
-    });
-    peers.collect()
+    }
+    keys.set("unicast_peers", addresses);
+    match least {
+        Some(least) => keys.set("unicast_min_ttl", least),
+        None => notes.add(
+            block,
+            "without min_ttl, keepalived takes adverts of any TTL, lvsd those of 255: write \
+             unicast_min_ttl if routers are between, or 64 beside keepalived over IPv6",
+        ),
+    }
 }
 
 /// On, unless it is turned off or `vrrp_strict` leaves it to owners, who always

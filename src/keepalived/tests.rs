@@ -107,6 +107,74 @@ fn accept_mode_comes_out_as_it_was() {
 }
 
 #[test]
+fn how_vrrp_is_scheduled_comes_out() {
+    let of = |global: &str| {
+        let (config, notes) = accepted(&format!(
+            "global_defs {{\n {global}\n}}\nvrrp_instance A {{\n interface eth0\n \
+             virtual_router_id 7\n virtual_ipaddress {{\n 10.0.0.9\n }}\n}}\n"
+        ));
+        (config.threads.realtime_priority, notes)
+    };
+    assert_eq!(of("vrrp_rt_priority 50\n vrrp_no_swap"), (Some(50), vec![]));
+    assert_eq!(of("vrrp_no_swap\n vrrp_rt_priority 99"), (Some(99), vec![]));
+    for (written, told) in [
+        (
+            "vrrp_rt_priority 0",
+            "2: vrrp_rt_priority: is not within 1..=99, and is left out",
+        ),
+        (
+            "vrrp_no_swap",
+            "2: vrrp_no_swap: memory is kept from being swapped out with realtime_priority only",
+        ),
+        (
+            "checker_rt_priority 5",
+            "2: checker_rt_priority: has no equivalent, and is left out",
+        ),
+        (
+            "vrrp_priority -5",
+            "2: vrrp_priority: lvsd is one process: write Nice= into its unit",
+        ),
+    ] {
+        assert_eq!(of(written), (None, vec![told.to_owned()]));
+    }
+    assert_eq!(
+        of("dynamic_interfaces\n vrrp_check_unicast_src"),
+        (None, vec![]),
+        "always so"
+    );
+}
+
+#[test]
+fn how_far_unicast_peers_are_comes_out() {
+    let of = |peers: &str| {
+        let text = format!(
+            "vrrp_instance A {{\n interface eth0\n virtual_router_id 7\n check_unicast_src\n \
+             unicast_peer {{\n {peers}\n }}\n virtual_ipaddress {{\n 10.0.0.9\n }}\n}}\n"
+        );
+        let (config, notes) = accepted(&text);
+        match &config.vrrp["A"].transport.reach {
+            crate::vrrp::transport::Reach::Unicast(unicast) => (unicast.min_ttl, notes),
+            crate::vrrp::transport::Reach::Multicast => panic!("{notes:?}"),
+        }
+    };
+    assert_eq!(
+        of("10.0.0.2 min_ttl 254\n 10.0.0.3 min_ttl 250"),
+        (250, vec![])
+    );
+    let (least, notes) = of("10.0.0.2 min_ttl 254 max_ttl 255\n 10.0.0.3");
+    assert_eq!(least, 255);
+    assert_eq!(
+        notes[0],
+        "5: unicast_peer: without min_ttl, keepalived takes adverts of any TTL, lvsd those of 255: \
+         write unicast_min_ttl if routers are between, or 64 beside keepalived over IPv6"
+    );
+    assert_eq!(
+        notes[1],
+        "6: 10.0.0.2: only its address and min_ttl are taken"
+    );
+}
+
+#[test]
 fn what_of_an_instance_has_no_equivalent_is_told() {
     let (_, notes) = accepted(
         "vrrp_script gone {\n script \"/bin/true\"\n init_fail\n}\n\

@@ -45,6 +45,7 @@ fn a_part_that_is_silent_for_the_limit_is_stuck_until_it_beats() {
     let others = |pulses: &Pulses| {
         pulses.core.beat();
         pulses.table.beat();
+        pulses.vips.beat();
     };
     assert!(look(&mut watch, &pulses, &mut now, 9, others).is_empty());
     let told = ["the checks have not moved for 10 s"];
@@ -68,6 +69,7 @@ fn every_part_is_watched_and_named() {
             "the director's core has not moved for 10 s",
             "the checks have not moved for 10 s",
             "the IPVS thread has not moved for 10 s",
+            "the VIP thread has not moved for 10 s",
         ]
     );
 }
@@ -76,6 +78,7 @@ fn every_part_is_watched_and_named() {
 fn a_part_that_has_not_begun_or_has_ended_is_not_missed() {
     let (mut watch, pulses, mut now) = watch();
     pulses.table.rest();
+    pulses.vips.rest();
     let others = |pulses: &Pulses| pulses.core_works();
     assert!(look(&mut watch, &pulses, &mut now, 60, others).is_empty());
     pulses.table.beat();
@@ -92,18 +95,18 @@ fn the_time_that_the_whole_host_slept_does_not_count() {
     now += Duration::from_secs(3_600);
     assert_eq!(watch.look(now, &pulses), []);
     assert!(look(&mut watch, &pulses, &mut now, 7, |_| ()).is_empty());
-    assert_eq!(look(&mut watch, &pulses, &mut now, 1, |_| ()).len(), 3);
+    assert_eq!(look(&mut watch, &pulses, &mut now, 1, |_| ()).len(), 4);
 }
 
 #[test]
 fn without_a_limit_nobody_is_looked_at_and_another_one_counts_anew() {
     let (mut watch, pulses, mut now) = watch();
-    assert_eq!(look(&mut watch, &pulses, &mut now, 10, |_| ()).len(), 3);
+    assert_eq!(look(&mut watch, &pulses, &mut now, 10, |_| ()).len(), 4);
     watch.set_limit(now, None);
     assert_eq!(watch.deadline(), None);
     assert_eq!(watch.look(now + LIMIT * 9, &pulses), []);
     let limit = Duration::from_secs(3);
     watch.set_limit(now, Some(limit));
     assert!(look(&mut watch, &pulses, &mut now, 3, |_| ()).is_empty());
-    assert_eq!(look(&mut watch, &pulses, &mut now, 1, |_| ()).len(), 3);
+    assert_eq!(look(&mut watch, &pulses, &mut now, 1, |_| ()).len(), 4);
 }

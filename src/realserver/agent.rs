@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use life::Phase;
-pub use report::Answer;
+pub use report::{Answer, Said};
 use track::Track;
 
 use super::gateway::Way;
@@ -26,7 +26,7 @@ use super::sysctl::{self, Wanted, Write};
 use super::vip::{self, Place};
 use super::{mss, tunnel};
 use crate::config::realserver::{Method, RealServerConfig};
-use crate::status::realserver::{Arp, Service};
+use crate::status::realserver::Service;
 use crate::sys::address::{Address, NewAddress};
 use crate::sys::link::Link;
 use crate::sys::sysctl::Key;
@@ -114,17 +114,6 @@ pub enum Cause {
     Restore,
 }
 
-/// What this host told the LAN about the VIPs.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Said {
-    /// What it must not tell, and may tell again.
-    pub leaks: Vec<String>,
-    /// What it told, and neighbours may still believe.
-    pub believed: Vec<String>,
-    /// How often it was asked and told.
-    pub counts: Vec<Arp>,
-}
-
 /// The agent of one host.
 #[derive(Debug)]
 pub struct Agent {
@@ -141,6 +130,8 @@ pub struct Agent {
     seen: Observed,
     now: Timestamp,
     vips: BTreeMap<IpAddr, Track>,
+    /// The VIPs that were added anew since they were last seen with a route, and when.
+    renewed: BTreeMap<IpAddr, Timestamp>,
     sysctls: BTreeMap<Key, Track>,
     services: Vec<Service>,
     said: Said,
@@ -166,6 +157,7 @@ impl Agent {
             seen: Observed::default(),
             now: wall,
             vips: BTreeMap::new(),
+            renewed: BTreeMap::new(),
             sysctls: BTreeMap::new(),
             services: Vec::new(),
             said: Said::default(),
@@ -223,6 +215,8 @@ impl Agent {
     pub fn reconcile(&mut self, now: Timestamp, observed: Observed) -> Vec<Action> {
         (self.seen, self.now) = (observed, now);
         self.track(now);
+        self.renewed
+            .retain(|vip, _| self.seen.unrouted.contains(vip));
         let mut journal = self.journal.clone();
         names::follow(&mut journal, &self.seen.links);
         self.note_first_sight(&mut journal);
@@ -253,6 +247,9 @@ impl Agent {
             // Noted at once, not at the next look: by then somebody may have taken
             // it away again, and that counts.
             Action::AddVip { .. } | Action::RenewVip { .. } | Action::WriteSysctl { .. } => {
+                if let Action::RenewVip { address, .. } = &action {
+                    self.renewed.insert(address.address.address, now);
+                }
                 if let Some(track) = self.track_of(&action) {
                     track.observe(true, now);
                 }

@@ -19,7 +19,7 @@ use crate::status::text::chain;
 use crate::sys::address::Address;
 use crate::sys::link::Link;
 use crate::sys::rtnetlink::{self, Rtnetlink};
-use crate::sys::{clock, fou, state_file};
+use crate::sys::{clock, fou, hop, state_file};
 
 /// How often the kernel is asked again before the rest waits for the next
 /// occasion: more than any start, reload or stop needs.
@@ -149,8 +149,8 @@ impl Kernel {
         })
     }
 
-    /// Which of the VIPs are on an interface that is up and yet have no route in the
-    /// table `local`.
+    /// Which of the VIPs are on an interface that is up and yet have no local route: not
+    /// in the table `local`, and, since every table may be long, only then in none.
     async fn unrouted(
         &self,
         vips: &[IpAddr],
@@ -161,10 +161,12 @@ impl Kernel {
         let there = addresses.iter().filter(|address| is_up(address.link));
         let there: BTreeSet<_> = there.map(|address| address.address.address).collect();
         let mut unrouted: BTreeSet<_> = vips.iter().filter(|vip| there.contains(vip)).collect();
-        for family in [Family::Ipv4, Family::Ipv6] {
-            if unrouted.iter().any(|vip| Family::of(**vip) == family) {
-                let local = self.netlink.local_addresses(family).await?;
-                unrouted.retain(|vip| !local.contains(vip));
+        for table in [hop::LOCAL, hop::ANY] {
+            for family in [Family::Ipv4, Family::Ipv6] {
+                if unrouted.iter().any(|vip| Family::of(**vip) == family) {
+                    let local = self.netlink.local_addresses(family, table).await?;
+                    unrouted.retain(|vip| !local.contains(vip));
+                }
             }
         }
         Ok(unrouted.into_iter().copied().collect())

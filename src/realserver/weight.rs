@@ -1,8 +1,7 @@
 //! How much of its share of clients this host wants.
 
-mod file;
-
 use std::fs;
+use std::io;
 use std::path::Path;
 
 use tokio::sync::watch;
@@ -10,9 +9,9 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
-use self::file::File;
 use crate::config::realserver::{Slope, Source, Weight};
 use crate::sys::command::{self, Command, Ended};
+use crate::sys::small_file::SmallFile;
 
 /// The longest output of a script or content of a file that is looked at.
 const MAX_TEXT: usize = 64;
@@ -86,7 +85,7 @@ fn log(before: Option<&Found>, now: &Found) {
 enum Finder {
     /// The kernel, which answers at once.
     Kernel(&'static str, Measure, Slope),
-    File(File),
+    File(SmallFile),
     Script(Command),
 }
 
@@ -98,7 +97,7 @@ impl Finder {
         match source {
             Source::Load(slope) => Self::Kernel("/proc/loadavg", load, slope),
             Source::Pressure(slope) => Self::Kernel("/proc/pressure/cpu", pressure_percent, slope),
-            Source::File(path) => Self::File(File::new(&path, file::LIMIT)),
+            Source::File(path) => Self::File(SmallFile::new(&path)),
             Source::Script { command, timeout } => Self::Script(Command {
                 argv: command,
                 user: None,
@@ -115,18 +114,23 @@ impl Finder {
                 let percent = measured.ok_or_else(|| format!("cannot understand {path}"))?;
                 Ok(on_slope(slope, percent))
             }
-            Self::File(file) => number(&file.read().await?, &file.to_string()),
+            Self::File(file) => {
+                let text = file.read().await;
+                let text = text.map_err(|error| unreadable(file.path(), &error))?;
+                number(&text, &file.path().display().to_string())
+            }
             Self::Script(command) => run(command).await,
         }
     }
 }
 
 fn read(path: &Path) -> Result<String, String> {
-    let text = fs::read_to_string(path);
-    text.map_err(|error| {
-        let why = crate::sys::errno::text(&error);
-        format!("cannot read the weight from {}: {why}", path.display())
-    })
+    fs::read_to_string(path).map_err(|error| unreadable(path, &error))
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> String {
+    let why = crate::sys::errno::text(error);
+    format!("cannot read the weight from {}: {why}", path.display())
 }
 
 fn load(text: &str) -> Option<u32> {

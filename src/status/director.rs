@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 use super::text::elapsed;
 use crate::lvs::VirtualServerId;
 pub use vrrp::{
-    Holding, Mismatch, Peer, Rejected, Rival, Tracker, VipConflict, VirtualRouter, VrrpInterface,
+    Holding, Mismatch, Overrun, Peer, Rejected, Rival, Tracker, VipConflict, VirtualRouter,
+    VrrpInterface,
 };
 
 /// Everything a director knows about itself and its site.
@@ -57,7 +58,7 @@ pub struct Director {
 /// A part of the director that stands still although it should not, or did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
-    /// `core`, `checks` or `table`.
+    /// `core`, `checks`, `table` or `vips`.
     pub name: String,
     /// That it does, and since when; none: it moves again.
     pub stuck: Option<String>,

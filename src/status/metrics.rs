@@ -5,6 +5,7 @@ mod vrrp;
 use std::fmt::{Display, Write};
 
 use super::director::{Director, Ipvs, Part, RealServer, Traffic, VirtualServer};
+use crate::pulse::Part as Watched;
 
 /// A metric of each `T`: name, help and value.
 type Metric<T> = (&'static str, &'static str, fn(&T) -> u64);
@@ -50,15 +51,12 @@ pub fn render(status: &Director) -> String {
     text.0
 }
 
-/// The parts of the director whose pulse is watched.
-const PARTS: [&str; 3] = ["core", "checks", "table"];
-
 fn parts(text: &mut Exposition, status: &Director) {
     let name = "lvsd_stuck";
     let help = "1 while the part stands still, and this host is not master for that";
     text.family(name, "gauge", help);
     let known = |part| status.parts.iter().find(|known| known.name == part);
-    for part in PARTS {
+    for part in Watched::ALL.map(Watched::as_str) {
         let stuck = known(part).is_some_and(|known: &Part| known.stuck.is_some());
         text.sample(name, &[("part", part)], u64::from(stuck));
     }
@@ -68,7 +66,7 @@ fn parts(text: &mut Exposition, status: &Director) {
         "counter",
         "Times the part stood still for stuck_after",
     );
-    for part in PARTS {
+    for part in Watched::ALL.map(Watched::as_str) {
         text.sample(
             name,
             &[("part", part)],

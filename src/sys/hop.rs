@@ -11,7 +11,10 @@ use super::rtnetlink::{Error, Rtnetlink, address_family};
 use crate::lvs::Family;
 
 /// `RT_TABLE_LOCAL` of `<linux/rtnetlink.h>`.
-const LOCAL: u8 = 255;
+pub const LOCAL: u8 = 255;
+
+/// `RT_TABLE_UNSPEC`: every table. What is in a VRF has its local routes in the VRF's.
+pub const ANY: u8 = 0;
 
 /// The next hop to an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,19 +60,26 @@ impl Rtnetlink {
         }
     }
 
-    /// The addresses of one family that this host takes packets for: those of the
-    /// table `local`, which the kernel fills when an address is added, and does not
-    /// fill again.
-    pub async fn local_addresses(&self, family: Family) -> Result<BTreeSet<IpAddr>, Error> {
+    /// The addresses of one family that this host takes packets for by the routes of a
+    /// table: [`LOCAL`], or [`ANY`]. The kernel adds them with the address, and only then.
+    pub async fn local_addresses(
+        &self,
+        family: Family,
+        table: u8,
+    ) -> Result<BTreeSet<IpAddr>, Error> {
         let mut request = RouteMessage::default();
         request.header.address_family = address_family(family);
-        request.header.table = LOCAL;
+        request.header.table = table;
         request.header.kind = RouteType::Local;
-        let what = || "list the table local".to_owned();
-        let routes = self.routes_for(request, what).await?;
+        let what = || "list the local routes".to_owned();
+        let routes = match self.routes_for(request, what).await {
+            // A kernel without routing tables has one, and not this.
+            Err(error) if error.is_not_found() => return Ok(BTreeSet::new()),
+            listed => listed?,
+        };
         // A kernel that heeds no filter lists all.
         let local = routes.iter().filter(|route| {
-            route.header.table == LOCAL
+            [ANY, route.header.table].contains(&table)
                 && route.header.kind == RouteType::Local
                 && route.header.destination_prefix_length == family.host_prefix_len()
         });

@@ -19,6 +19,7 @@ pub mod route;
 pub mod rtnetlink;
 pub mod rule;
 pub mod signal;
+pub mod small_file;
 pub mod socket;
 pub mod state_file;
 pub mod sysctl;

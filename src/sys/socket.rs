@@ -7,7 +7,8 @@ mod ipv6;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use nix::sys::socket::{setsockopt, sockopt};
+use nix::libc;
+use nix::sys::socket::{getsockopt, setsockopt, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
 
 pub use frames::Frames;
@@ -41,12 +42,51 @@ fn open(domain: Domain, protocol: u8, interface: &str) -> io::Result<Socket> {
     Ok(socket)
 }
 
+/// `SO_MEMINFO` of `<asm/socket.h>`: what the socket's buffers hold, and what they could
+/// not hold.
+#[derive(Debug, Clone, Copy)]
+struct MemInfo;
+
+/// `SK_MEMINFO_VARS` of `<linux/sock_diag.h>`.
+type MemInfoVars = [u32; 9];
+
+/// `SK_MEMINFO_DROPS`, the last of them.
+const DROPS: usize = 8;
+
+nix::getsockopt_impl!(
+    MemInfo,
+    libc::SOL_SOCKET,
+    libc::SO_MEMINFO,
+    MemInfoVars,
+    sockopt::GetStruct<MemInfoVars>
+);
+
+/// How many packets the kernel has dropped because the socket was full, since it was
+/// opened; it wraps. Linux 4.12; before, 0.
+fn dropped(socket: &Socket) -> u32 {
+    getsockopt(socket, MemInfo).map_or(0, |info| info[DROPS])
+}
+
 /// None where there is nothing to read.
 fn unless_would_block<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+impl RawV4 {
+    /// How many packets were dropped because nobody read in time; it wraps.
+    pub fn dropped(&self) -> u32 {
+        dropped(&self.socket)
+    }
+}
+
+impl RawV6 {
+    /// How many packets were dropped because nobody read in time; it wraps.
+    pub fn dropped(&self) -> u32 {
+        dropped(&self.socket)
     }
 }
 
@@ -61,3 +101,6 @@ impl AsFd for RawV6 {
         self.socket.as_fd()
     }
 }
+
+#[cfg(test)]
+mod tests;

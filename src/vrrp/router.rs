@@ -59,6 +59,13 @@ pub const LINGER: Duration = Duration::from_millis(250);
 /// are held.
 const CLAIM_WITHIN: Duration = Duration::from_secs(5);
 
+/// How often at most a backup listens again, for one advert each time, because packets
+/// were dropped before it could hear them. A master whose adverts are lost in a flood
+/// must then be missed nine times in a row, not three. And where there is no master, the
+/// flood costs six intervals and skews more, not an address for as long as somebody
+/// floods.
+const DEAF_ROUNDS: u32 = 6;
+
 /// One virtual router on one host.
 #[derive(Debug, Clone)]
 pub struct Router {
@@ -176,7 +183,11 @@ impl Router {
             Event::Group(order) => self.note_group(order),
             Event::Reconfigure(settings) => self.settings = settings,
             Event::VipsLeft => self.resumes = true,
-            Event::Heard(_) | Event::Deadline | Event::VipsHeld | Event::Shutdown => {}
+            Event::Heard(_)
+            | Event::Deadline
+            | Event::Dropped { .. }
+            | Event::VipsHeld
+            | Event::Shutdown => {}
         }
         vec![]
     }
@@ -217,9 +228,11 @@ impl Router {
                 self.resumes = true;
                 return vec![];
             }
-            Event::Heard(_) | Event::Deadline | Event::VipsHeld | Event::Startup => {
-                return vec![];
-            }
+            Event::Heard(_)
+            | Event::Deadline
+            | Event::Dropped { .. }
+            | Event::VipsHeld
+            | Event::Startup => return vec![],
         };
         self.recover(now, over)
     }

@@ -57,6 +57,20 @@ fn a_host_that_takes_nothing_for_its_vip_any_more_takes_it_again() {
 }
 
 #[test]
+fn a_vip_whose_route_is_in_another_table_is_left_alone() {
+    let host = Host::new();
+    // As in a VRF, which this kernel may not have.
+    ip("address add 192.168.1.200/32 dev lo label lo:7");
+    ip("route del table local local 192.168.1.200");
+    ip("route add table 100 local 192.168.1.200 dev lo");
+    let mut agent = host.start();
+    assert_eq!(state("127.0.0.1"), "ready");
+    let log = agent.log();
+    assert!(!log.contains("table local"), "{log}");
+    agent.stop();
+}
+
+#[test]
 fn a_vip_that_was_there_before_lvsd_stays_when_its_route_was_put_back() {
     let host = Host::new();
     ip("address add 192.168.1.200/32 dev lo label lo:7");

@@ -46,6 +46,7 @@ impl Core {
                 peer: peer.address,
             },
             Notice::ListensAgain { .. }
+            | Notice::HeardTooLittle { .. }
             | Notice::Starved { .. }
             | Notice::HandsOver { .. }
             | Notice::NobodyTookOver { .. }
@@ -181,6 +182,9 @@ fn in_words(notice: &Notice) -> String {
         Notice::ListensAgain { late } => {
             format!("woken {late:.3?} late: listens once more before taking over")
         }
+        Notice::HeardTooLittle { dropped } => format!(
+            "heard no master, yet {dropped} packets were dropped before they were read: listens once more"
+        ),
         Notice::Starved { silent } => {
             format!("starved: sent no advert for {silent:.3?}, listens before it goes on")
         }

@@ -5,6 +5,7 @@ use tracing::warn;
 use super::Core;
 use crate::director::Error;
 use crate::director::vrrp::Command;
+use crate::pulse::Part;
 use crate::sys::systemd;
 
 impl Core {
@@ -17,6 +18,16 @@ impl Core {
             .commands
             .send(Command::StuckAfter(threads.stuck_after));
         Ok(())
+    }
+
+    /// Addresses that the VIP thread does not take off are taken off by the next start: the
+    /// watchdog is left to see to that.
+    pub(super) fn feed_watchdog(&self) {
+        let status = self.vrrp.status.borrow();
+        let vips = status.parts.get(&Part::Vips);
+        if vips.is_none_or(|part| part.stuck.is_none()) {
+            systemd::alive();
+        }
     }
 
     /// A watchdog that kills before mastership is given up leaves a backup to wait for the

@@ -1,27 +1,24 @@
 //! Reads a number from a file.
 
-use std::fs::File as Opened;
-use std::io::{ErrorKind, Read};
-use std::path::Path;
+use std::io::{self, ErrorKind};
 
-use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use super::Outlet;
+use crate::sys::errno;
+use crate::sys::small_file::SmallFile;
 use crate::track::{File, MOST_WEIGHT, Observation, Source};
 
-/// No number is longer.
-const MOST_BYTES: u64 = 64;
+/// So much of what makes no sense is told.
+const MOST_SHOWN: usize = 64;
 
 /// For ever, telling what changed.
 pub(super) async fn read(file: &File, source: &Source, outlet: &Outlet) {
     let mut told = None;
+    let mut read = SmallFile::new(&file.path);
     loop {
-        let path = file.path.clone();
-        // A file system may take its time.
-        if let Ok(seen) = spawn_blocking(move || look(&path)).await
-            && told.as_ref() != Some(&seen)
-        {
+        let seen = observation(read.read().await);
+        if told.as_ref() != Some(&seen) {
             told = Some(seen.clone());
             if outlet.send((source.clone(), seen)).await.is_err() {
                 return;
@@ -31,13 +28,14 @@ pub(super) async fn read(file: &File, source: &Source, outlet: &Outlet) {
     }
 }
 
-fn look(path: &Path) -> Observation {
-    let mut text = String::new();
-    let read = Opened::open(path).and_then(|file| file.take(MOST_BYTES).read_to_string(&mut text));
+fn observation(read: io::Result<String>) -> Observation {
     match read {
-        Ok(_) => meaning(&text),
+        Ok(text) => meaning(&text),
         Err(error) if error.kind() == ErrorKind::NotFound => Observation::Number(0),
-        Err(error) => Observation::Unclear(format!("cannot read it: {error}").into()),
+        Err(error) => {
+            let why = errno::text(&error);
+            Observation::Unclear(format!("cannot read it: {why}").into())
+        }
     }
 }
 
@@ -48,6 +46,7 @@ fn meaning(text: &str) -> Observation {
         Ok(number) if (-MOST_WEIGHT..=MOST_WEIGHT).contains(&number) => Observation::Number(number),
         _ if text == "fault" => Observation::Bad("it says so".into()),
         _ => {
+            let text: String = text.chars().take(MOST_SHOWN).collect();
             let why = format!("{text:?} is neither a number from -254 to 254 nor fault");
             Observation::Unclear(why.into())
         }
@@ -56,6 +55,12 @@ fn meaning(text: &str) -> Observation {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+    use std::time::Duration;
+
+    use nix::sys::stat::Mode;
+    use nix::unistd::mkfifo;
+
     use super::*;
 
     #[test]
@@ -66,7 +71,36 @@ mod tests {
         for unclear in ["", "255", "-255", "99999", "1 2", "FAULT", "x"] {
             assert!(matches!(meaning(unclear), Observation::Unclear(_)));
         }
-        assert_eq!(look(Path::new("/nonexistent/x")), Observation::Number(0));
-        assert!(matches!(look(Path::new("/")), Observation::Unclear(_)));
+    }
+
+    #[tokio::test]
+    async fn what_is_no_regular_file_holds_nobody_up_and_is_unclear() {
+        let dir = tempfile::tempdir().unwrap();
+        let fifo = dir.path().join("fifo");
+        mkfifo(&fifo, Mode::S_IRWXU).unwrap();
+        let gone = dir.path().join("gone");
+        let no_file = "cannot read it: it is no regular file";
+        for (path, expected) in [
+            (gone.as_path(), Observation::Number(0)),
+            (dir.path(), Observation::Unclear(no_file.into())),
+            (Path::new("/dev/zero"), Observation::Unclear(no_file.into())),
+            (&fifo, Observation::Unclear(no_file.into())),
+        ] {
+            let (outlet, mut seen) = tokio::sync::mpsc::channel(1);
+            let file = File {
+                path: path.to_owned(),
+                interval: Duration::from_millis(10),
+            };
+            let source = Source::File(file.clone());
+            let looked = async {
+                tokio::select! {
+                    seen = seen.recv() => seen,
+                    () = read(&file, &source, &outlet) => None,
+                }
+            };
+            let looked = tokio::time::timeout(Duration::from_secs(10), looked).await;
+            let (_, observation) = looked.expect("it blocks").expect("it ended");
+            assert_eq!(observation, expected, "{}", path.display());
+        }
     }
 }

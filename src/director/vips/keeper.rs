@@ -27,6 +27,7 @@ use super::wanted::Wanted;
 use super::{Error, VipsStatus};
 use crate::director::vrrp::log::{self as deferred, Log};
 use crate::director::vrrp::{Command, Commands, VrrpStatus};
+use crate::pulse::{BEAT, Pulse};
 use crate::status::text::chain;
 use crate::sys::clock;
 use crate::sys::neighbour::Announcer;
@@ -53,6 +54,7 @@ pub(super) struct Config {
     pub(super) commands: Commands,
     pub(super) publisher: watch::Sender<Arc<VipsStatus>>,
     pub(super) stop: Arc<Notify>,
+    pub(super) pulse: Pulse,
 }
 
 struct Keeper {
@@ -135,6 +137,7 @@ impl Keeper {
         let mut vrrp_runs = true;
         let mut kernel_reports = true;
         loop {
+            self.config.pulse.beat();
             match self.wake(&mut changes, vrrp_runs, kernel_reports).await {
                 Wake::Stop => break,
                 Wake::Vrrp => self.recheck_at = clock::now(),
@@ -162,6 +165,7 @@ impl Keeper {
                 kernel_reports = self.listen_to(&mut changes);
             }
         }
+        self.config.pulse.rest();
         self.release_all().await;
     }
 
@@ -192,7 +196,8 @@ impl Keeper {
             self.vipless.deadline(),
         ];
         let at = deadlines.into_iter().flatten();
-        let at = at.fold(self.recheck_at, Instant::min);
+        let beat = self.recheck_at.min(clock::now() + BEAT);
+        let at = at.fold(beat, Instant::min);
         let changed = async {
             match vrrp {
                 true => self.config.vrrp.changed().await,
@@ -282,6 +287,7 @@ impl Keeper {
     /// Routes and rules are listed only where there may be some of lvsd's.
     async fn look(&mut self, wanted: &Wanted) -> Result<Kernel, rtnetlink::Error> {
         let links = self.netlink.links().await?;
+        self.config.pulse.beat();
         let addresses = self.netlink.addresses().await?;
         let things = wanted.held.keys().chain(&wanted.undecided);
         let (mut routes, mut rules) = (vec![], vec![]);

@@ -14,6 +14,7 @@ use super::interface::Interface;
 use super::log::{Line, Log, Quieter};
 use super::occurrence::{Occurrence, Outlet};
 use super::status::{InstanceCounters, InstanceStatus};
+use super::thread::unread::{Looked, Unread};
 use crate::config::director::VrrpInstance;
 use crate::lvs::Family;
 use crate::sys::clock;
@@ -37,6 +38,7 @@ pub(super) struct Instance {
     outlet: Outlet,
     counters: Arc<InstanceCounters>,
     quieter: Quieter,
+    unread: Unread,
     refused: RefusedMaster,
     mismatches: Mismatches,
     /// Grows with what `mismatches` has to tell.
@@ -80,6 +82,7 @@ impl Instance {
             outlet,
             counters: Arc::default(),
             quieter: Quieter::default(),
+            unread: Unread::default(),
             refused: RefusedMaster::default(),
             mismatches: Mismatches::default(),
             mismatches_told: 0,
@@ -172,6 +175,17 @@ impl Instance {
         if *self.router.settings() != settings {
             self.handle(now, Event::Reconfigure(settings), interface, log);
         }
+    }
+
+    /// Whether its deadline has come, and is one that an advert would have put off.
+    pub(super) fn ends_silence(&self, now: Instant) -> bool {
+        self.router.listens() && self.deadline().is_some_and(|at| at <= now)
+    }
+
+    /// Whether all adverts that came before its deadline were heard.
+    pub(super) fn has_heard_out(&mut self, looked: Looked) -> bool {
+        let deadline = self.deadline();
+        deadline.is_none_or(|deadline| self.unread.is_nothing(deadline, looked))
     }
 
     /// Feeds the deadline if it has come.

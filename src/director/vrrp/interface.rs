@@ -53,6 +53,8 @@ struct Port {
 struct Socket {
     raw: Raw,
     in_group: bool,
+    /// What it had dropped when that was last asked.
+    dropped: u32,
 }
 
 #[derive(Debug)]
@@ -173,6 +175,15 @@ impl Interface {
         }
     }
 
+    /// How many packets the kernel has dropped since the last time, because they were not
+    /// read in time. Asked after reading, it misses none that came before what was read:
+    /// a socket that drops is full, and so there is something to read.
+    pub(super) fn take_dropped(&mut self, family: Family) -> u32 {
+        let port = self.ports.get_mut(&family);
+        let socket = port.and_then(|port| port.socket.as_mut());
+        socket.map_or(0, Socket::take_dropped)
+    }
+
     fn index(&self) -> Option<NonZeroU32> {
         self.link.as_ref().and_then(Link::index)
     }
@@ -241,8 +252,11 @@ impl Socket {
                 )?)
             }
         };
-        let in_group = false;
-        Ok(Self { raw, in_group })
+        Ok(Self {
+            raw,
+            in_group: false,
+            dropped: 0,
+        })
     }
 
     fn member(self, in_group: bool) -> io::Result<Self> {
@@ -254,6 +268,14 @@ impl Socket {
             (_, false, false) | (_, true, true) => {}
         }
         Ok(Self { in_group, ..self })
+    }
+
+    fn take_dropped(&mut self) -> u32 {
+        let dropped = match &self.raw {
+            Raw::V4(raw) => raw.dropped(),
+            Raw::V6(raw) => raw.dropped(),
+        };
+        dropped.wrapping_sub(std::mem::replace(&mut self.dropped, dropped))
     }
 }
 

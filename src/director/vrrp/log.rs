@@ -56,6 +56,10 @@ pub(super) enum Line {
         interface: String,
         errno: i32,
     },
+    Dropped {
+        interface: String,
+        packets: u64,
+    },
     SocketFailed {
         interface: String,
         fault: LinkFault,
@@ -150,6 +154,10 @@ pub(super) fn write_line(line: Line) {
             let error = io::Error::from_raw_os_error(errno);
             warn!(interface, %error, "cannot receive adverts, opening the socket again");
         }
+        Line::Dropped { interface, packets } => warn!(
+            interface,
+            packets, "packets were dropped by the kernel before lvsd read them"
+        ),
         Line::SocketFailed { interface, fault } => warn!(interface, "{fault}"),
         Line::Stuck(stuck) => error!("{stuck}: this host must not be master"),
         Line::Spent(config) => drop(config),
@@ -202,6 +210,12 @@ fn write_notice(instance: &str, interface: &str, notice: Notice) {
             interface,
             late_ms = u64::try_from(late.as_millis()).unwrap_or(u64::MAX),
             "woken late: listens once more before taking over"
+        ),
+        Notice::HeardTooLittle { dropped } => warn!(
+            instance,
+            interface,
+            dropped,
+            "heard no master, yet packets were dropped before they were read: listens once more"
         ),
         Notice::Starved { silent } => warn!(
             instance,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -13,7 +13,7 @@ use super::rejected::{Rejections, in_words};
 use crate::config::director::{Holdings, VirtualAddress};
 use crate::pulse::{Part, Stuck};
 use crate::status::director::{
-    Holding, Mismatch, Peer as PeerStatus, Rival, Tracker, VipConflict, VirtualRouter,
+    Holding, Mismatch, Overrun, Peer as PeerStatus, Rival, Tracker, VipConflict, VirtualRouter,
     VrrpInterface,
 };
 use crate::vrrp::discard::Discard;
@@ -132,6 +132,9 @@ pub struct InterfaceCounters {
     discarded: Discards,
     /// Whose packets were discarded lately.
     pub rejections: Rejections,
+    dropped: AtomicU64,
+    /// In milliseconds of the epoch.
+    last_dropped: AtomicI64,
 }
 
 /// The counters of a virtual router.
@@ -173,6 +176,21 @@ impl Discards {
 impl InterfaceCounters {
     pub(super) fn count_discard(&self, discard: &Discard) {
         self.discarded.count(discard);
+    }
+
+    /// The kernel dropped so many, because the socket was full.
+    pub(super) fn count_dropped(&self, now: Timestamp, packets: u64) {
+        self.last_dropped
+            .store(now.as_millisecond(), Ordering::Relaxed);
+        self.dropped.fetch_add(packets, Ordering::Relaxed);
+    }
+
+    /// What the kernel dropped; none if it dropped nothing.
+    fn dropped(&self) -> Option<Overrun> {
+        let packets = self.dropped.load(Ordering::Relaxed);
+        let last = self.last_dropped.load(Ordering::Relaxed);
+        let last = Timestamp::from_millisecond(last).unwrap_or_default();
+        (packets > 0).then_some(Overrun { packets, last })
     }
 
     /// Packets discarded, by reason; reasons that never occurred are left out.
@@ -251,6 +269,7 @@ impl InterfaceStatus {
                 .map(|(reason, count)| (reason.to_owned(), count))
                 .collect(),
             rejected: self.counters.rejections.describe(None),
+            dropped: self.counters.dropped(),
         }
     }
 }

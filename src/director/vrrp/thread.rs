@@ -3,8 +3,9 @@
 mod members;
 mod parts;
 mod ports;
+pub(super) mod unread;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::AsFd;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
@@ -14,6 +15,7 @@ use nix::sys::time::TimeSpec;
 use tokio::sync::watch;
 
 use self::parts::Parts;
+use self::unread::{BACKLOG, Looked};
 use super::Command;
 use super::instance::Instance;
 use super::interface::Interface;
@@ -38,9 +40,6 @@ const POLL_FAILED: Duration = Duration::from_millis(10);
 /// How many packets of one socket are read before the deadlines are looked at
 /// again: some hundred microseconds of work.
 const BURST: usize = 64;
-
-/// More than wait in a socket's buffer.
-const BACKLOG: usize = 16_384;
 
 /// A deadline that is handled so late tells of a thread that did not run.
 const STARVED: Duration = Duration::from_millis(50);
@@ -116,7 +115,7 @@ impl VrrpThread {
             self.obey_groups();
             self.look_at_parts();
             self.open_sockets();
-            self.fire_deadlines();
+            self.fire_deadlines(&mut buffer);
             self.obey_groups();
             self.forget_stopped();
             self.publish();
@@ -256,12 +255,33 @@ impl VrrpThread {
         self.add(now, added);
     }
 
-    fn fire_deadlines(&mut self) {
+    fn fire_deadlines(&mut self, buffer: &mut [u8]) {
+        let looked = self.hear_out(buffer);
         for instance in self.instances.values_mut() {
+            let port = (instance.interface().to_owned(), instance.family());
+            if instance.ends_silence(clock::now())
+                && !instance.has_heard_out(looked.get(&port).copied().unwrap_or_default())
+            {
+                continue;
+            }
             if let Some(interface) = self.interfaces.get(instance.interface()) {
                 instance.fire(clock::now(), interface, &mut self.log);
             }
         }
+    }
+
+    /// Looks into the sockets of routers that are about to say that nobody was heard.
+    fn hear_out(&mut self, buffer: &mut [u8]) -> BTreeMap<(String, Family), Looked> {
+        let now = clock::now();
+        let silent = self.instances.values().filter(|it| it.ends_silence(now));
+        let ports: BTreeSet<_> = silent
+            .map(|it| (it.interface().to_owned(), it.family()))
+            .collect();
+        let looks = ports.into_iter().map(|(name, family)| {
+            let looked = self.read(&name, family, BURST, buffer);
+            ((name, family), looked)
+        });
+        looks.collect()
     }
 
     /// Publishes the status if anybody would notice a difference.

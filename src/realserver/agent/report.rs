@@ -12,7 +12,7 @@ use crate::lvs::Family;
 use crate::realserver::journal::Origin;
 use crate::realserver::sysctl::Rule;
 use crate::realserver::{gateway, mss, tunnel, vip};
-use crate::status::realserver::{Health, Service, State, Status, Sysctl, Vip};
+use crate::status::realserver::{Arp, Health, Service, State, Status, Sysctl, Vip};
 use crate::sys::sysctl::Key;
 
 /// The body of `GET /ready`: what directors act upon, and the details.
@@ -48,6 +48,17 @@ impl From<Status> for Answer {
             services: status.services,
         }
     }
+}
+
+/// What this host told the LAN about the VIPs.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Said {
+    /// What it must not tell, and may tell again.
+    pub leaks: Vec<String>,
+    /// What it told, and neighbours may still believe.
+    pub believed: Vec<String>,
+    /// How often it was asked and told.
+    pub counts: Vec<Arp>,
 }
 
 impl Agent {

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use jiff::SignedDuration;
+
 use super::track::cause_of;
 use super::{Action, Agent, Cause};
 use crate::lvs::Prefixed;
@@ -9,6 +11,9 @@ use crate::realserver::journal::{Journal, Origin};
 use crate::realserver::sysctl::{self, Original, Write};
 use crate::realserver::tunnel::Before;
 use crate::realserver::{mss, tunnel, vip};
+
+/// How long after a VIP was added anew it may be so again without being seen with a route.
+const RENEW_AGAIN: SignedDuration = SignedDuration::from_secs(5);
 
 impl Agent {
     /// Enters what is wanted and was never seen before.
@@ -138,12 +143,16 @@ impl Agent {
         actions
     }
 
-    /// What gives a VIP its route back. Whoever added it, it stays theirs.
+    /// What gives a VIP its route back; not at once again where it did not help, since
+    /// each time takes the VIP away. Whoever added it, it stays theirs.
     fn renewal(&self, link: u32, vip: IpAddr) -> Option<Action> {
         let mut addresses = self.seen.addresses.iter();
         let host = Prefixed::host(vip);
         let listed = addresses.find(|it| it.link == link && it.address == host)?;
-        self.seen.unrouted.contains(&vip).then(|| Action::RenewVip {
+        let last = self.renewed.get(&vip);
+        let is_time = last.is_none_or(|at| self.now.duration_since(*at) >= RENEW_AGAIN);
+        let is_wanted = is_time && self.seen.unrouted.contains(&vip);
+        is_wanted.then(|| Action::RenewVip {
             link,
             address: vip::same_address(listed),
             cause: cause_of(self.vips.get(&vip)),

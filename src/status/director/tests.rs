@@ -111,6 +111,10 @@ pub(crate) fn example() -> Director {
                 "virtual router 15 is not configured here",
                 7_383,
             )],
+            dropped: Some(Overrun {
+                packets: 1_234,
+                last: Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_secs(60),
+            }),
         }],
         ipvs: Ipvs {
             version: Some("1.2.1".to_owned()),
@@ -230,6 +234,24 @@ fn a_master_that_is_not_alone_says_who_else_and_why() {
     router.problems = vec!["192.168.1.200 is also answered by 02:00:c0:a8:01:34".to_owned()];
     let text = status.vrrp_table() + &status.vrrp_troubles();
     insta::assert_snapshot!("a_rival_is_discarded", text);
+}
+
+#[test]
+fn packets_that_were_dropped_unread_are_told_for_a_while() {
+    let mut status = example();
+    status.vrrp_interfaces[0].dropped = Some(Overrun {
+        packets: 1_234,
+        last: status.now - jiff::SignedDuration::from_secs(3),
+    });
+    let told = status.vrrp_troubles();
+    assert!(
+        told.starts_with(
+            "ens192: 1234 packets were dropped by the kernel before lvsd read them (last 3s ago): "
+        ),
+        "{told}"
+    );
+    status.now += jiff::SignedDuration::from_secs(8);
+    assert_eq!(status.vrrp_troubles(), "");
 }
 
 #[test]

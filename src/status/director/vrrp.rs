@@ -107,6 +107,18 @@ pub struct VrrpInterface {
     pub discarded: BTreeMap<String, u64>,
     /// Whose packets these were lately, and why they were discarded.
     pub rejected: Vec<Rejected>,
+    /// Packets that the kernel dropped; none: it dropped nothing.
+    #[serde(default)]
+    pub dropped: Option<Overrun>,
+}
+
+/// Packets that came faster than they were read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Overrun {
+    /// How many since the director started.
+    pub packets: u64,
+    /// When the last one was noticed.
+    pub last: Timestamp,
 }
 
 /// Another router of the same virtual router.
@@ -276,6 +288,9 @@ impl Director {
             }
         }
         for interface in &self.vrrp_interfaces {
+            if let Some(line) = interface.dropped.and_then(|it| it.warning(self.now)) {
+                let _ = writeln!(lines, "{}: {line}", interface.name);
+            }
             let rejected = interface.rejected.iter();
             let matter = rejected.filter(|it| it.reason != UNKNOWN_VRID || self.is_torn(interface));
             for line in matter.filter_map(|it| it.warning(self.now, RECENT)) {
@@ -335,6 +350,26 @@ impl Rival {
     }
 }
 
+impl Overrun {
+    /// None: it is long past.
+    fn warning(self, now: Timestamp) -> Option<String> {
+        let Self { packets, last } = self;
+        let ago = elapsed(last, now);
+        is_recent(last, now, RECENT).then(|| {
+            format!(
+                "{packets} packets were dropped by the kernel before lvsd read them (last {ago} ago): \
+                 adverts may be among them; see who floods (lvsd_vrrp_discarded_total), or \
+                 realtime_priority where the processor is short"
+            )
+        })
+    }
+}
+
+fn is_recent(last: Timestamp, now: Timestamp, recent: Duration) -> bool {
+    let recent = SignedDuration::try_from(recent).unwrap_or(SignedDuration::MAX);
+    now.duration_since(last) <= recent
+}
+
 impl Rejected {
     /// None: it is long past.
     fn warning(&self, now: Timestamp, recent: Duration) -> Option<String> {
@@ -345,10 +380,8 @@ impl Rejected {
             last,
             ..
         } = self;
-        let recent = SignedDuration::try_from(recent).unwrap_or(SignedDuration::MAX);
-        let is_recent = now.duration_since(*last) <= recent;
         let ago = elapsed(*last, now);
-        is_recent
+        is_recent(*last, now, recent)
             .then(|| format!("discards adverts of {address}: {text} ({count}, last {ago} ago)"))
     }
 }

@@ -188,4 +188,11 @@ fn discarded(text: &mut Exposition, status: &Director) {
             text.sample(name, &labels, *count);
         }
     }
+    let name = "lvsd_vrrp_dropped_packets_total";
+    let help = "Packets that the kernel dropped before lvsd read them";
+    text.family(name, "counter", help);
+    for interface in &status.vrrp_interfaces {
+        let packets = interface.dropped.map_or(0, |it| it.packets);
+        text.sample(name, &[("interface", &interface.name)], packets);
+    }
 }

@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use super::role::{Backup, Claiming, Role, Sighted, Why};
-use super::{Action, CLAIM_WITHIN, Cause, Event, Heard, Notice, Peer, Router, Version};
+use super::{
+    Action, CLAIM_WITHIN, Cause, DEAF_ROUNDS, Event, Heard, Notice, Peer, Router, Version,
+};
 use crate::vrrp::group::Order;
 
 impl Router {
@@ -11,6 +13,10 @@ impl Router {
         match event {
             Event::Heard(heard) => self.hear_as_backup(now, backup, &heard),
             Event::Deadline => return self.backup_deadline(now, backup),
+            Event::Dropped { packets } => {
+                let dropped = backup.dropped.saturating_add(packets);
+                self.role = Role::Backup(Backup { dropped, ..backup });
+            }
             Event::Reconfigure(settings) => {
                 self.settings = settings;
                 self.count_anew(now, backup);
@@ -75,22 +81,13 @@ impl Router {
         )
     }
 
-    /// The master is silent, unless we were asleep ourselves: then what it said
-    /// meanwhile may be lost, and it gets the time of one advert to say it
-    /// again. Once, so that a host that is always late still takes over.
+    /// The master is silent, unless we did not listen.
     fn backup_deadline(&mut self, now: Instant, backup: Backup) -> Vec<Action> {
         if now < backup.master_down_at || backup.waits_for_group {
             return vec![];
         }
-        let late = now.saturating_duration_since(backup.master_down_at);
-        if late > backup.master_interval && !backup.listened_again {
-            let wait = backup.master_interval + self.skew_time(backup.master_interval);
-            self.role = Role::Backup(Backup {
-                master_down_at: now + wait,
-                listened_again: true,
-                ..backup
-            });
-            return vec![Action::Report(Notice::ListensAgain { late })];
+        if let Some(why) = self.listen_again(now, backup) {
+            return vec![Action::Report(why)];
         }
         if self.group.is_member {
             let waits_for_group = true;
@@ -101,6 +98,40 @@ impl Router {
             return vec![];
         }
         self.take_over(now, backup)
+    }
+
+    /// Silence proves nothing where we were asleep, or where packets were dropped before
+    /// we could read them: the master gets the time of one advert to say it again. For
+    /// the sleep once, so that a host that is always late still takes over; for the
+    /// drops [`DEAF_ROUNDS`] times. Whoever resigned was heard: that is no silence.
+    fn listen_again(&mut self, now: Instant, backup: Backup) -> Option<Notice> {
+        let late = now.saturating_duration_since(backup.master_down_at);
+        let dropped = backup.dropped;
+        let resigned = matches!(backup.sighted, Sighted::Resigned(_));
+        let (listening, why) = if late > backup.master_interval && !backup.listened_again {
+            let listened_again = true;
+            let listening = Backup {
+                listened_again,
+                ..backup
+            };
+            (listening, Notice::ListensAgain { late })
+        } else if dropped > 0 && !resigned && backup.deaf_rounds < DEAF_ROUNDS {
+            let deaf_rounds = backup.deaf_rounds + 1;
+            let listening = Backup {
+                deaf_rounds,
+                ..backup
+            };
+            (listening, Notice::HeardTooLittle { dropped })
+        } else {
+            return None;
+        };
+        let wait = backup.master_interval + self.skew_time(backup.master_interval);
+        self.role = Role::Backup(Backup {
+            master_down_at: now + wait,
+            dropped: 0,
+            ..listening
+        });
+        Some(why)
     }
 
     /// From a master that works, or that has resigned and may still serve, gently;
@@ -173,6 +204,8 @@ impl Router {
             sighted: Sighted::Resigned(peer),
             lesser_since: None,
             listened_again: false,
+            dropped: 0,
+            deaf_rounds: 0,
             waits_for_group: false,
             ..backup
         }
@@ -187,6 +220,8 @@ impl Router {
             sighted,
             lesser_since: None,
             listened_again: false,
+            dropped: 0,
+            deaf_rounds: 0,
             waits_for_group: false,
         }
     }
@@ -229,7 +264,7 @@ impl Router {
                 self.patience(master_interval)
             }
         };
-        let master_down_at = if backup.listened_again {
+        let master_down_at = if backup.listened_again || backup.deaf_rounds > 0 {
             backup.master_down_at
         } else {
             self.not_before(now.max(backup.listens_since + wait))

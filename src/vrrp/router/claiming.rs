@@ -48,7 +48,7 @@ impl Router {
             Event::LinkUp { address } => self.link = Ok(address),
             Event::Ready(ready) => self.ready = ready,
             Event::Reclaim => self.yielded = false,
-            Event::Deadline | Event::Startup | Event::VipsLeft => {}
+            Event::Deadline | Event::Dropped { .. } | Event::Startup | Event::VipsLeft => {}
         }
         vec![]
     }

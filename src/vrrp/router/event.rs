@@ -18,6 +18,12 @@ pub enum Event {
     Heard(Heard),
     /// The deadline has come.
     Deadline,
+    /// Packets came in that nobody will ever see: the socket was full. Adverts may have
+    /// been among them. Told before a deadline that they came before.
+    Dropped {
+        /// How many since the last time.
+        packets: u64,
+    },
     /// The interface can carry adverts, and this is its primary address.
     LinkUp {
         /// The address that adverts come from.

@@ -99,6 +99,16 @@ impl Router {
         }
     }
 
+    /// Whether it waits for an advert, and its deadline says that there was none. Before
+    /// it is fed, so is every advert that its socket holds.
+    pub fn listens(&self) -> bool {
+        match self.role {
+            Role::Backup(_) => true,
+            Role::Master(master) => master.listens_again,
+            Role::Initialize | Role::Fault | Role::Claiming(_) | Role::Leaving(_) => false,
+        }
+    }
+
     /// What must become of the addresses.
     pub fn claim(&self) -> Claim {
         match self.role {

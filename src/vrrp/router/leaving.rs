@@ -73,6 +73,7 @@ impl Router {
             Event::Reconfigure(settings) => self.settings = settings,
             Event::Heard(_)
             | Event::Deadline
+            | Event::Dropped { .. }
             | Event::Startup
             | Event::VipsHeld
             | Event::VipsLeft => {}

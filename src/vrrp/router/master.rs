@@ -27,7 +27,11 @@ impl Router {
             Event::LinkDown(fault) => return self.lose_link(now, fault),
             Event::LinkUp { address } => self.link = Ok(address),
             Event::Ready(ready) => self.ready = ready,
-            Event::Reclaim | Event::Startup | Event::VipsHeld | Event::VipsLeft => {}
+            Event::Reclaim
+            | Event::Dropped { .. }
+            | Event::Startup
+            | Event::VipsHeld
+            | Event::VipsLeft => {}
         }
         vec![]
     }

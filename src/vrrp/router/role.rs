@@ -33,6 +33,10 @@ pub(super) struct Backup {
     pub(super) lesser_since: Option<Instant>,
     /// The deadline was already put off because it was handled late.
     pub(super) listened_again: bool,
+    /// Packets that the kernel dropped since the timer was last set.
+    pub(super) dropped: u64,
+    /// How often the deadline was put off because of such packets.
+    pub(super) deaf_rounds: u32,
     /// The deadline has passed, and the group is waited for.
     pub(super) waits_for_group: bool,
 }

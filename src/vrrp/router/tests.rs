@@ -2,6 +2,7 @@ use super::*;
 use crate::vrrp::advert::{Advert, Forms};
 
 mod deviations;
+mod dropped;
 mod fitness;
 mod groups;
 mod handover;

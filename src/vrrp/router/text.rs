@@ -26,6 +26,12 @@ pub enum Notice {
         /// By how much.
         late: Duration,
     },
+    /// Nobody was heard, and packets were dropped before they could be: the router
+    /// listens once more before it takes over.
+    HeardTooLittle {
+        /// How many were dropped.
+        dropped: u64,
+    },
     /// A master could not send its adverts for longer than a backup waits: it listens
     /// before it goes on.
     Starved {

@@ -315,7 +315,7 @@ fn lvsd_lowers_its_priority(pair: &Pair) {
     let mut file = PLAIN.lvsd(100);
     file.vrrp += "\n[[vrrp.track]]\ninterface = 'uplink'\nweight = -60\n\
                   [[vrrp.track]]\nscript = ['/usr/bin/test', '!', '-e', '/run/bad']\n\
-                  interval = '200ms'\nweight = -60\n\
+                  interval = '200ms'\ntimeout = '5s'\nweight = -60\n\
                   [[vrrp.track]]\nfile = '/run/priority'\ninterval = '200ms'";
     lvs51.director(&file);
     moves("lvsd is master", VIP, (lvs51, lvs52));

@@ -15,6 +15,7 @@ use super::vrrp_wire::{GROUP, socket};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario!(a_director_of_which_a_part_stands_still_gives_mastership_up),
+    scenario!(a_director_whose_vip_thread_stands_still_is_not_master).on_any_linux(),
     scenario!(a_master_that_was_starved_follows_whoever_took_over).on_any_linux(),
     // Raising limits takes more than root of a container may.
     scenario!(vrrp_runs_with_real_time_priority_where_that_is_wanted_and_allowed),
@@ -73,6 +74,51 @@ fn a_director_of_which_a_part_stands_still_gives_mastership_up(lab: &Lab) {
         let known = known.unwrap_or_default();
         assert!(known["stuck"].is_null() && known["times"] == 1, "{parts:?}");
     }
+}
+
+/// Nobody but that thread takes the VIP off: until it moves, or lvsd is started again, the host
+/// that gave mastership up still has it.
+fn a_director_whose_vip_thread_stands_still_is_not_master(lab: &Lab) {
+    let pair = Pair::build(lab);
+    let file = |priority| {
+        let text = DirectorFile::steady(priority).text();
+        format!("[director]\nstuck_after = '3s'\n{text}")
+    };
+    let [first, second] = [(&pair.lvs51, 100), (&pair.lvs52, 50)].map(|(host, priority)| {
+        host.write("/etc/lvsd/director.toml", &file(priority));
+        host.spawn("lvsd director")
+    });
+    pair.become_states("master", "backup");
+
+    let held = first.hold("lvsd-vips");
+    eventually("it gives mastership up", within(secs(15)), || {
+        pair.lvs51.vrrp_state() == "fault"
+    });
+    eventually("the other one is master", within(secs(5)), || {
+        pair.lvs52.vrrp_state() == "master" && pair.lvs52.holds(VIP)
+    });
+    let what = "the VIP thread has not moved for ";
+    let cause = text(&pair.lvs51.status()["vrrp"][0]["cause"]);
+    assert!(cause.contains(what), "{cause}");
+    assert!(first.log().contains(what), "{}", first.log());
+    let status = pair.lvs51.run("lvsd status").ok();
+    assert!(status.contains(&format!("STUCK: {what}")), "{status}");
+    let metrics = pair
+        .lvs51
+        .get("http://127.0.0.1:9481/metrics")
+        .unwrap()
+        .body;
+    assert!(metrics.contains("lvsd_stuck{part=\"vips\"} 1"), "{metrics}");
+    drop(held);
+    moves(&pair.lvs51, &pair.lvs52);
+
+    let held = second.hold("lvsd-vips");
+    pair.become_states("master", "fault");
+    first.kill9();
+    drop(held);
+    eventually("it takes over", within(secs(15)), || {
+        pair.lvs52.vrrp_state() == "master" && pair.lvs52.holds(VIP)
+    });
 }
 
 /// Waits until one has the VIP and the other has not.

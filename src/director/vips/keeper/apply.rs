@@ -52,6 +52,7 @@ impl Keeper {
                 continue;
             }
             for ops in kind.chunks(PIPELINE) {
+                self.config.pulse.beat();
                 let outcomes = join_all(ops.iter().map(|op| self.perform(op))).await;
                 for (op, outcome) in ops.iter().zip(outcomes) {
                     self.note(op, outcome, &mut applied);

@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::super::Link;
 use super::super::log::Line;
 use super::VrrpThread;
+use super::unread::Looked;
 use crate::lvs::Family;
 use crate::sys::clock;
 use crate::vrrp::advert;
@@ -98,14 +99,61 @@ impl VrrpThread {
         }
     }
 
-    /// Reads packets from a socket, so many at most.
-    pub(super) fn read(&mut self, name: &str, family: Family, most: usize, buffer: &mut [u8]) {
-        for _ in 0..most {
+    /// Reads packets from a socket, so many at most, and tells the routers what is lost.
+    pub(super) fn read(
+        &mut self,
+        name: &str,
+        family: Family,
+        most: usize,
+        buffer: &mut [u8],
+    ) -> Looked {
+        let looked = self.read_packets(name, family, most, buffer);
+        self.tell_dropped(name, family);
+        looked
+    }
+
+    fn tell_dropped(&mut self, name: &str, family: Family) {
+        let Some(interface) = self.interfaces.get_mut(name) else {
+            return;
+        };
+        let packets = u64::from(interface.take_dropped(family));
+        if packets == 0 {
+            return;
+        }
+        let now = clock::now();
+        interface.counters.count_dropped(clock::wall(), packets);
+        for instance in self.instances.values_mut() {
+            if instance.interface() == name && instance.family() == family {
+                let event = Event::Dropped { packets };
+                instance.handle(now, event, interface, &mut self.log);
+            }
+        }
+        if self.quieter.admit(now, "dropped").is_some() {
+            self.log.write(Line::Dropped {
+                interface: name.to_owned(),
+                packets,
+            });
+        }
+    }
+
+    fn read_packets(
+        &mut self,
+        name: &str,
+        family: Family,
+        most: usize,
+        buffer: &mut [u8],
+    ) -> Looked {
+        let begun = clock::now();
+        let looked = |packets| Looked {
+            packets,
+            empty_at: Some(begun),
+        };
+        for packets in 0..most {
             let Some(interface) = self.interfaces.get_mut(name) else {
-                return;
+                return looked(packets);
             };
             match interface.receive(family, buffer) {
-                Ok(None) => return,
+                Ok(None) => return looked(packets),
                 Ok(Some(packet)) => self.dispatch(name, packet),
                 Err(error) => {
                     let now = clock::now();
@@ -116,9 +164,13 @@ impl VrrpThread {
                             errno: error.raw_os_error().unwrap_or(0),
                         });
                     }
-                    return;
+                    return looked(packets);
                 }
             }
+        }
+        Looked {
+            packets: most,
+            empty_at: None,
         }
     }
 

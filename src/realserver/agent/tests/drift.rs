@@ -1,6 +1,39 @@
 use super::*;
 
 #[test]
+fn a_vip_without_its_route_is_added_anew_and_not_again_and_again_where_that_does_not_help() {
+    let mut host = Host::fresh();
+    let config = config(&[VIP]);
+    let mut agent = host.start(&config);
+    host.settle(&mut agent);
+    let vip = VIP.parse().unwrap();
+    for count in 1..=2 {
+        host.kernel.unrouted.insert(vip);
+        let done = host.settle(&mut agent);
+        assert_eq!(
+            done,
+            [format!("renew {VIP}/32 Repair {{ count: {count} }}")]
+        );
+        assert!(agent.status().ready);
+    }
+    // Where that does not help, clients are not cut off by trying again and again.
+    host.kernel.unrouted.insert(vip);
+    for (second, tries) in [(1, 1), (1, 0), (5, 0), (6, 1), (7, 0)] {
+        let actions = agent.reconcile(at(second), host.kernel.clone());
+        assert_eq!(actions.len(), tries, "second {second}");
+        for action in actions {
+            agent.done(action, at(second));
+        }
+    }
+    let status = agent.status();
+    assert!(!status.ready);
+    assert!(
+        status.reasons[0].contains("has no route in the table local"),
+        "{status:?}"
+    );
+}
+
+#[test]
 fn what_somebody_takes_away_is_put_back_and_counted() {
     let mut host = Host::fresh();
     let mut agent = host.start(&config(&[VIP]));

@@ -7,7 +7,7 @@ use crate::vrrp::group::Order;
 
 fn random_event(dice: &mut Dice, version: Version) -> Event {
     let source = [LESSER, GREATER][usize::try_from(dice.below(2)).unwrap()];
-    match dice.below(29) {
+    match dice.below(30) {
         0 => Event::Startup,
         1 => Event::Shutdown,
         2 => Event::LinkDown(LinkFault::NoCarrier),
@@ -39,6 +39,9 @@ fn random_event(dice: &mut Dice, version: Version) -> Event {
         21 => Event::Ready(dice.below(2) == 0),
         22 | 23 => Event::VipsHeld,
         28 => Event::VipsLeft,
+        29 => Event::Dropped {
+            packets: dice.below(9),
+        },
         24..=27 => Event::Group(random_order(dice)),
         _ => {
             let priority = u8::try_from(dice.below(256)).unwrap();

@@ -24,6 +24,7 @@ fn a_master_that_was_starved_sends_nothing_before_it_has_listened() {
         (State::Master, Claim::Hold)
     );
     assert_eq!(wait(&router, woken), secs(1) + SKEW_100);
+    assert!(router.listens(), "what its socket holds comes first");
     let early = woken + secs(1);
     assert_eq!(feed(&mut router, early, Event::Deadline), "");
     let over = router.deadline().unwrap();
@@ -38,6 +39,7 @@ fn a_master_that_was_starved_sends_nothing_before_it_has_listened() {
 #[test]
 fn a_master_that_is_a_little_late_goes_on() {
     let (mut router, woken) = starved(true, DOWN_100);
+    assert!(!router.listens(), "its advert waits for nothing");
     assert_eq!(feed(&mut router, woken, Event::Deadline), "advert 100");
 }
 

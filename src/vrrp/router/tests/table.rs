@@ -64,6 +64,7 @@ fn event(name: &str) -> Event {
         "reconfigured" => Event::Reconfigure(settings(V3, 90)),
         "is less fit" => Event::Influence(influence(&[], -20)),
         "is unfit" => Event::Influence(influence(&["disk"], 0)),
+        "packets dropped" => Event::Dropped { packets: 3 },
         "VIPs held" => Event::VipsHeld,
         "VIPs left" => Event::VipsLeft,
         "ready" => Event::Ready(true),
@@ -81,7 +82,7 @@ fn event(name: &str) -> Event {
 
 /// Role and actions after the event, in the order of `ROLES`; no actions where
 /// none are written.
-const TABLE: [(&str, [&str; 6]); 24] = {
+const TABLE: [(&str, [&str; 6]); 25] = {
     const I: &str = "initialize";
     const F: &str = "fault";
     const B: &str = "backup";
@@ -160,6 +161,7 @@ const TABLE: [(&str, [&str; 6]); 24] = {
         ),
         ("VIPs held", [I, F, B, "master: advert 100", M, L]),
         ("VIPs left", [I, F, B, C, M, L]),
+        ("packets dropped", [I, F, B, C, M, L]),
         ("ready", [I, F, B, C, M, L]),
         ("not ready", [I, F, B, C, M, L]),
         (

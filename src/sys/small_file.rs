@@ -1,7 +1,7 @@
-//! A weight in a file: read in a thread of its own, because a file system may never
-//! answer, and nothing but a small regular file, because the rest may never end.
+//! A file in which somebody says something short: read in a thread of its own, because a
+//! file system may never answer, and nothing but the beginning of a regular file, because
+//! the rest may never end.
 
-use std::fmt;
 use std::fs::OpenOptions;
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
@@ -14,39 +14,45 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 /// How long a read may take.
-pub(super) const LIMIT: Duration = Duration::from_secs(2);
-/// So much of the file is read; its first line counts.
+const LIMIT: Duration = Duration::from_secs(2);
+/// So much of the file is read.
 const MOST_BYTES: u64 = 4096;
 
 type Text = io::Result<String>;
 
 /// The file, of which at most one read is under way.
 #[derive(Debug)]
-pub(super) struct File {
+pub struct SmallFile {
     path: PathBuf,
     limit: Duration,
     late: Option<oneshot::Receiver<Text>>,
 }
 
-impl File {
-    pub(super) fn new(path: &Path, limit: Duration) -> Self {
+impl SmallFile {
+    /// The file of this path, whether it is there or not.
+    pub fn new(path: &Path) -> Self {
         Self {
             path: path.to_owned(),
-            limit,
+            limit: LIMIT,
             late: None,
         }
     }
 
-    /// What it says now.
-    pub(super) async fn read(&mut self) -> Result<String, String> {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What it says now, told within two seconds: the first 4,096 bytes, whatever they are.
+    ///
+    /// # Errors
+    /// The system's; that there was no answer; that it is no regular file.
+    pub async fn read(&mut self) -> io::Result<String> {
         let path = self.path.clone();
         self.read_by(move || read_regular(&path)).await
     }
 
-    async fn read_by(
-        &mut self,
-        read: impl FnOnce() -> Text + Send + 'static,
-    ) -> Result<String, String> {
+    async fn read_by(&mut self, read: impl FnOnce() -> Text + Send + 'static) -> Text {
         let reading = async {
             if let Some(late) = self.late.as_mut() {
                 // What it says is old by now.
@@ -57,26 +63,17 @@ impl File {
             self.late = None;
             text.unwrap_or_else(|_| Err(io::Error::other("the reader was lost")))
         };
-        let why = match timeout(self.limit, reading).await {
-            Ok(Ok(text)) => return Ok(text),
-            Ok(Err(error)) => crate::sys::errno::text(&error),
-            Err(_) => format!("no answer within {:?}", self.limit),
-        };
-        let path = self.path.display();
-        Err(format!("cannot read the weight from {path}: {why}"))
-    }
-}
-
-impl fmt::Display for File {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.path.display().fmt(f)
+        let late = || io::Error::other(format!("no answer within {:?}", self.limit));
+        timeout(self.limit, reading)
+            .await
+            .unwrap_or_else(|_| Err(late()))
     }
 }
 
 /// The runtime would wait at its end for a thread of its own.
 fn begin(read: impl FnOnce() -> Text + Send + 'static) -> io::Result<oneshot::Receiver<Text>> {
     let (tell, heard) = oneshot::channel();
-    let reader = thread::Builder::new().name("weight".to_owned());
+    let reader = thread::Builder::new().name("small-file".to_owned());
     reader.spawn(move || {
         // Nobody may wait for it any more.
         let _ = tell.send(read());
@@ -124,15 +121,16 @@ mod tests {
     #[tokio::test]
     async fn a_read_that_hangs_is_told_and_there_is_no_second_until_it_ends() {
         let (go, wait) = mpsc::channel();
-        let mut file = File::new(Path::new("/nfs/weight"), Duration::from_millis(20));
+        let mut file = SmallFile::new(Path::new("/nfs/weight"));
+        file.limit = Duration::from_millis(20);
         let hung = file.read_by(move || {
             wait.recv().map_err(io::Error::other)?;
             Ok("old".to_owned())
         });
-        let told = "cannot read the weight from /nfs/weight: no answer within 20ms";
-        assert_eq!(hung.await.unwrap_err(), told);
+        let told = "no answer within 20ms";
+        assert_eq!(hung.await.unwrap_err().to_string(), told);
         let second = file.read_by(|| panic!("a second read began"));
-        assert_eq!(second.await.unwrap_err(), told);
+        assert_eq!(second.await.unwrap_err().to_string(), told);
         go.send(()).unwrap();
         file.limit = Duration::from_secs(10);
         let third = file.read_by(|| Ok("new".to_owned()));
