@@ -11,6 +11,7 @@
 //! reaped by the caller, later, so that its number and its session's stay its own.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -67,15 +68,14 @@ fn stop(leader: Pid) -> Held {
     for look in 0..LOOKS {
         let mut still = true;
         for kin in living(leader) {
-            let key = (kin.pid, kin.started);
-            if !held.contains_key(&key) {
+            if let Entry::Vacant(entry) = held.entry((kin.pid, kin.started)) {
+                // One that has ended, or may not be stopped, is not waited for.
                 let Ok(process) = hold(&kin) else {
                     continue;
                 };
-                still = false;
-                // One that may not be stopped is not waited for.
                 if pidfd_send_signal(&process, Signal::STOP).is_ok() {
-                    held.insert(key, process);
+                    entry.insert(process);
+                    still = false;
                 }
             } else if !kin.is_still() {
                 still = false;
