@@ -9,6 +9,7 @@
 //! due wait in [`Checks`], longest due first, while as many run as may.
 
 mod changes;
+mod crowd;
 mod timer;
 
 use std::collections::HashMap;
@@ -23,12 +24,14 @@ use tracing::{debug, info, warn};
 
 pub use self::changes::Changes;
 use self::changes::Sender;
+use self::crowd::Crowd;
 use self::timer::{SystemTimer, Timer};
 use super::checks::{Change, CheckId, CheckStatus, Checks, Origin};
 use super::probe;
 use super::verdict::Verdict;
 use super::{Check, Outcome};
 use crate::pulse::{BEAT, Pulse};
+use crate::sys::memory;
 
 /// How often a fault of this host is worth a line in the log.
 const WARNING_PAUSE: Duration = Duration::from_secs(60);
@@ -150,6 +153,7 @@ where
         in_flight,
         attempts: JoinSet::new(),
         running: HashMap::new(),
+        crowd: Crowd::default(),
         warned: None,
         pulse,
     };
@@ -175,6 +179,7 @@ struct Driver<A> {
     in_flight: usize,
     attempts: JoinSet<Ended>,
     running: HashMap<Id, (CheckId, Arc<Check>)>,
+    crowd: Crowd,
     warned: Option<Instant>,
     pulse: Pulse,
 }
@@ -196,6 +201,7 @@ where
                     while let Some(ended) = self.attempts.try_join_next_with_id() {
                         self.finish(ended);
                     }
+                    self.tidy();
                 }
                 () = sleep => {}
                 () = self.shared.reconfigured.notified() => {}
@@ -241,6 +247,14 @@ where
         if let Some(change) = change {
             log(&change);
             self.sender.send(id, change);
+        }
+    }
+
+    /// Gives back what a crowd of attempts took.
+    fn tidy(&mut self) {
+        if self.crowd.is_over(self.running.len(), self.timer.now().at) {
+            self.running.shrink_to_fit();
+            memory::give_back();
         }
     }
 

@@ -31,20 +31,20 @@ pub async fn attempt(probe: &Probe, limit: Duration) -> Outcome {
         Ok(stream) => stream,
         Err(outcome) => return outcome,
     };
-    let asking = async {
-        match probe {
-            Probe::Tcp { .. } => Outcome::Passed,
-            Probe::Http {
-                address,
-                path,
-                host,
-                status,
-            } => {
-                let host = host.clone().unwrap_or_else(|| address.to_string());
-                http::ask(stream, &host, path, *status).await
-            }
-            Probe::Readiness { address, agent } => readiness::ask(stream, *address, agent).await,
-        }
+    // Boxed: conversations take several kilobytes, and ten thousand attempts that wait for
+    // their connection had better not take those yet.
+    let asking: Pin<Box<dyn Future<Output = Outcome> + Send + '_>> = match probe {
+        Probe::Tcp { .. } => return Outcome::Passed,
+        Probe::Http {
+            address,
+            path,
+            host,
+            status,
+        } => Box::pin(async move {
+            let host = host.clone().unwrap_or_else(|| address.to_string());
+            http::ask(stream, &host, path, *status).await
+        }),
+        Probe::Readiness { address, agent } => Box::pin(readiness::ask(stream, *address, agent)),
     };
     tokio::select! {
         biased;

@@ -26,6 +26,15 @@ async fn a_port_that_accepts_passes_and_is_left_by_a_reset() {
     assert_eq!(error.kind(), ErrorKind::ConnectionReset);
 }
 
+#[test]
+fn an_attempt_that_waits_for_its_connection_is_small() {
+    let probe = Probe::Tcp {
+        address: "127.0.0.1:80".parse().unwrap(),
+    };
+    let bytes = size_of_val(&attempt(&probe, LONG));
+    assert!(bytes <= 1024, "{bytes} bytes, ten thousand times at once");
+}
+
 #[tokio::test]
 async fn a_port_that_nobody_listens_on_is_refused() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
