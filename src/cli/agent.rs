@@ -18,6 +18,7 @@ use crate::realserver::adopt::{self, Leftover};
 use crate::realserver::{self, SOCKET, endpoint};
 use crate::status::realserver::{State, Status};
 use crate::status::text::chain;
+use crate::sys::command;
 use crate::sys::rtnetlink::Rtnetlink;
 
 /// How often `--wait` looks.
@@ -104,13 +105,14 @@ pub(super) fn run(args: RealserverArgs, runtime_dir: PathBuf) -> Result<(), Fail
         None => Err("started with --vip alone: there is no file to read again".to_owned()),
         Some(file) => agent_config(&vips, Some(file)).map_err(|error| error.to_string()),
     };
-    runtime
-        .block_on(realserver::run(config, runtime_dir, args.adopt, reload))
-        .map_err(|error| match error {
-            // What the file names is part of the configuration.
-            realserver::Error::Tls(error) => Failure::Refused(chain(&error)),
-            error => Failure::runtime(error),
-        })
+    let ended = runtime.block_on(realserver::run(config, runtime_dir, args.adopt, reload));
+    drop(runtime);
+    command::all_killed();
+    ended.map_err(|error| match error {
+        // What the file names is part of the configuration.
+        realserver::Error::Tls(error) => Failure::Refused(chain(&error)),
+        error => Failure::runtime(error),
+    })
 }
 
 fn agent_config(vips: &[IpAddr], file: Option<&Path>) -> Result<RealServerConfig, Error> {

@@ -7,6 +7,7 @@ use tokio::runtime::Builder;
 use super::{Failure, log};
 use crate::config::director::DirectorConfig;
 use crate::director;
+use crate::sys::command;
 
 /// Runs the director until it is told to stop.
 pub(super) fn director(config: PathBuf, runtime_dir: PathBuf) -> Result<(), Failure> {
@@ -18,10 +19,11 @@ pub(super) fn director(config: PathBuf, runtime_dir: PathBuf) -> Result<(), Fail
         .enable_all()
         .build()
         .map_err(Failure::runtime)?;
-    runtime
-        .block_on(director::run(checked, config, runtime_dir))
-        .map_err(|error| Failure::Runtime {
-            mend: error.mend(),
-            error: error.into(),
-        })
+    let ended = runtime.block_on(director::run(checked, config, runtime_dir));
+    drop(runtime);
+    command::all_killed();
+    ended.map_err(|error| Failure::Runtime {
+        mend: error.mend(),
+        error: error.into(),
+    })
 }

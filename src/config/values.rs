@@ -14,6 +14,19 @@ use toml::Spanned;
 use super::document::Document;
 use super::raw::{Field, Text};
 
+/// The longest name of an interface: `IFNAMSIZ` of `<linux/if.h>` less its NUL.
+pub(super) const LONGEST_INTERFACE_NAME: usize = 15;
+
+/// Whether the kernel lets an interface have this name (`dev_valid_name`). It takes a
+/// `%` for the place of a number; names that are not ASCII are nobody's.
+pub(super) fn is_interface_name(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'/' | b':' | b'%');
+    (1..=LONGEST_INTERFACE_NAME).contains(&name.len())
+        && name != "."
+        && name != ".."
+        && name.bytes().all(plain)
+}
+
 /// Parses text, or takes the default where the key is absent.
 pub(super) fn parsed<T>(
     document: &mut Document<'_>,

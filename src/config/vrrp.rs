@@ -43,7 +43,7 @@ pub(super) fn read(
         let instance = instance(document, table.get_ref(), &table.span());
         seen.check(document, table);
         if let Some((name, instance)) = instance {
-            seen.check_holdings(document, &table.span(), &instance);
+            seen.check_holdings(document, table, &instance);
             instances.insert(name, instance);
         }
     }
@@ -72,7 +72,7 @@ fn instance(
     let preempt = protocol::preempt(document, raw, priority);
     let trackers = track::trackers(document, raw, priority);
     let hooks = hooks::hooks(document, raw);
-    let takeover = takeover::takeover(document, raw, advert_interval);
+    let takeover = takeover::takeover(document, raw, advert_interval, priority);
     let extra_addresses = addresses::extra_addresses(document, raw);
     let addresses = addresses?;
     let instance = VrrpInstance {

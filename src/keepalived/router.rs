@@ -121,8 +121,9 @@ pub(super) fn read(
     if !trackers.is_empty() {
         keys.set("track", trackers);
     }
-    // Without preempt there is none to delay.
-    if keys.0.get("preempt") == Some(&Value::Boolean(false)) {
+    // Without preempt there is none to delay, and an owner takes its addresses at once.
+    let is_owner = keys.0.get("priority") == Some(&Value::Integer(PRIORITY_OF_MASTER));
+    if keys.0.get("preempt") == Some(&Value::Boolean(false)) || is_owner {
         keys.0.remove("preempt_delay");
     }
     let keys = in_order(keys);

@@ -204,6 +204,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::sys::command::witness;
 
     const SLOPE: Slope = Slope {
         full: 100,
@@ -280,6 +281,16 @@ mod tests {
         );
         let hung = run(&sh("sleep 60", Duration::from_millis(20))).await;
         assert!(hung.unwrap_err().contains("takes longer than 20ms"));
+    }
+
+    #[tokio::test]
+    async fn a_script_that_hangs_takes_everything_with_it_that_it_started() {
+        let dir = tempfile::tempdir().unwrap();
+        let script = sh(&witness::escaping(dir.path()), Duration::from_millis(1_500));
+        let asked = tokio::spawn(async move { run(&script).await });
+        witness::escaped(dir.path()).await;
+        assert!(asked.await.unwrap().unwrap_err().contains("is killed"));
+        witness::caught(dir.path()).await;
     }
 
     #[tokio::test]

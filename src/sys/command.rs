@@ -1,33 +1,50 @@
 //! Programs of the administrator, run to their end: hooks, trackers, checks.
 //!
-//! Each runs in a process group of its own. When its leader ends, when its time
-//! is over, or when nobody waits for it any more, the whole group is killed:
-//! nothing that a script started in the background outlives it, unless it left
-//! the group (`setsid`). The leader is reaped last, so that its number is that
-//! of its group for as long as signals are sent there.
+//! Each runs in a session of its own. When its time is over, or when nobody waits
+//! for it any more, it is killed with everything that descends from it, in other
+//! groups and sessions too ([`kill`]). When it has ended by itself, what is left of
+//! its session is killed; what it put into another session (`setsid`) is a daemon
+//! that is meant to stay. Out of reach is only what was detached twice: the child
+//! of nobody, in a session where none of its kin is. (As a subreaper lvsd would be
+//! given these too, and could not tell whose they are, nor them from daemons.)
+//!
+//! The leader is reaped last, so that its number is that of its session for as long
+//! as that is looked for.
 //!
 //! It is told nothing by accident: its environment is `PATH`, `HOME`, `USER` and
 //! what the caller adds, its directory `/`, its input empty. What it writes is
 //! kept up to [`MOST_OUTPUT`], for the log.
+
+mod descent;
+mod kill;
+mod underway;
 
 use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, ExitStatus, Stdio};
+use std::thread;
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::{Pid, User, geteuid};
-use rustix::process::{PidfdFlags, pidfd_open};
+use nix::unistd::{User, geteuid};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, setsid};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::net::unix::pipe;
+use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
+use self::underway::Underway;
+pub use self::underway::all_killed;
+
 /// So much of what a program writes is kept, in bytes.
 pub const MOST_OUTPUT: usize = 2048;
+
+/// How long is waited for one that is killed to be gone. One that waits in the kernel
+/// may take longer, and what became of it is told all the same.
+const DYING: Duration = Duration::from_secs(1);
 
 /// Where programs are looked for that a script starts by name, if lvsd itself
 /// was not told.
@@ -119,7 +136,7 @@ async fn run_to_end(command: &Command, complaints: Complaints) -> Ended {
         end: End::NotRun(why),
         output: String::new(),
     };
-    let (group, pipes) = match started {
+    let (session, pipes) = match started {
         Ok(Ok(running)) => running,
         Ok(Err(error)) => return not_run(error.to_string()),
         Err(error) => return not_run(error.to_string()),
@@ -127,12 +144,15 @@ async fn run_to_end(command: &Command, complaints: Complaints) -> Ended {
     let mut kept = Vec::new();
     let ended = timeout(command.limit, pipes.watch(&mut kept)).await;
     let end = match ended {
-        Ok(Ok(())) => match group.reap() {
+        Ok(Ok(())) => match session.end().await {
             Ok(status) => end_of(status),
             Err(error) => End::NotRun(error.to_string()),
         },
         Ok(Err(error)) => End::NotRun(error.to_string()),
-        Err(_) => End::TimedOut(command.limit),
+        Err(_) => {
+            let _ = timeout(DYING, session.kill()).await;
+            End::TimedOut(command.limit)
+        }
     };
     Ended {
         end,
@@ -147,7 +167,7 @@ fn end_of(status: ExitStatus) -> End {
     }
 }
 
-fn start(command: &Command, complaints: Complaints) -> io::Result<(Group, Pipes)> {
+fn start(command: &Command, complaints: Complaints) -> io::Result<(Session, Pipes)> {
     let (program, arguments) = command
         .argv
         .split_first()
@@ -160,24 +180,33 @@ fn start(command: &Command, complaints: Complaints) -> io::Result<(Group, Pipes)
         .env("PATH", std::env::var_os("PATH").unwrap_or(PATH.into()))
         .current_dir("/")
         .stdin(Stdio::null())
-        .stdout(writer.try_clone()?)
-        .process_group(0);
+        .stdout(writer.try_clone()?);
     match complaints {
         Complaints::Kept => child.stderr(writer),
         Complaints::Dropped => child.stderr(Stdio::null()),
     };
     become_user(&mut child, command.user.as_deref())?;
     child.envs(command.environment.iter().map(|(key, value)| (key, value)));
-    let group = Group(Some(child.spawn()?));
+    in_own_session(&mut child);
+    let session = Session(Some(child.spawn()?));
     // The parent's copies of the pipe's other end must not keep it open.
     drop(child);
-    let pid = group
-        .pid()
-        .and_then(|pid| rustix::process::Pid::from_raw(pid.as_raw()));
+    let pid = session.leader();
     let pid = pid.ok_or_else(|| io::Error::other("it has no number"))?;
     let exit = pidfd_open(pid, PidfdFlags::empty())?;
     let output = reader.into();
-    Ok((group, Pipes { exit, output }))
+    Ok((session, Pipes { exit, output }))
+}
+
+#[expect(unsafe_code, reason = "std cannot begin a session")]
+fn in_own_session(child: &mut std::process::Command) {
+    // SAFETY: between fork and exec this makes one system call and takes no lock.
+    unsafe {
+        child.pre_exec(|| {
+            setsid()?;
+            Ok(())
+        });
+    }
 }
 
 /// As root, `uid` drops every supplementary group too.
@@ -253,44 +282,68 @@ fn take(output: &pipe::Receiver, kept: &mut Vec<u8>) -> io::Result<usize> {
     Ok(taken)
 }
 
-/// A process group by its leader, who is not reaped yet.
-struct Group(Option<Child>);
+/// A session by its leader, who is not reaped yet. Dropping it kills it with
+/// everything that descends from it.
+struct Session(Option<Child>);
 
-impl Group {
-    fn pid(&self) -> Option<Pid> {
-        let leader = self.0.as_ref()?;
-        i32::try_from(leader.id()).ok().map(Pid::from_raw)
+impl Session {
+    fn leader(&self) -> Option<Pid> {
+        self.0.as_ref().map(Pid::from_child)
     }
 
-    fn kill(&mut self) {
-        if let Some(pid) = self.pid() {
-            // There may be nobody left in it.
-            let _ = killpg(pid, Signal::SIGKILL);
+    /// What the leader, which has ended, has left in its session, is killed.
+    async fn end(mut self) -> io::Result<ExitStatus> {
+        let ended = spawn_blocking(move || {
+            let _underway = Underway::begin();
+            if let Some(leader) = self.leader() {
+                kill::descent_of(leader);
+            }
+            match self.0.take() {
+                Some(mut leader) => leader.wait(),
+                None => Err(io::Error::other("it was lost")),
+            }
+        });
+        ended.await?
+    }
+
+    /// Kills it, and is told when all are gone. Goes on when it is not waited for.
+    async fn kill(mut self) {
+        let (tell, told) = oneshot::channel();
+        self.begin_killing(move || {
+            // Nobody may wait.
+            let _ = tell.send(());
+        });
+        // An error is an end too.
+        let _ = told.await;
+    }
+
+    /// In a thread: there may be many, and one may be held in the kernel for a while.
+    fn begin_killing(&mut self, done: impl FnOnce() + Send + 'static) {
+        let (Some(pid), Some(mut leader)) = (self.leader(), self.0.take()) else {
+            return;
+        };
+        let underway = Underway::begin();
+        let killing = move || {
+            kill::descent_of(pid);
+            done();
+            drop(underway);
+            leader.wait()
+        };
+        let named = thread::Builder::new().name("lvsd-kill".to_owned());
+        if named.spawn(killing).is_err() {
+            // Its descendants are out of reach without a thread; its group is not.
+            let _ = kill_process_group(pid, Signal::KILL);
         }
     }
 }
 
-impl Group {
-    /// Ends what is left of it, then its leader's entry.
-    fn reap(mut self) -> io::Result<ExitStatus> {
-        self.kill();
-        match self.0.take() {
-            Some(mut leader) => leader.wait(),
-            None => Err(io::Error::other("it was lost")),
-        }
-    }
-}
-
-impl Drop for Group {
+impl Drop for Session {
     fn drop(&mut self) {
-        self.kill();
-        if let Some(mut leader) = self.0.take() {
-            // A killed process may still be held in the kernel for a while; the
-            // thread ends with it.
-            std::thread::spawn(move || leader.wait());
-        }
+        self.begin_killing(|| {});
     }
 }
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) mod witness;

@@ -58,7 +58,7 @@ impl Error {
     }
 
     /// Tells that no route leads to an address: `ENETUNREACH`, `EHOSTUNREACH`.
-    pub(super) fn is_unreachable(&self) -> bool {
+    pub fn is_unreachable(&self) -> bool {
         use io::ErrorKind::{HostUnreachable, NetworkUnreachable};
         matches!(self, Self::Refused { cause, .. }
             if matches!(cause.kind(), HostUnreachable | NetworkUnreachable))

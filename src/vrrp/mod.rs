@@ -158,6 +158,9 @@ impl TryFrom<&str> for AuthPass {
 
     fn try_from(text: &str) -> Result<Self, Self::Error> {
         let mut bytes = [0; 8];
+        if text.chars().any(char::is_control) {
+            return Err("holds a control character");
+        }
         match text.len() {
             1..=8 => bytes[..text.len()].copy_from_slice(text.as_bytes()),
             0 => return Err("is empty"),

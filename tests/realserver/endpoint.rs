@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Read as _;
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::process::Command;
 
 use nix::sys::signal::Signal;
@@ -189,6 +190,36 @@ fn a_weight_script_that_takes_too_long_is_killed_with_its_children() {
         fs::read_to_string(&stat).map_or(true, |stat| stat.contains(") Z "))
     });
     agent.stop();
+}
+
+#[test]
+fn when_the_agent_has_ended_so_has_all_that_its_weight_script_started() {
+    let host = Host::new();
+    let (timed, detached) = (
+        host.dir.path().join("timed"),
+        host.dir.path().join("detached"),
+    );
+    let lasting = |file: &Path| format!("sh -c 'echo $$ > {}; exec sleep 60'", file.display());
+    let script = format!(
+        "timeout 60 {} & setsid {} & wait",
+        lasting(&timed),
+        lasting(&detached)
+    );
+    let config = format!(
+        "[readiness.weight]\nsource = \"script\"\ncommand = [\"/bin/sh\", \"-c\", \"{script}\"]\n\
+         timeout = \"50s\"\ninterval = \"1h\"\n"
+    );
+    let mut agent = host.start_with(&config);
+    let number = |file: &Path| fs::read_to_string(file).unwrap_or_default();
+    for file in [&timed, &detached] {
+        until("it has begun", || number(file).ends_with('\n'));
+    }
+    agent.stop();
+    for file in [&timed, &detached] {
+        let stat = format!("/proc/{}/stat", number(file).trim());
+        let ended = fs::read_to_string(&stat).map_or(true, |stat| stat.contains(") Z "));
+        assert!(ended, "{} lives on", file.display());
+    }
 }
 
 #[test]

@@ -33,6 +33,10 @@ fn every_mistake_is_told_with_its_line_key_and_way_out() {
             "not the name of an interface",
         ),
         (
+            "vips = ['10.0.0.1']\ninterface = '..'",
+            "not the name of an interface",
+        ),
+        (
             "vips = ['10.0.0.1']\nforwarding = 'local'",
             "use one of: dr tun nat",
         ),

@@ -7,10 +7,8 @@ use super::{INTERFACE, raw};
 use crate::config::check::is_host;
 use crate::config::document::Document;
 use crate::config::error::Error;
+use crate::config::values::is_interface_name;
 use crate::lvs::Prefixed;
-
-/// The longest name of an interface: `IFNAMSIZ` of `<linux/if.h>` less its NUL.
-const MAX_NAME: usize = 15;
 
 /// What a network is not.
 const NO_NETWORK: &str = "a VIP is a single host, not a network";
@@ -101,9 +99,7 @@ pub(super) fn interface(document: &mut Document<'_>, raw: &raw::Agent) -> Option
         return Some(INTERFACE.to_owned());
     };
     let text = name.get_ref();
-    let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '/' | ':');
-    let legal = (1..=MAX_NAME).contains(&text.len()) && text.chars().all(plain);
-    let name_of_interface = legal
+    let name_of_interface = is_interface_name(text)
         .then(|| text.clone())
         .ok_or("not the name of an interface");
     document.accept(

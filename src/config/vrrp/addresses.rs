@@ -82,7 +82,7 @@ fn virtual_address(
     };
     let interface = match &table.interface {
         None => Some(None),
-        Some(name) => interface_name(document, name).map(Some),
+        Some(name) => own_interface(document, name).map(Some),
     };
     let label = label(document, table.label.as_ref(), prefixed);
     Some(VirtualAddress {
@@ -91,6 +91,17 @@ fn virtual_address(
         interface: interface?,
         advertised,
     })
+}
+
+/// Where the neighbours can be told of the address.
+fn own_interface(document: &mut Document<'_>, name: &Spanned<String>) -> Option<String> {
+    let interface = interface_name(document, name)?;
+    let legal = match interface == "lo" {
+        true => Err("an address of the loopback is announced to nobody"),
+        false => Ok(interface),
+    };
+    let mend = "name the interface of the address's network; if it has none, a dummy interface";
+    document.accept(&name.span(), legal, mend)
 }
 
 /// IPv4 only; the kernel cuts a longer one.

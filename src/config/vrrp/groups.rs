@@ -70,6 +70,7 @@ impl<'a> Reader<'a> {
             }
         }
         of_one_priority(document, list, instances);
+        of_one_mind(document, list, instances);
     }
 
     fn accepts(&mut self, document: &mut Document<'_>, member: &'a Spanned<String>) -> bool {
@@ -102,6 +103,22 @@ fn of_one_priority(
     if priorities.windows(2).any(|pair| pair[0] != pair[1]) {
         let message = "its virtual routers have different priorities";
         let mend = "give all of them one priority, the same way on every director";
+        document.refuse(&list.span(), message, mend);
+    }
+}
+
+/// One that leaves a lesser master alone keeps all the others from preempting: they
+/// are master with it or not at all.
+fn of_one_mind(
+    document: &mut Document<'_>,
+    list: &Spanned<Vec<Spanned<String>>>,
+    instances: &BTreeMap<String, VrrpInstance>,
+) {
+    let preempts = |name: &Spanned<String>| Some(instances.get(name.get_ref())?.settings.preempt);
+    let preempt: Vec<_> = list.get_ref().iter().filter_map(preempts).collect();
+    if preempt.contains(&true) && preempt.contains(&false) {
+        let message = "some of its virtual routers preempt and some do not";
+        let mend = "write preempt = false in all of them, or in none";
         document.refuse(&list.span(), message, mend);
     }
 }

@@ -5,11 +5,9 @@ use std::ops::Range;
 use toml::Spanned;
 
 use super::super::document::Document;
+use super::super::values::is_interface_name;
 use super::raw;
 use crate::vrrp::Vrid;
-
-/// Longest interface name: `IFNAMSIZ` of `<linux/if.h>` less its NUL.
-pub(super) const LONGEST_INTERFACE_NAME: usize = 15;
 
 const NAME_INTERFACE: &str = "name the interface of the VIP's network, as `ip -br link` lists it";
 
@@ -70,10 +68,7 @@ pub(in crate::config) fn interface_name(
     interface: &Spanned<String>,
 ) -> Option<String> {
     let name = interface.get_ref();
-    let legal = (1..=LONGEST_INTERFACE_NAME).contains(&name.len())
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_graphic() && byte != b'/');
-    let legal = legal.then(|| name.clone()).ok_or("not an interface name");
+    let legal = is_interface_name(name).then(|| name.clone());
+    let legal = legal.ok_or("not an interface name");
     document.accept(&interface.span(), legal, NAME_INTERFACE)
 }

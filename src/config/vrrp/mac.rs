@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::super::document::Document;
-use super::super::values::{duration, number};
+use super::super::values::{LONGEST_INTERFACE_NAME, duration, number};
 use super::holdings::{Announce, VirtualMac};
-use super::identity::{LONGEST_INTERFACE_NAME, interface_name};
+use super::identity::interface_name;
 use super::raw;
 use crate::lvs::Family;
 use crate::vrrp::Vrid;
@@ -36,8 +36,41 @@ pub(super) fn virtual_mac(
         Some(name) => name?,
         None => default_name(parent?, vrid, family),
     };
+    not_there_already(document, raw, &interface, parent)?;
     let mac = VirtualMac::address(family, vrid);
     Some(Some(VirtualMac { interface, mac }))
+}
+
+/// It is an interface that lvsd makes, and none that there must be without it.
+fn not_there_already(
+    document: &mut Document<'_>,
+    raw: &raw::Vrrp,
+    interface: &str,
+    parent: Option<&str>,
+) -> Option<()> {
+    let mend = "choose a name that no interface of this host has, such as \"vip51\"";
+    let refusal = match &raw.virtual_mac_interface {
+        Some(written) if interface == "lo" => Some((written.span(), "is the loopback")),
+        Some(written) if Some(interface) == parent => {
+            Some((written.span(), "is the interface that it is put on"))
+        }
+        None if Some(interface) == parent => {
+            let message = "its interface would have the name of the one below";
+            let switch = raw.virtual_mac.as_ref()?;
+            document.refuse(
+                &switch.span(),
+                message,
+                "add virtual_mac_interface = \"vip51\"",
+            );
+            return None;
+        }
+        _ => None,
+    };
+    let Some((span, message)) = refusal else {
+        return Some(());
+    };
+    document.refuse(&span, message, mend);
+    None
 }
 
 /// `vrrp51.ens192`, and `vrrp51-6.ens192` of IPv6. Of a longer name the end is

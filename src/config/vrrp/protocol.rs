@@ -86,7 +86,7 @@ pub(super) fn version(
                 return None;
             }
             let auth = AuthPass::try_from(text.get_ref().as_str());
-            let mend = "write 1 to 8 bytes, the same on every director";
+            let mend = "write 1 to 8 bytes of plain text, the same on every director";
             Some(document.accept(&text.span(), auth, mend)?)
         }
     };

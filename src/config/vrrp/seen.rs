@@ -20,6 +20,9 @@ pub(super) struct Seen {
     addresses: HashMap<IpAddr, Range<usize>>,
     /// Interfaces, routes and rules, in words.
     holdings: HashMap<String, Range<usize>>,
+    /// Interfaces of virtual routers, and those that hold a virtual MAC.
+    interfaces: HashMap<String, Range<usize>>,
+    virtual_macs: HashMap<String, Range<usize>>,
 }
 
 impl Seen {
@@ -51,6 +54,7 @@ impl Seen {
                 document.refuse(&vrid.span(), message, "use another virtual_router_id");
             }
         }
+        self.check_interfaces(document, raw);
         let advertised = raw.virtual_addresses.iter().flat_map(|list| list.get_ref());
         let extra = raw.extra_addresses.iter().flatten();
         for (text, span) in advertised.chain(extra).filter_map(Address::written) {
@@ -68,28 +72,64 @@ impl Seen {
         }
     }
 
+    /// What lvsd makes is not what another virtual router stands on.
+    fn check_interfaces(&mut self, document: &mut Document<'_>, raw: &raw::Vrrp) {
+        let mend = "choose a name that no interface of this host has, such as \"vip51\"";
+        if let Some(made) = &raw.virtual_mac_interface {
+            let first = self.interfaces.get(made.get_ref());
+            if let Some(first) = first {
+                let place = document.place(first);
+                let message = format!("is the interface of another virtual router, {place}");
+                document.refuse(&made.span(), message, mend);
+            }
+            let name = made.get_ref().clone();
+            self.virtual_macs.entry(name).or_insert(made.span());
+        }
+        if let Some(interface) = &raw.interface {
+            let own = raw.virtual_mac_interface.as_ref().map(Spanned::span);
+            let made = self.virtual_macs.get(interface.get_ref());
+            // With its own it is compared where that is read.
+            if let Some(made) = made.filter(|made| own.as_ref() != Some(*made)) {
+                let place = document.place(made);
+                let message =
+                    format!("is the virtual_mac_interface of another virtual router, {place}");
+                document.refuse(&interface.span(), message, "name the interface below it");
+            }
+            let name = interface.get_ref().clone();
+            self.interfaces.entry(name).or_insert(interface.span());
+        }
+    }
+
     /// Notes what this virtual router holds, and what an earlier one has already.
     pub(super) fn check_holdings(
         &mut self,
         document: &mut Document<'_>,
-        table: &Range<usize>,
+        table: &Spanned<raw::Vrrp>,
         instance: &VrrpInstance,
     ) {
-        let holdings = &instance.holdings;
+        let (raw, holdings) = (table.get_ref(), &instance.holdings);
         let interface = holdings.virtual_mac.iter().map(|it| {
+            let named = raw.virtual_mac_interface.as_ref().map(Spanned::span);
+            let switch = raw.virtual_mac.as_ref().map(Spanned::span);
             let mend = "name another one with virtual_mac_interface";
-            (format!("interface {}", it.interface), mend)
+            let span = named.or(switch).unwrap_or(table.span());
+            (format!("interface {}", it.interface), mend, span)
         });
-        let routes = holdings.routes.iter().map(|it| {
+        // None is left out of what was read.
+        let routes = holdings.routes.iter().zip(&raw.route);
+        let routes = routes.map(|(it, entry)| {
             let mend = "give it another metric or table, or remove one";
-            (format!("route {}", it.id), mend)
+            (format!("route {}", it.id), mend, entry.span())
         });
-        let rules = holdings.rules.iter();
-        let rules = rules.map(|it| (format!("rule {it}"), "remove one of the two"));
-        for (what, mend) in interface.chain(routes).chain(rules) {
-            if let Some(first) = self.holdings.insert(what.clone(), table.clone()) {
+        let rules = holdings.rules.iter().zip(&raw.rule);
+        let rules = rules.map(|(it, entry)| {
+            let mend = "remove one of the two";
+            (format!("rule {it}"), mend, entry.span())
+        });
+        for (what, mend, span) in interface.chain(routes).chain(rules) {
+            if let Some(first) = self.holdings.insert(what.clone(), span.clone()) {
                 let message = format!("{what} is there already, {}", document.place(&first));
-                document.refuse(table, message, mend);
+                document.refuse(&span, message, mend);
             }
         }
     }

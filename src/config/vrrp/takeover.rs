@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::super::document::Document;
 use super::super::values::duration;
 use super::raw;
-use crate::vrrp::Takeover;
+use crate::vrrp::{Priority, Takeover};
 
 /// The longest delay before a takeover, as long as keepalived allows.
 const LONGEST_DELAY: Duration = Duration::from_secs(1_000);
@@ -13,11 +13,13 @@ const LONGEST_DELAY: Duration = Duration::from_secs(1_000);
 /// The longest that a stop may wait for a successor.
 const LONGEST_HANDOVER: Duration = Duration::from_secs(60);
 
-/// Reads the keys; `advert_interval` is what a default depends on.
+/// Reads the keys; `advert_interval` is what a default depends on. `startup_delay`
+/// is obeyed by an owner too.
 pub(super) fn takeover(
     document: &mut Document<'_>,
     raw: &raw::Vrrp,
     advert_interval: Option<Duration>,
+    priority: Option<Priority>,
 ) -> Option<Takeover> {
     let delays = Duration::ZERO..=LONGEST_DELAY;
     let preempt_delay = duration(document, &raw.preempt_delay, Duration::ZERO, delays.clone());
@@ -33,6 +35,15 @@ pub(super) fn takeover(
     {
         let mend = "remove preempt_delay, or write preempt = true";
         document.refuse(&delay.span(), "without preempt there is no delay", mend);
+    }
+    if let (Some(written), Some(delay)) = (&raw.preempt_delay, preempt_delay)
+        && priority == Some(Priority::OWNER)
+        && !delay.is_zero()
+    {
+        // RFC 9568 §6.4.1: it is master as soon as it starts.
+        let message = "an owner of the addresses (priority 255) takes them at once";
+        let mend = "remove it, or write a lower priority, such as 254";
+        document.refuse(&written.span(), message, mend);
     }
     Some(Takeover {
         preempt_delay: preempt_delay?,

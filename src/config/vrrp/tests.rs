@@ -320,6 +320,14 @@ fn a_group_names_virtual_routers_of_one_priority_each_in_one_group() {
     );
     let error = read(&unlike).unwrap_err();
     assert!(error.contains("different priorities"), "{error}");
+    let halves = format!(
+        "{V4}preempt = false\n{second}\n[[vrrp_group]]\nname = 'G'\n\
+         instances = ['VI_1', 'VI_6']"
+    );
+    let error = read(&halves).unwrap_err();
+    let told = "d.toml:17: vrrp_group[0].instances: \
+                some of its virtual routers preempt and some do not";
+    assert!(error.starts_with(told), "{error}");
 }
 
 mod holdings;
@@ -379,6 +387,70 @@ fn an_address_that_no_host_can_have_a_loopback_and_an_owner_that_waits_are_refus
     );
     assert!(with(V4, "priority = 255").is_ok());
     assert!(with(V4, "priority = 254\npreempt = false").is_ok());
+    let told = with(V4, "priority = 255\npreempt_delay = '5s'").unwrap_err();
+    assert!(
+        told.starts_with("d.toml:8: vrrp[0].preempt_delay = '5s': an owner of the addresses"),
+        "{told}"
+    );
+    assert!(
+        with(
+            V4,
+            "priority = 255\npreempt_delay = '0s'\nstartup_delay = '5s'"
+        )
+        .is_ok()
+    );
+}
+
+#[test]
+fn a_password_that_people_cannot_write_alike_is_refused() {
+    for wrong in [
+        "ab\\u0000",
+        "\\u0000",
+        "a\\tb",
+        "a\\nb",
+        "\\u007f",
+        "\\u0085",
+    ] {
+        let told = with(V4, &format!("version = 2\nauth_pass = \"{wrong}\"")).unwrap_err();
+        let expected =
+            format!("d.toml:8: vrrp[0].auth_pass = \"{wrong}\": holds a control character");
+        assert!(told.starts_with(&expected), "{told}");
+    }
+    for right in ["1111", "a b", "pässe"] {
+        assert!(with(V4, &format!("version = 2\nauth_pass = '{right}'")).is_ok());
+    }
+}
+
+#[test]
+fn a_name_that_no_interface_can_have_is_refused_wherever_one_is_named() {
+    let wrong = [
+        ".",
+        "..",
+        "a/b",
+        "a b",
+        "a\\tb",
+        "eth0:0",
+        "vrrp%d",
+        "",
+        "sixteen-bytes-xx",
+    ];
+    for wrong in wrong {
+        for keys in [
+            "track_interfaces = [\"@\"]",
+            "[[vrrp.track]]\ninterface = \"@\"",
+            "extra_addresses = [{ address = '10.0.0.1', interface = \"@\" }]",
+            "virtual_mac = true\nvirtual_mac_interface = \"@\"",
+            "[[vrrp.route]]\nto = '10.0.0.0/8'\ndev = \"@\"",
+            "[[vrrp.rule]]\npriority = 1\ntable = 1\niif = \"@\"",
+            "[[vrrp.rule]]\npriority = 1\ntable = 1\noif = \"@\"",
+            "[ipvs.sync]\nid = 1\ninterface = \"@\"",
+        ] {
+            let told = with(V4, &keys.replace('@', wrong)).unwrap_err();
+            assert!(told.contains(": not an interface name\n"), "{keys}: {told}");
+        }
+        let told = with(&V4.replace("ens192", wrong), "").unwrap_err();
+        assert!(told.starts_with("d.toml:4: vrrp[0].interface"), "{told}");
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@ use super::*;
 use crate::config::director::DirectorConfig;
 use crate::director::vrrp::Occurrence;
 use crate::pool::Event;
+use crate::sys::command::witness;
 use crate::vrrp::discard::Discard;
 use crate::vrrp::refused::Refused;
 use crate::vrrp::router::{Cause, Notice, Peer, State, Transition};
@@ -45,6 +46,17 @@ async fn a_hook_that_cannot_be_run_does_not_stop_those_after_it() {
     hooks.run(hook(&format!("echo third >> {file}"), SECOND));
     hooks.stop().await;
     assert_eq!(std::fs::read_to_string(file).unwrap(), "third\n");
+}
+
+#[tokio::test]
+async fn a_hook_that_takes_too_long_takes_everything_with_it_that_it_started() {
+    let dir = tempfile::tempdir().unwrap();
+    let hooks = Hooks::start();
+    let limit = Duration::from_millis(1_500);
+    hooks.run(hook(&witness::escaping(dir.path()), limit));
+    witness::escaped(dir.path()).await;
+    hooks.stop().await;
+    witness::caught(dir.path()).await;
 }
 
 #[test]

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::sys::command::witness;
 use crate::track::{Pace, Script};
 
 fn script(text: &str, timeout: Duration) -> Source {
@@ -50,6 +51,27 @@ async fn a_script_that_hangs_is_bad_and_says_so() {
     let why = "takes longer than 200ms and is killed: waiting";
     assert_eq!(seen, Observation::Bad(why.into()));
     eyes.stop().await;
+}
+
+#[tokio::test]
+async fn a_script_that_is_killed_takes_everything_with_it_that_it_started() {
+    let dir = tempfile::tempdir().unwrap();
+    // At its time, and when it is no longer tracked.
+    for timeout in [1_500, 60_000] {
+        let place = dir.path().join(timeout.to_string());
+        std::fs::create_dir(&place).unwrap();
+        let source = script(&witness::escaping(&place), Duration::from_millis(timeout));
+        let mut eyes = Eyes::new();
+        eyes.configure([&source].into_iter());
+        witness::escaped(&place).await;
+        if timeout < 60_000 {
+            let (_, seen) = eyes.next().await.unwrap();
+            assert!(matches!(seen, Observation::Bad(_)), "{seen:?}");
+        }
+        eyes.configure(std::iter::empty());
+        witness::caught(&place).await;
+        eyes.stop().await;
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
-use std::path::Path;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
+use super::witness::{begun, caught, escaped, escaping, gone, lasting, lives};
 use super::*;
 use crate::sys::clock;
 
@@ -12,24 +14,6 @@ fn shell(script: &str, limit: Duration) -> Command {
         environment: vec![("LVSD_EVENT", "test".to_owned())],
         limit,
     }
-}
-
-/// Waits until the process whose number the file holds is gone.
-async fn gone(file: &Path) {
-    let child = std::fs::read_to_string(file).unwrap();
-    let stat = Path::new("/proc").join(child.trim()).join("stat");
-    let is_gone = || match std::fs::read_to_string(&stat) {
-        Err(_) => true,
-        // Nobody may wait for it in this container.
-        Ok(text) => text.contains(") Z ") || text.contains(") X "),
-    };
-    for _ in 0..500 {
-        if is_gone() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("the child still runs");
 }
 
 #[tokio::test]
@@ -76,12 +60,111 @@ async fn a_program_nobody_waits_for_any_more_is_killed() {
     let script = format!("echo $$ > {}; exec sleep 60", file.display());
     let command = shell(&script, 60 * SECOND);
     let task = tokio::spawn(async move { run(&command).await });
-    while !std::fs::read_to_string(&file).is_ok_and(|text| text.ends_with('\n')) {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    begun(&file).await;
     task.abort();
     assert!(task.await.unwrap_err().is_cancelled());
     gone(&file).await;
+}
+
+#[tokio::test]
+async fn a_program_that_takes_too_long_takes_other_groups_and_sessions_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let limit = Duration::from_millis(1_500);
+    let script = escaping(dir.path());
+    let command = shell(&script, limit);
+    let task = tokio::spawn(async move { run(&command).await });
+    escaped(dir.path()).await;
+    assert_eq!(task.await.unwrap().end, End::TimedOut(limit));
+    caught(dir.path()).await;
+}
+
+#[tokio::test]
+async fn what_another_user_has_started_is_killed_too() {
+    if !geteuid().is_root() {
+        eprintln!("skipped: only root can become another user");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let limit = Duration::from_millis(1_500);
+    let command = Command {
+        user: Some("nobody".to_owned()),
+        ..shell(&escaping(dir.path()), limit)
+    };
+    let task = tokio::spawn(async move { run(&command).await });
+    escaped(dir.path()).await;
+    assert_eq!(task.await.unwrap().end, End::TimedOut(limit));
+    caught(dir.path()).await;
+}
+
+#[tokio::test]
+async fn orphans_of_a_session_that_a_program_has_begun_are_killed_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("pid");
+    // The inner subshell ends at once, and nobody is the parent of what it began.
+    let orphan = format!("(sleep 60 & echo $! > {})", file.display());
+    let script = format!("setsid sh -c '{orphan}; sleep 60' & wait");
+    let limit = Duration::from_millis(1_500);
+    let ended = run(&shell(&script, limit)).await;
+    assert_eq!(ended.end, End::TimedOut(limit));
+    gone(&file).await;
+}
+
+#[tokio::test]
+async fn a_program_that_never_ceases_to_fork_leaves_nothing() {
+    // Known by its arguments: nobody else sleeps for so long.
+    let script = "while :; do setsid sleep 64.015625 & done";
+    let limit = Duration::from_millis(300);
+    let ended = run(&shell(script, limit)).await;
+    assert_eq!(ended.end, End::TimedOut(limit));
+    let left = || {
+        let entries = fs::read_dir("/proc").unwrap();
+        let lines = entries.filter_map(|entry| fs::read(entry.ok()?.path().join("cmdline")).ok());
+        lines
+            .filter(|line| line.ends_with(b"\x0064.015625\0"))
+            .count()
+    };
+    for _ in 0..500 {
+        if left() == 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{} still run", left());
+}
+
+#[tokio::test]
+async fn a_daemon_that_a_program_has_detached_outlives_its_good_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let (daemon, timed) = (dir.path().join("daemon"), dir.path().join("timed"));
+    let script = format!(
+        "setsid {} & timeout 60 {} & until [ -s {} -a -s {} ]; do sleep 0.02; done",
+        lasting(&daemon),
+        lasting(&timed),
+        daemon.display(),
+        timed.display()
+    );
+    assert!(run(&shell(&script, 20 * SECOND)).await.succeeded());
+    gone(&timed).await;
+    let number = fs::read_to_string(&daemon).unwrap();
+    assert!(lives(&number), "it was meant to stay");
+    let pid = Pid::from_raw(number.trim().parse().unwrap()).unwrap();
+    rustix::process::kill_process(pid, Signal::KILL).unwrap();
+}
+
+#[tokio::test]
+async fn what_is_given_up_is_dead_once_all_kills_were_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let command = shell(&escaping(dir.path()), 60 * SECOND);
+    let task = tokio::spawn(async move { run(&command).await });
+    escaped(dir.path()).await;
+    task.abort();
+    assert!(task.await.unwrap_err().is_cancelled());
+    all_killed();
+    for file in ["timed", "detached"] {
+        let number = fs::read_to_string(dir.path().join(file)).unwrap();
+        assert!(!lives(&number), "{file}");
+    }
 }
 
 #[tokio::test]

@@ -15,8 +15,10 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario!(the_vip_goes_where_a_real_server_can_be_reached),
 ];
 
-/// A script that fails while `/run/bad` is there, and hangs with a child while `/run/hang` is.
-const SCRIPT: &str = "test ! -e /run/hang || { sleep 4242 & wait; }; test ! -e /run/bad";
+/// A script that fails while `/run/bad` is there, and hangs while `/run/hang` is, with children in
+/// its own process group, in another one and in another session.
+const SCRIPT: &str = "test ! -e /run/hang || \
+    { sleep 4242 & timeout 900 sleep 4242 & setsid sleep 4242 & wait; }; test ! -e /run/bad";
 
 /// Four kinds of trackers, and hooks that write down what they are told and who they are.
 fn tracking(weight: &str, timeout: &str) -> DirectorFile {
@@ -99,9 +101,12 @@ fn each_tracker_moves_mastership_by_weight_and_by_fault_and_back(lab: &Lab) {
         "{cause}"
     );
     first.reload(&director, &tracking("", "60s").text());
-    eventually("the script hangs with its child", within(secs(5)), || {
-        children(first) == 1
-    });
+    // timeout(1) itself is the fourth.
+    eventually(
+        "one script hangs, with its children",
+        within(secs(5)),
+        || children(first) == 4,
+    );
     director.terminate();
     assert_eq!(children(first), 0, "none is left");
     hooks_tell_what_the_log_tells(first, &director.log());

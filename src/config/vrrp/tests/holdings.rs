@@ -123,11 +123,81 @@ fn what_is_wrong_with_an_address_is_told_with_its_line() {
             "virtual_mac_interface = 'vip51'",
             "names an interface that nothing needs",
         ),
+        (
+            "extra_addresses = [{ address = '10.0.0.1', interface = 'lo' }]",
+            "d.toml:7: vrrp[0].extra_addresses[0].interface = 'lo': an address of the loopback",
+        ),
+        (
+            "virtual_mac = true\nvirtual_mac_interface = 'ens192'",
+            "d.toml:8: vrrp[0].virtual_mac_interface = 'ens192': is the interface that it is put \
+             on\n",
+        ),
+        (
+            "virtual_mac = true\nvirtual_mac_interface = 'lo'",
+            "d.toml:8: vrrp[0].virtual_mac_interface = 'lo': is the loopback",
+        ),
         ("announce = { interval = '1us' }", "must be 10µs to 1s"),
     ] {
         let told = told(keys);
         assert!(told.contains(expected), "{keys}: {told}");
     }
+}
+
+#[test]
+fn what_is_there_twice_is_told_with_the_lines_of_both_entries() {
+    let second = V4
+        .replace("VI_1", "VI_2")
+        .replace("51", "52")
+        .replace("200", "201");
+    for (keys, expected) in [
+        (
+            "[[vrrp.route]]\nto = '10.0.0.0/8'\nvia = '192.168.1.1'\n\
+             [[vrrp.route]]\nto = '10.0.0.0/8'\nvia = '192.168.1.2'\n",
+            "d.toml:10: vrrp[0].route[1]: route 10.0.0.0/8 is there already, line 7",
+        ),
+        (
+            "[[vrrp.rule]]\npriority = 9\ntable = 9\n[[vrrp.rule]]\npriority = 9\ntable = 9\n",
+            "d.toml:10: vrrp[0].rule[1]: rule",
+        ),
+        (
+            "virtual_mac = true\nvirtual_mac_interface = 'vip'\n@\
+             virtual_mac = true\nvirtual_mac_interface = 'vip'\n",
+            "d.toml:16: vrrp[1].virtual_mac_interface = 'vip': interface vip is there already, \
+             line 8",
+        ),
+        (
+            "virtual_mac = true\nvirtual_mac_interface = 'vip'\n@virtual_mac = true\n",
+            "",
+        ),
+        (
+            "virtual_mac = true\nvirtual_mac_interface = 'eth9'\n@@",
+            "d.toml:12: vrrp[1].interface = \"eth9\": is the virtual_mac_interface of another \
+             virtual router, line 8",
+        ),
+        (
+            "@@virtual_mac = true\nvirtual_mac_interface = 'ens192'\n",
+            "d.toml:14: vrrp[1].virtual_mac_interface = 'ens192': is the interface of another \
+             virtual router, line 4",
+        ),
+    ] {
+        let other = second.replace("ens192", "eth9");
+        let text = keys.replace("@@", &other).replace('@', &second);
+        match with(V4, &text) {
+            Ok(_) => assert_eq!(expected, "", "{text}"),
+            Err(told) => assert!(
+                !expected.is_empty() && told.starts_with(expected),
+                "{text}: {told}"
+            ),
+        }
+    }
+}
+
+#[test]
+fn the_default_name_of_a_virtual_mac_interface_is_never_its_parents() {
+    let parent = V4.replace("ens192", "vrrp51.enp3s0f0");
+    let told = with(&parent, "virtual_mac = true").unwrap_err();
+    let expected = "d.toml:7: vrrp[0].virtual_mac = true: its interface would have the name of";
+    assert!(told.starts_with(expected), "{told}");
 }
 
 #[test]

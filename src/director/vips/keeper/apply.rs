@@ -12,6 +12,7 @@ use crate::director::vips::log::Line;
 use crate::director::vips::plan::{Op, Plan};
 use crate::director::vips::wanted::Spec;
 use crate::lvs::Prefixed;
+use crate::lvs::routing::Route;
 use crate::status::text::chain;
 use crate::sys::address::NewAddress;
 use crate::sys::rtnetlink;
@@ -161,7 +162,7 @@ impl Keeper {
                     format!("{holding} is there already, not put there by lvsd: remove it");
                 Self::failed(op, problem, applied);
             }
-            Err(error) => Self::failed(op, refusal(op.holding(), &error), applied),
+            Err(error) => Self::failed(op, refusal(op, &error), applied),
         }
     }
 
@@ -207,11 +208,19 @@ impl Keeper {
 
 /// What the kernel refused, on which interface, why, and the way out where there is
 /// one to tell.
-fn refusal(holding: &Holding, error: &rtnetlink::Error) -> String {
-    let Some(place) = holding.place() else {
-        return chain(error);
-    };
+fn refusal(op: &Op, error: &rtnetlink::Error) -> String {
     let cause = std::error::Error::source(error).map(ToString::to_string);
+    let Some(place) = op.holding().place() else {
+        return match op {
+            Op::Add(_, Spec::Route(route)) | Op::Replace(_, Spec::Route(route))
+                if error.is_unreachable() =>
+            {
+                let cause = cause.unwrap_or_default().to_lowercase();
+                off_link(route, &cause)
+            }
+            _ => chain(error),
+        };
+    };
     let mend = if error.is_denied() {
         "run lvsd as root, or with CAP_NET_ADMIN; for IPv6 net.ipv6.conf.all.disable_ipv6 must be 0"
             .to_owned()
@@ -220,6 +229,17 @@ fn refusal(holding: &Holding, error: &rtnetlink::Error) -> String {
     };
     let cause = cause.unwrap_or_else(|| error.to_string());
     format!("cannot change {place}: {}; {mend}", cause.to_lowercase())
+}
+
+/// Where a gateway cannot be reached, because its interface has gone, say, the kernel
+/// has taken the route away, or never took it.
+fn off_link(route: &Route, cause: &str) -> String {
+    let gateway = route.via.map(|via| via.to_string());
+    let gateway = gateway.unwrap_or_else(|| "what it leads to".to_owned());
+    format!(
+        "not in the kernel while no interface of this host reaches {gateway} ({cause}): see \
+         `ip -br address`"
+    )
 }
 
 /// An address of IPv6 is usable at once: VRRP has seen to it that nobody else has
@@ -234,5 +254,43 @@ fn new_address(address: Prefixed, label: Option<String>) -> NewAddress {
         nodad: is_v6,
         deprecated: is_v6,
         ..NewAddress::host(address.address)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+    use crate::lvs::routing::{RouteId, RouteKind};
+
+    #[test]
+    fn a_route_whose_gateway_has_no_interface_is_told_as_gone_and_not_as_an_attempt() {
+        let id = RouteId {
+            table: 254,
+            to: "10.0.0.0/8".parse().unwrap(),
+            metric: 0,
+        };
+        let route = Route {
+            id: id.clone(),
+            kind: RouteKind::Unicast,
+            via: Some("192.168.1.1".parse().unwrap()),
+            interface: None,
+            source: None,
+            scope: None,
+            mtu: None,
+            advmss: None,
+        };
+        let op = Op::Add(Holding::Route(id), Spec::Route(route));
+        let refused = |errno| rtnetlink::Error::Refused {
+            what: "add route 10.0.0.0/8".to_owned(),
+            cause: io::Error::from_raw_os_error(errno),
+        };
+        let told = refusal(&op, &refused(nix::libc::ENETUNREACH));
+        let expected = "not in the kernel while no interface of this host reaches 192.168.1.1 \
+                        (network is unreachable";
+        assert!(told.starts_with(expected), "{told}");
+        let told = refusal(&op, &refused(nix::libc::EINVAL));
+        assert!(told.starts_with("cannot add route 10.0.0.0/8: "), "{told}");
     }
 }
