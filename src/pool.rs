@@ -37,6 +37,14 @@
 //! until what replaces it is judged, and on while none of that is usable: a
 //! backup or sorry server does as well as one of the pool. A held server that
 //! fails is out, and the operator may let it go.
+//!
+//! # What the kernel refuses
+//! A server that the kernel refuses to have counts as not usable, whatever its
+//! check says. It stays in the wanted table as long as it could be of use, at
+//! weight 0 where it does not take part, because only there it is tried again.
+//! Nobody knows beforehand: so whoever would make way for servers of which the
+//! kernel has none yet (those that a reload removed, a substitute, a pool without
+//! quorum) serves on until it has one.
 
 mod assessed;
 mod event;
@@ -102,6 +110,10 @@ pub struct Inputs<'a> {
     pub share: &'a dyn Fn(&VirtualServerId, &RealServerId, &RealServer) -> Share,
     /// What the kernel says; none: it has no such entry.
     pub load: &'a dyn Fn(&VirtualServerId, &RealServerId) -> Option<Load>,
+    /// Whether the kernel refuses to have it.
+    pub refused: &'a dyn Fn(&VirtualServerId, &RealServerId) -> bool,
+    /// Whether the kernel, asked to have it, has not been seen to: it may still refuse.
+    pub awaited: &'a dyn Fn(&VirtualServerId, &RealServerId) -> bool,
 }
 
 impl std::fmt::Debug for Inputs<'_> {
@@ -119,8 +131,9 @@ pub struct Outcome {
     pub table: Table,
     /// When to step again if nothing happens before; later than this step.
     pub deadline: Option<Instant>,
-    /// Whether drains wait for connections to end: step at each new report.
-    pub draining: bool,
+    /// Whether something waits for the kernel, such as a drain for the end of
+    /// connections: step at each new report.
+    pub awaits_report: bool,
     /// Whether servers are gone for good, and their checks no longer wanted.
     pub fewer_checks: bool,
     /// What happened, in order.

@@ -78,6 +78,7 @@ fn compare(runtime_dir: &Path, file: &Path, config: &DirectorConfig) -> Result<P
         standing: &|_| Standing::Up,
         share: &|_| Share::FULL,
         load: &|_, _| None,
+        refused: &|_, _| false,
         held_back: &|_| false,
     };
     let steps = Steps::of(Pools::new(overrides), configured, &world);

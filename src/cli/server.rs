@@ -27,7 +27,7 @@ const LOOK: Duration = Duration::from_millis(200);
 #[derive(Debug, Subcommand)]
 pub(super) enum ServerCommand {
     /// Let it finish its connections, then take it out; it stays out until
-    /// `enable`, or until the file changes it.
+    /// `enable`, or until a reload with a file that changes anything of it.
     Drain {
         #[command(flatten)]
         target: TargetArgs,
@@ -43,7 +43,8 @@ pub(super) enum ServerCommand {
         #[command(flatten)]
         target: TargetArgs,
     },
-    /// Give it another weight than the file does.
+    /// Give it another weight than the file does, until `enable`, or until a reload
+    /// with a file that changes anything of it.
     Weight {
         #[command(flatten)]
         target: TargetArgs,

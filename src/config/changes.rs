@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use toml::{Table, Value};
 
-use super::director::{DirectorConfig, VirtualServer};
+use super::director::{DirectorConfig, RealServer, VirtualServer};
 use super::show;
 use super::vrrp::groups;
 use super::vrrp::show::vrrp;
-use crate::lvs::{Forwarding, VirtualServerId};
+use crate::lvs::{Forwarding, RealServerId, VirtualServerId};
 
 /// The keys by which the tables of an array are told apart.
 const NAMES: [&str; 3] = ["name", "fwmark", "address"];
@@ -27,6 +27,12 @@ const FOLLOWERS: [(&str, &str, &[&str]); 10] = [
     ("unicast_peers", "unicast_min_ttl", &["255"]),
     ("virtual_mac", "virtual_mac_interface", &[]),
 ];
+
+/// A server with all its keys: the same text as long as nothing changes of it, also
+/// nothing that it has from its virtual server.
+pub fn real_server(id: &RealServerId, server: &RealServer) -> String {
+    show::print(&show::real_server(id, server, None))
+}
 
 /// The changes, in the order of the files: `virtual server tcp
 /// 192.168.1.200:80, real_server 192.168.1.53:80: weight = 1 becomes 3`.

@@ -30,7 +30,7 @@ use super::events::Journal;
 use super::hooks::Hooks;
 use super::readiness::Readiness;
 use super::realtime::Realtime;
-use super::reconcile::Report;
+use super::reconcile::{Object, Report};
 use super::settings::Settings;
 use super::sysctls::{self, Sysctls};
 use super::vips::{self, VipsHandle};
@@ -83,8 +83,10 @@ pub(super) struct Core {
     pools_deadline: Option<Instant>,
     /// Verdicts wait until then: see [`balance::REST`].
     rest_until: Instant,
-    /// Drains wait for the kernel to count no connections.
-    draining: bool,
+    /// The pools wait for the kernel, such as for it to count no connections.
+    awaits_report: bool,
+    /// What it refuses to have, as the pools were told last.
+    missing: Vec<Object>,
     hooks: Hooks,
     journal: Journal,
     /// Repairs of the table that were told.
@@ -148,7 +150,8 @@ impl Core {
             overrides_file,
             pools_deadline: None,
             rest_until: clock::now(),
-            draining: false,
+            awaits_report: false,
+            missing: Vec::new(),
             hooks: Hooks::start(),
             journal: Journal::new(),
             repaired: 0,
@@ -203,7 +206,7 @@ impl Core {
                     self.tell_checks(&changes);
                     self.rebalance();
                 }
-                () = reported(&mut self.reports), if self.draining => self.rebalance(),
+                () = reported(&mut self.reports) => self.follow_report(),
                 () = after(self.rest_until, until(self.pools_deadline)) => self.rebalance(),
                 Ok(()) = self.vrrp.status.changed() => self.follow_vrrp(),
                 Some((source, seen)) = self.tracking.eyes.next() => self.observe(&source, &seen),

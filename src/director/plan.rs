@@ -32,6 +32,8 @@ pub struct World<'a> {
     pub share: &'a dyn Fn(&RealServer) -> Share,
     /// What the kernel says of a real server.
     pub load: &'a dyn Fn(&VirtualServerId, &RealServerId) -> Option<Load>,
+    /// Whether the kernel refuses a real server now; it is taken to have any other.
+    pub refused: &'a dyn Fn(&VirtualServerId, &RealServerId) -> bool,
     /// Whether this host must not have the virtual server in its table now.
     pub held_back: &'a dyn Fn(&VirtualServerId) -> bool,
 }
@@ -78,6 +80,8 @@ impl Steps {
                 standing: &|_, _, server| standing(server),
                 share: &|_, _, server| (world.share)(server),
                 load: &load,
+                refused: world.refused,
+                awaited: &|_, _| false,
             })
         };
         let at_once = progress(&mut step(world.now, false, true));

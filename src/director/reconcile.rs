@@ -109,6 +109,14 @@ pub(super) struct Report {
     pub pause: Duration,
 }
 
+impl Report {
+    /// What the kernel does not have because it refuses it.
+    pub(super) fn missing(&self) -> Vec<Object> {
+        let missing = self.refused.iter().filter(|(_, told)| told.is_missing);
+        missing.map(|(object, _)| *object).collect()
+    }
+}
+
 /// What is remembered from pass to pass.
 #[derive(Debug)]
 pub(super) struct Reconciler {

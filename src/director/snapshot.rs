@@ -74,8 +74,7 @@ pub(super) fn virtual_servers(
 }
 
 /// Why a server serves that the configuration no longer has.
-const HELD: &str =
-    "replaced by the configuration, serves until one of the new servers passes its check";
+const HELD: &str = "replaced by the configuration, serves until one of the new servers is usable";
 
 fn real_server(
     member: &MemberView<'_>,

@@ -46,6 +46,8 @@ pub(super) struct Assessed {
     leaving: bool,
     /// It has begun to drain, or the operator said that it is to go.
     going: bool,
+    /// The kernel refuses to have it.
+    refused: bool,
     /// What it has in the table.
     weight: Option<Weight>,
     standing: Standing,
@@ -66,6 +68,7 @@ impl Assessed {
         server: &RealServer,
         (standing, share): (Standing, Share),
         overridden: Option<&Override>,
+        refused: bool,
     ) -> Self {
         let leaving = member.left().is_some();
         let overridden = overridden.filter(|_| !leaving);
@@ -87,6 +90,7 @@ impl Assessed {
             role: member.role,
             leaving,
             going: member.drain().is_some() || member.is_let_go(),
+            refused,
             weight: member.entry().map(|entry| entry.weight),
             standing,
             drained_by_operator,
@@ -102,10 +106,15 @@ impl Assessed {
         self.role
     }
 
+    pub(super) fn is_refused(&self) -> bool {
+        self.refused
+    }
+
     /// The weight that nobody can judge yet, because its check has not ended.
     pub(super) fn pending(&self) -> u64 {
         let judged = self.standing != Standing::Unchecked
             || self.leaving
+            || self.refused
             || self.drained_by_operator.is_some()
             || self.weight.is_some_and(|weight| weight > Weight::ZERO);
         if judged { 0 } else { self.full.get().into() }
@@ -119,7 +128,7 @@ impl Assessed {
     /// The weight that it can contribute in this role. `bridging`: whether what
     /// leaves serves on.
     pub(super) fn usable(&self, role: Role, bridging: Bridging) -> u64 {
-        if self.role != role || self.drained_by_operator.is_some() {
+        if self.role != role || self.drained_by_operator.is_some() || self.refused {
             return 0;
         }
         let present = self.weight.unwrap_or(Weight::ZERO);
@@ -148,12 +157,21 @@ impl Assessed {
             Bridging::Unjudged => true,
             Bridging::Unusable => self.weight.is_some_and(|weight| weight > Weight::ZERO),
         };
-        helps && self.leaving && !self.going
+        helps && self.leaving && !self.going && !self.refused
     }
 
-    /// What is to become of it. `serving`: who serves; none: undecided.
-    pub(super) fn wish(&self, serving: Option<Serving>, bridging: Bridging) -> Wish {
-        let leave = |limit, because| Wish::Leave { limit, because };
+    /// What is to become of it. `is_short`: the pool cannot do without others.
+    pub(super) fn wish(
+        &self,
+        serving: Option<Serving>,
+        bridging: Bridging,
+        is_short: bool,
+    ) -> Wish {
+        let leave = |limit, because| match self.refused {
+            false => Wish::Leave { limit, because },
+            // The kernel does not have it: there is nothing to drain.
+            true => Wish::Out,
+        };
         match self.standing {
             Standing::Down if self.leaving => return Wish::Out,
             Standing::Down => return self.failed(),
@@ -177,8 +195,34 @@ impl Assessed {
             (true, _, Standing::Up) => Wish::Serve,
             (true, ..) => Wish::Hold,
             (false, Role::Real, _) => Wish::Rest { failed: false },
+            // It would serve if only the kernel took it.
+            (false, _, Standing::Up) if self.refused && is_short => Wish::Offer,
             (false, Role::Backup | Role::Sorry, _) => leave(self.conduct.drain, Because::NotNeeded),
         }
+    }
+
+    /// Whether it takes new connections if this is done, once the kernel has it.
+    pub(super) fn takes(&self, wish: Wish) -> bool {
+        let weight = match wish {
+            Wish::Serve => Some(self.settings.weight),
+            Wish::Hold => self.weight,
+            Wish::Rest { .. } | Wish::Offer | Wish::Leave { .. } | Wish::Out => None,
+        };
+        !self.refused && weight.is_some_and(|weight| weight > Weight::ZERO)
+    }
+
+    /// Whether it makes way for others if this is done, and could as well go on.
+    pub(super) fn makes_way(&self, wish: Wish) -> bool {
+        let for_others = match wish {
+            Wish::Rest { failed } => !failed,
+            Wish::Leave { because, .. } => match because {
+                Because::Removed | Because::NotNeeded => true,
+                Because::Operator | Because::Server => false,
+            },
+            Wish::Serve | Wish::Hold | Wish::Offer | Wish::Out => false,
+        };
+        let takes = self.weight.is_some_and(|weight| weight > Weight::ZERO);
+        for_others && takes && self.configured > Weight::ZERO && !self.going && !self.refused
     }
 
     fn failed(&self) -> Wish {

@@ -105,8 +105,8 @@ impl fmt::Display for Event {
             } => write!(
                 f,
                 "{virtual_server} has no usable server among those of the configuration: {servers} \
-                 that the configuration replaced serve on until one of the new servers passes its \
-                 check; `lvsd server drain` lets them go"
+                 that the configuration replaced serve on until one of the new servers is usable; \
+                 `lvsd server drain` lets them go"
             ),
             Self::Draining {
                 virtual_server,

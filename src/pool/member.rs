@@ -96,6 +96,8 @@ pub(super) enum Wish {
     Hold,
     /// It keeps what it has, for as long as it takes.
     Rest { failed: bool },
+    /// The kernel is asked to have it, and it takes nothing.
+    Offer,
     /// It keeps what it has until that is over, then it is out.
     Leave { limit: Duration, because: Because },
     /// It is out.
@@ -223,6 +225,11 @@ impl Member {
         self.growing_since.is_some()
     }
 
+    /// Its weight does not grow as long as the kernel refuses it.
+    pub(super) fn has_not_begun(&mut self) {
+        self.cold |= self.growing_since.take().is_some();
+    }
+
     /// Weight 0 may be what is left of a server that died.
     pub(super) fn origin(&self) -> Origin {
         match self.entry {
@@ -252,6 +259,11 @@ impl Member {
                 self.phase = Phase::AtRest;
                 self.growing_since = None;
                 self.cold |= failed;
+            }
+            Wish::Offer => {
+                self.entry = Some(at_rest(settings));
+                self.phase = Phase::AtRest;
+                self.growing_since = None;
             }
             Wish::Hold => self.phase = Phase::Out,
             Wish::Rest { failed } => {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::assessed::{Assessed, Bridging};
-use super::member::{Member, Phase, Role, Turn};
+use super::member::{Member, Phase, Role, Turn, Wish};
 use super::{Event, Inputs, Outcome, Overrides, Quorum, Serving};
 use crate::config::director::{RealServer, VirtualServer};
 use crate::config::rules::Conduct;
@@ -123,15 +123,15 @@ impl Pool {
         if let Some(configured) = configured {
             self.decide(id, configured, &assessed, bridging, outcome);
         }
-        let serving = match self.quorum {
-            Quorum::Undecided => None,
-            Quorum::Up | Quorum::Down => Some(self.serving),
-        };
-        for (rip, assessed) in &assessed {
+        let (wishes, waits) = self.wishes(id, &assessed, bridging, inputs);
+        outcome.awaits_report |= waits;
+        for ((rip, assessed), wish) in assessed.iter().zip(wishes) {
             let Some(member) = self.members.get_mut(rip) else {
                 continue;
             };
-            let wish = assessed.wish(serving, bridging);
+            if assessed.is_refused() {
+                member.has_not_begun();
+            }
             let load = || (inputs.load)(id, rip);
             let turn = member.follow(
                 wish,
@@ -143,7 +143,7 @@ impl Pool {
             outcome.events.extend(turn.map(|turn| event(id, rip, turn)));
             let deadline = member.deadline(&assessed.conduct, inputs.now);
             outcome.deadline = outcome.deadline.into_iter().chain(deadline).min();
-            outcome.draining |= member.drain().is_some();
+            outcome.awaits_report |= member.drain().is_some();
         }
         self.tell_of_held(id, bridging, outcome);
         let before = self.members.len();
@@ -164,10 +164,43 @@ impl Pool {
             let standing = (inputs.standing)(id, rip, server);
             let share = (inputs.share)(id, rip, server);
             let overridden = overrides.get(id, rip);
-            let assessed = Assessed::new(member, server, (standing, share), overridden);
+            let refused = (inputs.refused)(id, rip);
+            let assessed = Assessed::new(member, server, (standing, share), overridden, refused);
             Some((*rip, assessed))
         });
         members.collect()
+    }
+
+    /// What is to become of each, and whether some wait for the kernel.
+    fn wishes(
+        &self,
+        id: &VirtualServerId,
+        assessed: &[(RealServerId, Assessed)],
+        bridging: Bridging,
+        inputs: &Inputs<'_>,
+    ) -> (Vec<Wish>, bool) {
+        let serving = match self.quorum {
+            Quorum::Undecided => None,
+            Quorum::Up | Quorum::Down => Some(self.serving),
+        };
+        let is_short = self.quorum != Quorum::Up || bridging != Bridging::No;
+        let wishes = assessed.iter();
+        let wishes = wishes.map(|(_, of)| of.wish(serving, bridging, is_short));
+        let mut wishes: Vec<_> = wishes.collect();
+        let each = || assessed.iter().zip(&wishes);
+        if !each().any(|((_, of), wish)| of.makes_way(*wish)) {
+            return (wishes, false);
+        }
+        let takers = each().filter(|((_, of), wish)| of.takes(**wish));
+        let mut awaited = takers.map(|((rip, _), _)| (inputs.awaited)(id, rip));
+        // Somebody is to take over, and nobody who does is in the kernel's table yet.
+        let waits = awaited.next().is_some_and(|first| first) && awaited.all(|it| it);
+        for ((_, of), wish) in assessed.iter().zip(&mut wishes) {
+            if waits && of.makes_way(*wish) {
+                *wish = Wish::Hold;
+            }
+        }
+        (wishes, waits)
     }
 
     /// Tells, once, that those serve on which the configuration no longer has,
@@ -247,7 +280,7 @@ fn roles(server: &VirtualServer) -> impl Iterator<Item = (RealServerId, Role)> {
 }
 
 /// What the server of that address is there for.
-fn role(server: &VirtualServer, rip: &RealServerId) -> Option<Role> {
+pub(super) fn role(server: &VirtualServer, rip: &RealServerId) -> Option<Role> {
     let rules = &server.rules;
     if rules.sorry_server.as_ref().is_some_and(|(id, _)| id == rip) {
         Some(Role::Sorry)

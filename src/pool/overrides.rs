@@ -7,7 +7,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Configured;
-use super::one::find;
+use super::one::{find, role};
+use crate::config::changes;
 use crate::lvs::{RealServerId, VirtualServerId, Weight};
 
 /// A wish of the operator for one real server of one virtual server.
@@ -40,8 +41,8 @@ struct Kept {
     real_server: RealServerId,
     #[serde(rename = "override")]
     wish: Override,
-    /// The server as configured when the override was made, such as
-    /// `dr weight 1`: once it is configured otherwise the override is over. None: the
+    /// The server as configured when the override was made: its role, and what the file
+    /// says of it. Once it is configured otherwise the override is over. None: the
     /// configuration no longer had it, and it was let go.
     configured: Option<String>,
 }
@@ -101,7 +102,7 @@ impl Overrides {
         rip: RealServerId,
         wish: Option<Override>,
     ) {
-        let Some(server) = configured.get(&id).and_then(|server| find(server, &rip)) else {
+        let Some(as_configured) = as_configured(configured, &id, &rip) else {
             return;
         };
         let Some(wish) = wish else {
@@ -112,20 +113,29 @@ impl Overrides {
             virtual_server: id,
             real_server: rip,
             wish,
-            configured: Some(server.settings.to_string()),
+            configured: Some(as_configured),
         };
         self.0.insert((id, rip), kept);
     }
 
     /// Forgets those of servers that are gone, or configured otherwise than when
-    /// the override was made. A changed check or drain time is not about what
-    /// was overridden.
+    /// the override was made, in whatever respect.
     pub(super) fn retain_configured(&mut self, configured: &Configured) {
-        self.0.retain(|(id, rip), kept| {
-            let server = configured.get(id).and_then(|server| find(server, rip));
-            server.map(|server| server.settings.to_string()) == kept.configured
-        });
+        self.0
+            .retain(|(id, rip), kept| as_configured(configured, id, rip) == kept.configured);
     }
+}
+
+/// A server's role and what the file says of it; none: it is not configured.
+fn as_configured(
+    configured: &Configured,
+    id: &VirtualServerId,
+    rip: &RealServerId,
+) -> Option<String> {
+    let pool = configured.get(id)?;
+    let (role, server) = (role(pool, rip)?, find(pool, rip)?);
+    let text = changes::real_server(rip, server);
+    Some(format!("{}\n{text}", role.as_str()))
 }
 
 impl From<Vec<Kept>> for Overrides {

@@ -18,6 +18,10 @@ struct World {
     standings: BTreeMap<RealServerId, Standing>,
     connections: BTreeMap<RealServerId, u32>,
     kernel: Table,
+    /// Whom the kernel will not add.
+    refuses: BTreeSet<RealServerId>,
+    /// Of those, whom it was asked for last.
+    refused: BTreeSet<RealServerId>,
     now: Instant,
     deadline: Option<Instant>,
     /// Who has been in the table.
@@ -48,6 +52,8 @@ impl World {
             standings: BTreeMap::new(),
             connections: BTreeMap::new(),
             kernel: Table::new(),
+            refuses: BTreeSet::new(),
+            refused: BTreeSet::new(),
             now: crate::sys::clock::now(),
             deadline: None,
             known: BTreeSet::new(),
@@ -70,6 +76,8 @@ impl World {
             Happening::Health(last, standing) => {
                 self.standings.insert(rip(last), standing);
             }
+            Happening::Kernel(last, true) => drop(self.refuses.insert(rip(last))),
+            Happening::Kernel(last, false) => drop(self.refuses.remove(&rip(last))),
             Happening::Connections(last, count) => {
                 self.connections.insert(rip(last), count);
             }
@@ -110,7 +118,20 @@ impl World {
         self.step()
     }
 
+    /// Steps until the kernel's reports change nothing more.
     fn step(&mut self) -> Result<(), TestCaseError> {
+        for _ in 0..9 {
+            let (kernel, refused) = (self.kernel.clone(), self.refused.clone());
+            self.step_once()?;
+            if (&self.kernel, &self.refused) == (&kernel, &refused) {
+                self.weights_are_as_wished()?;
+                return self.who_serves_is_right();
+            }
+        }
+        Err(TestCaseError::fail("it comes to no end"))
+    }
+
+    fn step_once(&mut self) -> Result<(), TestCaseError> {
         let before = self.before();
         let mut pools = std::mem::take(&mut self.pools);
         let outcome = pools.step(&Inputs {
@@ -126,22 +147,29 @@ impl World {
                     counted_at: self.now,
                 })
             },
+            refused: &|_, rip| self.refused.contains(rip),
+            awaited: &|id, rip| {
+                let server = self.kernel.get(id);
+                server.is_none_or(|server| !server.real_servers.contains_key(rip))
+            },
         });
         self.pools = pools;
         if let Some(deadline) = outcome.deadline {
             prop_assert!(deadline > self.now, "a deadline of the past");
         }
         self.deadline = outcome.deadline;
-        self.no_prefix_is_empty(&outcome.table)?;
+        let kernel = self.no_prefix_is_empty(&outcome.table)?;
         self.who_leaves_had_its_time(&before, &outcome)?;
         self.who_returns_grows(&outcome.table)?;
         self.quorum_has_hysteresis(&before)?;
         self.time_is_looked_at(&outcome)?;
-        self.kernel = outcome.table;
+        let refused = outcome.table[&id()].real_servers.keys();
+        let refused = refused.filter(|rip| !kernel[&id()].real_servers.contains_key(rip));
+        self.refused = refused.copied().collect();
+        self.kernel = kernel;
         let entries: Vec<_> = self.entries().copied().collect();
         self.known.extend(entries);
-        self.weights_are_as_wished()?;
-        self.who_serves_is_right()
+        Ok(())
     }
 
     fn view(&self) -> PoolView<'_> {
@@ -243,7 +271,11 @@ impl World {
         for member in self.view().members {
             if let Some(drain) = member.drain {
                 let looked_at = outcome.deadline.is_some_and(|it| it <= drain.until);
-                prop_assert!(looked_at && outcome.draining, "{} drains", member.address);
+                prop_assert!(
+                    looked_at && outcome.awaits_report,
+                    "{} drains",
+                    member.address
+                );
             }
             if member.state == "slow start" {
                 prop_assert!(outcome.deadline.is_some(), "{} grows", member.address);
@@ -258,19 +290,43 @@ impl World {
         servers.flat_map(|server| server.real_servers.keys())
     }
 
-    fn no_prefix_is_empty(&self, wanted: &Table) -> Result<(), TestCaseError> {
-        let had = self.kernel.get(&id()).is_some_and(is_usable);
-        if !had || !(self.has_candidate() || self.is_bridged()) {
-            return Ok(());
-        }
+    /// Returns what the kernel makes of the wanted table.
+    fn no_prefix_is_empty(&self, wanted: &Table) -> Result<Table, TestCaseError> {
+        let had = self.kernel.get(&id()).is_some_and(|it| self.has_usable(it));
+        let keeps = had && (self.has_candidate() || self.is_bridged());
         let ops = plan::plan(wanted, &self.kernel);
         let mut now = self.kernel.clone();
-        prop_assert!(is_usable(&wanted[&id()]), "nobody is left: {:?}", ops);
         for op in &ops {
-            plan::apply(&[*op], &mut now);
-            prop_assert!(is_usable(&now[&id()]), "empty after {} of {:?}", op, ops);
+            let refused =
+                matches!(op, plan::Op::AddRealServer(_, rip, _) if self.refuses.contains(rip));
+            if !refused {
+                plan::apply(&[*op], &mut now);
+            }
+            prop_assert!(
+                !keeps || is_usable(&now[&id()]),
+                "empty after {} of {:?}",
+                op,
+                ops
+            );
         }
-        Ok(())
+        Ok(now)
+    }
+
+    /// Whether somebody takes new connections who can go on until another one does:
+    /// whoever comes for one that fails may be refused.
+    fn has_usable(&self, server: &table::VirtualServer) -> bool {
+        let configured = &self.configured[&id()];
+        let can_stay = |rip| match self.standings.get(rip) {
+            None | Some(Standing::Up | Standing::Unchecked) => {
+                !(self.is_drained(rip) || self.let_go.contains(rip))
+                    || one::find(configured, rip).is_some_and(|server| server.check.is_none())
+            }
+            Some(Standing::Draining | Standing::Down) => false,
+        };
+        let mut entries = server.real_servers.iter();
+        entries.any(|(rip, entry)| {
+            entry.weight > Weight::ZERO && (self.refuses.is_empty() || can_stay(rip))
+        })
     }
 
     fn is_drained(&self, rip: &RealServerId) -> bool {
@@ -312,8 +368,14 @@ impl World {
                 Some(Override::Weight(weight)) => *weight,
                 None => server.settings.weight,
             };
-            weight > Weight::ZERO && self.standing(rip, server) == Standing::Up
+            let is_up = self.standing(rip, server) == Standing::Up;
+            weight > Weight::ZERO && is_up && !self.is_refused(rip)
         })
+    }
+
+    /// Whether the kernel has it not and will not have it.
+    fn is_refused(&self, rip: &RealServerId) -> bool {
+        self.refuses.contains(rip) && !self.entries().any(|entry| entry == rip)
     }
 
     fn weights_are_as_wished(&self) -> Result<(), TestCaseError> {
@@ -369,6 +431,7 @@ impl World {
                 let sorry = configured.rules.sorry_server.as_ref();
                 let nothing = Some(&Override::Weight(Weight::ZERO));
                 prop_assert!(sorry.is_none_or(|(rip, _)| self.is_drained(rip)
+                    || self.is_refused(rip)
                     || self.pools.overrides().get(&id(), rip) == nothing));
                 prop_assert!(!takes(Role::Backup) && !takes(Role::Sorry));
             }

@@ -1,7 +1,9 @@
+mod refused;
 mod replaced;
 mod shares;
 mod world;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use self::world::{World, file, rip};
@@ -324,18 +326,38 @@ fn an_override_holds_across_reloads_until_the_file_changes_that_server() {
     let mut world = World::up(&with(3, "2s"));
     world.operator(1, Some(Override::Weight(Weight::try_from(9).unwrap())));
     assert_eq!(world.table(), [(1, 9)]);
-    world.reload(file(&with(3, "5s")));
-    assert_eq!(
-        world.table(),
-        [(1, 9)],
-        "the check is not what was overridden"
-    );
+    world.reload(file(&with(3, "2s")));
+    assert_eq!(world.table(), [(1, 9)]);
     let saved = serde_json::to_string(world.pools.overrides()).unwrap();
     let loaded: Overrides = serde_json::from_str(&saved).unwrap();
     assert_eq!(&loaded, world.pools.overrides(), "{saved}");
-    world.reload(file(&with(4, "5s")));
+    world.reload(file(&with(4, "2s")));
     assert_eq!(world.table(), [(1, 4)]);
     assert_eq!(world.pools.overrides(), &Overrides::default());
+}
+
+#[test]
+fn whatever_the_file_changes_of_a_server_ends_its_override() {
+    let role =
+        "real_servers = ['10.0.0.2']\n[[virtual_server.backup_server]]\naddress = '10.0.0.1'";
+    for changed in [
+        "check = { interval = '5s' }",
+        "check = { type = 'none' }",
+        "drain = '9s'",
+        "on_failure = 'quiesce'",
+        "forwarding = 'nat'",
+    ] {
+        let mut world = World::up(TWO);
+        world.operator(1, Some(Override::Weight(Weight::try_from(9).unwrap())));
+        world.reload(file(&format!("{TWO}\nquorum = 2")));
+        assert_ne!(world.pools.overrides(), &Overrides::default(), "quorum");
+        world.reload(file(&format!("{TWO}\n{changed}")));
+        assert_eq!(world.pools.overrides(), &Overrides::default(), "{changed}");
+    }
+    let mut world = World::up(TWO);
+    world.operator(1, Some(Override::Drain { limit: None }));
+    world.reload(file(role));
+    assert_eq!(world.pools.overrides(), &Overrides::default(), "its role");
 }
 
 #[test]

@@ -51,19 +51,21 @@ impl Core {
             None => Arc::default(),
         };
         let started = clock::now();
-        let verdicts = self.checks.verdicts();
+        self.missing = report.missing();
+        let (verdicts, held_back) = (self.checks.verdicts(), &self.held_back);
         let mut outcome = self.pools.step(&Inputs {
             now: started,
             configured: &self.config.virtual_servers,
             standing: &|_, _, server| standing(&verdicts, server),
             share: &|_, _, server| share(&verdicts, server),
             load: &|id, rip| load(&report, id, rip),
+            refused: &|id, rip| is_refused(&report, id, rip),
+            awaited: &|id, rip| !held_back.contains(id) && load(&report, id, rip).is_none(),
         });
         drop(verdicts);
         self.pulses.core_works();
-        let held_back = &self.held_back;
         outcome.table.retain(|id, _| !held_back.contains(id));
-        (self.pools_deadline, self.draining) = (outcome.deadline, outcome.draining);
+        (self.pools_deadline, self.awaits_report) = (outcome.deadline, outcome.awaits_report);
         if self.wanted.as_deref() != Some(&outcome.table) {
             let table = Arc::new(outcome.table);
             self.generation = balancer.want(Arc::clone(&table));
@@ -82,6 +84,16 @@ impl Core {
         self.track_pools();
         let ended = clock::now();
         self.rest_until = ended + (ended - started) * REST;
+    }
+
+    /// Decides anew if the kernel's newest report is waited for, or if it refuses
+    /// other servers than before.
+    pub(super) fn follow_report(&mut self) {
+        let report = self.reports.as_ref().map(|reports| reports.borrow());
+        let missing = report.map(|report| report.missing()).unwrap_or_default();
+        if self.awaits_report || missing != self.missing {
+            self.rebalance();
+        }
     }
 
     fn tell(&mut self, event: &Event, log: bool) {
@@ -132,6 +144,15 @@ pub(super) fn load(report: &Report, id: &VirtualServerId, rip: &RealServerId) ->
         active: entry.active_connections,
         counted_at: report.read_at?,
     })
+}
+
+/// Whether the kernel refuses to have it, or its virtual server.
+pub(super) fn is_refused(report: &Report, id: &VirtualServerId, rip: &RealServerId) -> bool {
+    let is_missing = |real_server| {
+        let told = report.refused.get(&(*id, real_server));
+        told.is_some_and(|told| told.is_missing)
+    };
+    is_missing(None) || is_missing(Some(*rip))
 }
 
 /// Waits for the next report, for ever where nobody reports.

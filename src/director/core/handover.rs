@@ -56,7 +56,7 @@ impl Core {
                 },
                 Some(occurrence) = self.vrrp.occurrences.recv() => self.note(&occurrence),
                 Some(_) = after(self.rest_until, self.changes.next()), if serves => self.rebalance(),
-                () = reported(&mut self.reports), if serves && self.draining => self.rebalance(),
+                () = reported(&mut self.reports), if serves => self.follow_report(),
                 () = after(self.rest_until, until(self.pools_deadline)), if serves => self.rebalance(),
                 Some(ask) = asks.recv() => self.answer_while_stopping(ask),
                 _ = alive.tick() => systemd::alive(),

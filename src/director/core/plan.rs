@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Core;
-use super::balance::{load, share, standing};
+use super::balance::{is_refused, load, share, standing};
 use crate::config::changes;
 use crate::config::director::DirectorConfig;
 use crate::director::api::Answer;
@@ -52,6 +52,7 @@ impl Core {
             standing: &|server| standing(&verdicts, server),
             share: &|server| share(&verdicts, server),
             load: &|id, rip| load(report, id, rip),
+            refused: &|id, rip| is_refused(report, id, rip),
             held_back: &|id| held_back.contains(id),
         };
         Steps::of(self.pools.clone(), &config.virtual_servers, &world)

@@ -59,6 +59,8 @@ impl Running {
             standing: &|_, _, server| standing(server),
             share: &|_, _, _| Share::FULL,
             load: &|_, _| None,
+            refused: &|_, _| false,
+            awaited: &|_, _| false,
         });
         self.kernel = outcome.table;
     }
@@ -73,6 +75,7 @@ impl Running {
             standing: &standing,
             share: &|_| Share::FULL,
             load: &|_, _| None,
+            refused: &|_, _| false,
             held_back: &|_| false,
         };
         let mut steps = Steps::of(self.pools.clone(), &file(lines), &world);

@@ -18,6 +18,8 @@ use crate::pool::{Override, Standing};
 pub(super) enum Happening {
     Health(u8, Standing),
     Connections(u8, u32),
+    /// Whether it refuses that server from now on.
+    Kernel(u8, bool),
     Time(u64),
     Operator(u8, Option<Override>),
     Reload(Box<VirtualServer>),
@@ -117,7 +119,7 @@ pub(super) fn virtual_server() -> impl Strategy<Value = VirtualServer> {
 
 pub(super) fn happening() -> impl Strategy<Value = Happening> {
     let server = || prop_oneof![2 => 1_u8..=5, 1 => 11_u8..=12];
-    let any = prop_oneof![2 => server(), 1 => 21_u8..=22];
+    let of_any_role = prop_oneof![2 => server(), 1 => 21_u8..=22];
     let wish = prop_oneof![
         option::of(0_u64..20).prop_map(|limit| {
             let limit = limit.map(Duration::from_secs);
@@ -125,11 +127,13 @@ pub(super) fn happening() -> impl Strategy<Value = Happening> {
         }),
         (0_u32..5).prop_map(|weight| Override::Weight(Weight::try_from(weight).unwrap())),
     ];
+    let added = prop_oneof![2 => server(), 1 => 21_u8..=22];
     prop_oneof![
+        1 => (added, any::<bool>()).prop_map(|(last, refuses)| Happening::Kernel(last, refuses)),
         4 => (server(), standing()).prop_map(|(last, standing)| Happening::Health(last, standing)),
         1 => (server(), 0_u32..3).prop_map(|(last, count)| Happening::Connections(last, count)),
         3 => (0_u64..20_000).prop_map(Happening::Time),
-        1 => (any, option::of(wish)).prop_map(|(last, wish)| Happening::Operator(last, wish)),
+        1 => (of_any_role, option::of(wish)).prop_map(|(last, wish)| Happening::Operator(last, wish)),
         1 => virtual_server().prop_map(|server| Happening::Reload(Box::new(server))),
     ]
 }

@@ -21,8 +21,8 @@ fn it_serves_on_until_a_new_server_is_usable() {
     assert_eq!(world.table(), [(1, 1), (2, 1)]);
     assert_eq!(world.pools.checks(&world.configured).len(), 3);
     let held = "VS has no usable server among those of the configuration: 2 that the configuration \
-                replaced serve on until one of the new servers passes its check; `lvsd server \
-                drain` lets them go";
+                replaced serve on until one of the new servers is usable; `lvsd server drain` \
+                lets them go";
     assert_eq!(world.told(), [held]);
     world.wait(60 * SECOND);
     assert_eq!(world.table(), [(1, 1), (2, 1)]);

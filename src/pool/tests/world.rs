@@ -26,6 +26,12 @@ pub(super) struct World {
     /// When they were counted; none: now.
     pub(super) counted_at: Option<Instant>,
     pub(super) kernel: Table,
+    /// Whom the kernel will not add.
+    pub(super) refuses: BTreeSet<RealServerId>,
+    /// Of those, whom it was asked for last.
+    refused: BTreeSet<RealServerId>,
+    /// The weights of every table that the kernel has had.
+    pub(super) tables: Vec<Vec<(u8, u32)>>,
     pub(super) start: Instant,
     pub(super) now: Instant,
     pub(super) deadline: Option<Instant>,
@@ -44,6 +50,9 @@ impl World {
             connections: BTreeMap::new(),
             counted_at: None,
             kernel: Table::new(),
+            refuses: BTreeSet::new(),
+            refused: BTreeSet::new(),
+            tables: Vec::new(),
             start,
             now: start,
             deadline: None,
@@ -69,8 +78,22 @@ impl World {
         self.step();
     }
 
-    /// One step; the kernel does as it is told, in the order of the plan.
+    /// Steps until the kernel's reports change nothing more. The kernel does as it is
+    /// told, in the order of the plan, but for what it refuses.
     pub(super) fn step(&mut self) -> Vec<plan::Op> {
+        let mut all = Vec::new();
+        for _ in 0..9 {
+            let refused = self.refused.clone();
+            let ops = self.step_once();
+            if ops.is_empty() && self.refused == refused {
+                return all;
+            }
+            all.extend(ops);
+        }
+        panic!("it comes to no end: {all:?}");
+    }
+
+    fn step_once(&mut self) -> Vec<plan::Op> {
         let outcome = self.pools.step(&Inputs {
             now: self.now,
             configured: &self.configured,
@@ -88,9 +111,24 @@ impl World {
                     counted_at: self.counted_at.unwrap_or(self.now),
                 })
             },
+            refused: &|_, rip| self.refused.contains(rip),
+            awaited: &|id, rip| {
+                let server = self.kernel.get(id);
+                server.is_none_or(|server| !server.real_servers.contains_key(rip))
+            },
         });
         let ops = plan::plan(&outcome.table, &self.kernel);
-        plan::apply(&ops, &mut self.kernel);
+        let asked = |op: &plan::Op| match op {
+            plan::Op::AddRealServer(_, rip, _) => Some(*rip),
+            _ => None,
+        };
+        let is_refused = |op: &plan::Op| asked(op).is_some_and(|rip| self.refuses.contains(&rip));
+        let (refused, ops): (Vec<_>, Vec<_>) = ops.into_iter().partition(is_refused);
+        self.refused = refused.iter().filter_map(asked).collect();
+        for op in &ops {
+            plan::apply(&[*op], &mut self.kernel);
+            self.tables.push(self.table());
+        }
         self.deadline = outcome.deadline;
         self.events.extend(outcome.events);
         ops

@@ -129,6 +129,8 @@ impl Director {
             standing: &|_, _, _| Standing::Up,
             share: &|_, _, _| Share::FULL,
             load: &|_, _| None,
+            refused: &|_, _| false,
+            awaited: &|_, _| false,
         });
         outcome.table
     }

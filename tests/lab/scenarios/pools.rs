@@ -13,6 +13,7 @@ use crate::lab::{Host, Lab, Scenario, Site, eventually, millis, secs, within};
 pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario!(a_client_notices_nothing_while_a_reload_swaps_a_server),
     scenario!(what_a_reload_replaces_serves_on_while_the_new_pool_is_down),
+    scenario!(what_the_kernel_refuses_replaces_nobody_until_it_is_taken),
     scenario!(a_download_ends_before_its_drained_server_is_out),
     scenario!(the_sorry_server_comes_and_goes_and_hooks_run_in_order),
     scenario!(the_backup_pool_takes_over_before_the_sorry_server),
@@ -156,6 +157,44 @@ fn what_a_reload_replaces_serves_on_while_the_new_pool_is_down(lab: &Lab) {
     lvs51.run("lvsd reload").ok();
     pass_check(&site.real_servers[2]);
     eventually_weights(lvs51, &[("55", 1)]);
+    assert_eq!(load.stop().failures(), Vec::<String>::new());
+}
+
+fn what_the_kernel_refuses_replaces_nobody_until_it_is_taken(lab: &Lab) {
+    let unchecked = |pool: &str| DirectorFile::alone().check_key("type", "'none'").pool(pool);
+    let (site, director) = site(lab, &unchecked("['192.168.1.53', '192.168.1.54']"));
+    let lvs51 = &site.lvs51;
+    eventually_weights(lvs51, &[("53", 1), ("54", 1)]);
+    let load = load(&site, millis(10));
+    // The broadcast address is none of a host.
+    let refused = unchecked("['192.168.1.255']");
+    lvs51.write(DIRECTOR_FILE, &refused.text());
+    let told = lvs51.run("lvsd reload").fails_with(1);
+    lab.say(&format!("lvsd reload says: {told}"));
+    assert!(told.contains("cannot add real server 192.168.1.255:80"));
+    eventually("they are held", within(secs(10)), || {
+        text(&lvs51.real_server("192.168.1.53:80")["state"]) == "held"
+    });
+    assert_eq!(
+        text(&lvs51.real_server("192.168.1.255:80")["state"]),
+        "refused"
+    );
+    assert!(director.log().contains("2 that the configuration replaced"));
+    eventually_weights(lvs51, &[("53", 1), ("54", 1)]);
+
+    let substitute = refused.server_key("sorry_server", "'192.168.1.55'");
+    lvs51.write(DIRECTOR_FILE, &substitute.text());
+    lvs51.run("lvsd reload").fails_with(1);
+    eventually("the sorry server serves", within(secs(10)), || {
+        let status = lvs51.status();
+        text(&status["virtual_servers"][0]["served_by"]) == "sorry"
+            && weights(lvs51).contains(&("55".to_owned(), 1))
+    });
+
+    lvs51.write(DIRECTOR_FILE, &unchecked("['192.168.1.54']").text());
+    let said = lvs51.run("lvsd reload").ok();
+    assert!(said.contains("192.168.1.255:80: removed"), "{said}");
+    eventually_weights(lvs51, &[("54", 1)]);
     assert_eq!(load.stop().failures(), Vec::<String>::new());
 }
 
