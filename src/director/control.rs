@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::preflight;
 use crate::lvs::{RealServerId, VirtualServerId, Weight};
 
 /// `POST` here: a [`ServerWish`], answered by a list of [`Changed`].
@@ -220,6 +221,15 @@ impl Refused {
     pub(super) fn config(error: String) -> Self {
         let fault = Fault::Config;
         Self { fault, error }
+    }
+
+    /// What this kernel says to a file of that text.
+    pub(super) fn by_preflight(error: &preflight::Error, file: &Path, text: &str) -> Self {
+        let told = error.of_file(file, text);
+        match error.is_of_config() {
+            true => Self::config(told),
+            false => Self::runtime(told),
+        }
     }
 
     pub(super) fn unknown(error: String) -> Self {

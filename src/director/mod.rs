@@ -35,7 +35,7 @@ mod track;
 pub mod vips;
 pub mod vrrp;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::config::director::DirectorConfig;
 use crate::http::{self, Limits};
@@ -107,6 +107,15 @@ pub enum Error {
 }
 
 impl Error {
+    /// What is said of the file, of that text, if it asks for what cannot be had
+    /// here: a reload refuses it with the same words.
+    pub fn of_file(&self, path: &Path, text: &str) -> Option<String> {
+        match self {
+            Self::Preflight(error) if error.is_of_config() => Some(error.of_file(path, text)),
+            _ => None,
+        }
+    }
+
     /// The way out, if there is one to tell.
     pub fn mend(&self) -> Option<String> {
         match self {

@@ -23,8 +23,7 @@ impl Core {
         let config = DirectorConfig::parse_here(&wish.file, &wish.text);
         let config = config.map_err(|error| Refused::config(error.to_string()))?;
         self.examine(&config, &wish.file)?;
-        self.preflight(&config, &wish.file)
-            .map_err(Refused::runtime)?;
+        self.preflight(&config, &wish.file, &wish.text)?;
         self.pulses.core_works();
         let report = self.balancer.as_ref().map(Balancer::report);
         let report = report.map_or_else(Arc::default, |report| Arc::clone(&report.borrow()));
