@@ -112,7 +112,8 @@ struct PlanArgs {
     #[arg(long, default_value = DIRECTOR_FILE, value_name = "FILE")]
     config: PathBuf,
 
-    /// Exit 3 if anything would change, 0 if not.
+    /// Exit 3 if anything would change, 0 if not: what the kernel refuses at present
+    /// is told, and is no change.
     #[arg(long)]
     exit_code: bool,
 }

@@ -98,6 +98,9 @@ fn tell(planned: &Planned, assumed: bool) -> String {
     for drain in &planned.going_on {
         text += &format!("# drains already: {drain}\n");
     }
+    for refused in &planned.refused {
+        text += &format!("# the kernel refuses now, so a reload exits 1: {refused}\n");
+    }
     if assumed {
         text += "# no director runs here: every real server is taken to be up\n";
     }
@@ -123,4 +126,26 @@ fn tell(planned: &Planned, assumed: bool) -> String {
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_kernel_refuses_now_is_told_and_is_no_change() {
+        let sentence = "cannot add real server 10.9.9.9:90 of tcp 192.168.1.200:90: dr weight 1: \
+                        no such device";
+        let planned = Planned {
+            refused: vec![sentence.to_owned()],
+            ..Planned::default()
+        };
+        assert!(!planned.differs());
+        assert_eq!(
+            tell(&planned, false),
+            format!(
+                "# the kernel refuses now, so a reload exits 1: {sentence}\nnothing would change\n"
+            )
+        );
+    }
 }

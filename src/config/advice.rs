@@ -1,8 +1,8 @@
-//! What is legal in a file and likely to surprise: schedulers that refuse clients.
+//! What is legal in a file and refuses clients that could be served.
 
 use std::collections::BTreeMap;
 
-use super::director::DirectorConfig;
+use super::director::{DirectorConfig, OnStop};
 use crate::lvs::{Scheduler, SchedulerFlags, VirtualServerId};
 
 /// Tells of schedulers whose hash may choose a real server of weight 0, for which the
@@ -29,6 +29,17 @@ pub(super) fn of_schedulers(config: &DirectorConfig) -> Vec<String> {
         )
     });
     lines.collect()
+}
+
+/// Tells of a stop that takes new connections away before another director has them.
+pub(super) fn of_stop(config: &DirectorConfig) -> Option<String> {
+    let hands_over = config.on_stop == OnStop::Drain && !config.vrrp.is_empty();
+    hands_over.then(|| {
+        "ipvs.on_stop = \"drain\" refuses new connections until those there have ended, and only \
+         then gives virtual routers away; where another director takes over, \
+         ipvs.on_stop = \"clear\" hands over first"
+            .to_owned()
+    })
 }
 
 /// The way out; none: it refuses nobody.

@@ -246,6 +246,7 @@ impl DirectorConfig {
     pub fn advice(&self) -> Vec<String> {
         let mut advice = ipvs::advice(self);
         advice.extend(advice::of_schedulers(self));
+        advice.extend(advice::of_stop(self));
         if self.forwards(Family::Ipv6) {
             advice.push(
                 "forwarding = \"nat\" for IPv6 sets net.ipv6.conf.all.forwarding, with which the \

@@ -188,6 +188,21 @@ fn a_value_of_the_wrong_kind_is_told_in_the_words_of_a_file() {
 }
 
 #[test]
+fn a_stop_that_drains_before_virtual_routers_are_handed_over_comes_with_advice() {
+    let with = |on_stop: &str| format!("[ipvs]\non_stop = '{on_stop}'\n{SITE}");
+    let advice = |text: &str| director(text).unwrap().advice();
+    assert_eq!(advice(&with("clear")), Vec::<String>::new());
+    let told = advice(&with("drain"));
+    assert!(
+        told.len() == 1 && told[0].contains("ipvs.on_stop = \"clear\" hands over first"),
+        "{told:?}"
+    );
+    let alone = "[ipvs]\non_stop = 'drain'\n[[virtual_server]]\naddress = '10.0.0.9:80'\n\
+                 real_servers = ['10.1.0.1']\n";
+    assert_eq!(advice(alone), Vec::<String>::new());
+}
+
+#[test]
 fn broken_syntax_is_told_by_line() {
     let told = refused(&SITE.replace("priority = 100", "priority = = 100"));
     assert!(

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 use super::preflight;
@@ -52,6 +53,22 @@ pub enum WishKind {
     Enable,
     /// It has this weight instead of the configured one.
     Weight(Weight),
+}
+
+/// `drain for at most 30s`, `enable`, `weight 3`: as after `lvsd server`.
+impl fmt::Display for WishKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Drain { limit: None } => f.write_str("drain"),
+            Self::Drain { limit: Some(limit) } => {
+                // The longest is a day.
+                let limit = SignedDuration::try_from(*limit).unwrap_or(SignedDuration::MAX);
+                write!(f, "drain for at most {limit:#}")
+            }
+            Self::Enable => f.write_str("enable"),
+            Self::Weight(weight) => write!(f, "weight {weight}"),
+        }
+    }
 }
 
 /// Real servers by address.
@@ -170,6 +187,10 @@ pub struct PlanWish {
 pub struct Planned {
     /// What drains already, and goes on; no change.
     pub going_on: Vec<String>,
+    /// What the kernel refuses now, of that which the file wants too; a reload tells it
+    /// again, and is no change.
+    #[serde(default)]
+    pub refused: Vec<String>,
     /// In the configuration that runs, or, where none does, in the kernel's settings.
     pub changes: Vec<String>,
     /// In the kernel's table, at once.
@@ -185,6 +206,7 @@ impl Planned {
     pub fn differs(&self) -> bool {
         let Self {
             going_on: _,
+            refused: _,
             changes,
             at_once,
             checked,
@@ -240,5 +262,23 @@ impl Refused {
     pub(super) fn runtime(error: String) -> Self {
         let fault = Fault::Runtime;
         Self { fault, error }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wish_is_told_in_the_operators_words() {
+        let limit = Some(Duration::from_secs(90));
+        for (kind, told) in [
+            (WishKind::Weight(Weight::ZERO), "weight 0"),
+            (WishKind::Enable, "enable"),
+            (WishKind::Drain { limit: None }, "drain"),
+            (WishKind::Drain { limit }, "drain for at most 1m 30s"),
+        ] {
+            assert_eq!(kind.to_string(), told);
+        }
     }
 }

@@ -141,7 +141,7 @@ impl Core {
             if let WishKind::Drain { limit } = wish.kind {
                 self.pools.let_go(id, rip, limit);
             }
-            info!(virtual_server = %id, real_server = %rip, wish = ?wish.kind, "the operator's wish");
+            info!(virtual_server = %id, real_server = %rip, wish = %wish.kind, "the operator's wish");
         }
         // Before anything is done, so that a crash forgets nothing that was done.
         self.save_overrides()?;
