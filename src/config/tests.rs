@@ -189,7 +189,7 @@ fn a_value_of_the_wrong_kind_is_told_in_the_words_of_a_file() {
 
 #[test]
 fn a_stop_that_drains_before_virtual_routers_are_handed_over_comes_with_advice() {
-    let with = |on_stop: &str| format!("[ipvs]\non_stop = '{on_stop}'\n{SITE}");
+    let with = |on_stop: &str| format!("{SITE}\n[ipvs]\non_stop = '{on_stop}'");
     let advice = |text: &str| director(text).unwrap().advice();
     assert_eq!(advice(&with("clear")), Vec::<String>::new());
     let told = advice(&with("drain"));

@@ -250,7 +250,7 @@ mod tests {
         }
         let asked = crate::sys::clock::now();
         let reply = http::get(&path, "/v1/status").await.unwrap();
-        assert_eq!(&reply.body[..], b"here");
+        assert_eq!(&reply.body[..], b"here\n");
         let waited = crate::sys::clock::now() - asked;
         assert!(waited < Duration::from_secs(4), "{waited:?}");
         serving.abort();
