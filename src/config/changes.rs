@@ -15,13 +15,14 @@ const NAMES: [&str; 3] = ["name", "fwmark", "address"];
 
 /// Keys that stand only with another, and what they are unless the file says
 /// otherwise: whoever writes the first has not written the second.
-const FOLLOWERS: [(&str, &str, &[&str]); 9] = [
+const FOLLOWERS: [(&str, &str, &[&str]); 10] = [
     ("persistence", "persistence_prefix", &["32", "128"]),
     ("forwarding", "tunnel", &["{ type = \"ipip\" }"]),
     ("sorry_server", "drain", &[]),
     ("type", "path", &["\"/\""]),
     ("type", "status", &["\"200-299\""]),
     ("type", "follow_weight", &["true"]),
+    ("version", "checksum", &["\"auto\""]),
     ("preempt", "preempt_delay", &["\"0s\""]),
     ("unicast_peers", "unicast_min_ttl", &["255"]),
     ("virtual_mac", "virtual_mac_interface", &[]),

@@ -64,6 +64,7 @@ fn instance(
     let family = addresses::family(raw);
     let version = protocol::version(document, raw, family);
     let advert_interval = protocol::interval(document, raw, version);
+    let checksum = protocol::checksum(document, raw, version, family);
     let addresses = addresses::addresses(document, raw, table);
     let holdings = holdings(document, raw, (interface.as_deref(), vrid, family));
     let accept = protocol::accept(document, raw, priority);
@@ -84,6 +85,7 @@ fn instance(
             advert_interval: advert_interval?,
             preempt: preempt?,
             addresses: addresses.iter().map(|it| it.address.address).collect(),
+            checksum: checksum?,
             takeover: takeover?,
         },
         transport: transport?,

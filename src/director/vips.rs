@@ -43,6 +43,7 @@ mod kernel;
 mod left;
 mod link;
 mod log;
+mod names;
 mod plan;
 mod sentry;
 mod vipless;

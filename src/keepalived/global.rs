@@ -14,6 +14,8 @@ pub(super) struct Global {
     pub(super) version: Option<i64>,
     /// Whether accept mode is off unless it is written.
     pub(super) is_strict: bool,
+    /// `v3_checksum_as_v2`.
+    pub(super) checksum_as_v2: bool,
     /// Who runs scripts and hooks.
     pub(super) script_user: Option<String>,
     startup_delay: Option<String>,
@@ -55,6 +57,7 @@ impl Global {
                 let why = "of it, only that accept mode is off has an equivalent";
                 notes.add(statement, why);
             }
+            "v3_checksum_as_v2" => self.checksum_as_v2 = is_on(statement),
             "script_user" => self.script_user = statement.argument(1).map(str::to_owned),
             // Programs that others could change are always refused, senders that are no
             // peers discarded, interfaces that are missing waited for.
@@ -161,4 +164,9 @@ fn sync(statement: &Statement) -> Table {
         keys.set("group", group);
     }
     keys.0
+}
+
+/// A flag: on, unless it says otherwise.
+pub(super) fn is_on(statement: &Statement) -> bool {
+    !matches!(statement.argument(1), Some("off" | "false" | "no"))
 }

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use toml::{Table, Value};
 
-use super::global::Global;
+use super::global::{Global, is_on};
 use super::statement::Statement;
 use super::{Keys, Notes, set_seconds};
 use addresses::addresses;
@@ -61,7 +61,7 @@ pub(super) fn read(
     for found in &statement.block {
         match found.key() {
             "state" | "version" | "preempt" | "native_ipv6" | "accept" | "no_accept"
-            | "check_unicast_src" => {}
+            | "check_unicast_src" | "v3_checksum_as_v2" => {}
             key if hooks::is_hook(key) => {}
             "interface" => keys.set("interface", found.argument(1).unwrap_or_default()),
             "virtual_router_id" | "priority" => {
@@ -114,6 +114,7 @@ pub(super) fn read(
         }
     }
     whole_seconds(&mut keys, statement, notes);
+    checksum(&mut keys, statement, global);
     accept(&mut keys, statement, global);
     let user = global.script_user.as_deref();
     hooks::hooks(&mut keys, statement, name, user, notes);
@@ -146,11 +147,24 @@ fn version(statement: &Statement, global: &Global) -> i64 {
     let written = statement
         .find("version")
         .and_then(|found| found.argument(1)?.parse().ok());
+    let default = if is_ipv6(statement) { 3 } else { 2 };
+    written.or(global.version).unwrap_or(default)
+}
+
+/// Whether adverts have the RFC's checksum, where there is a choice. keepalived takes
+/// any then.
+fn checksum(keys: &mut Keys, statement: &Statement, global: &Global) {
+    let written = statement.find("v3_checksum_as_v2").map(is_on);
+    let has_choice = keys.0.get("version") == Some(&Value::Integer(3)) && !is_ipv6(statement);
+    if written.unwrap_or(global.checksum_as_v2) && has_choice {
+        keys.set("checksum", "rfc");
+    }
+}
+
+fn is_ipv6(statement: &Statement) -> bool {
     let vips = statement.find("virtual_ipaddress");
     let mut vips = vips.iter().flat_map(|vips| &vips.block);
-    let is_ipv6 = vips.any(|vip| vip.key().contains(':'));
-    let default = if is_ipv6 { 3 } else { 2 };
-    written.or(global.version).unwrap_or(default)
+    vips.any(|vip| vip.key().contains(':'))
 }
 
 /// Version 2 counts whole seconds: keepalived rounds what is written.

@@ -107,6 +107,30 @@ fn accept_mode_comes_out_as_it_was() {
 }
 
 #[test]
+fn the_form_of_checksum_comes_out_where_the_file_chooses_one() {
+    use crate::vrrp::advert::Checksum;
+    let of = |global: &str, keys: &str| {
+        let (config, notes) = accepted(&format!(
+            "global_defs {{\n {global}\n}}\nvrrp_instance A {{\n interface eth0\n \
+             virtual_router_id 7\n {keys}\n}}\n"
+        ));
+        assert_eq!(notes, [""; 0], "{notes:#?}");
+        config.vrrp["A"].settings.checksum
+    };
+    let v4 = "virtual_ipaddress {\n 10.0.0.9\n }";
+    let v3 = format!("version 3\n {v4}");
+    let rfc = Some(Checksum::MessageOnly);
+    assert_eq!(of("", &v3), None);
+    assert_eq!(of("v3_checksum_as_v2", &v3), rfc);
+    assert_eq!(of("", &format!("v3_checksum_as_v2\n {v3}")), rfc);
+    let off = format!("v3_checksum_as_v2 off\n {v3}");
+    assert_eq!(of("v3_checksum_as_v2", &off), None);
+    assert_eq!(of("v3_checksum_as_v2", v4), None, "version 2");
+    let v6 = "virtual_ipaddress {\n fe80::9\n }";
+    assert_eq!(of("v3_checksum_as_v2", v6), None, "IPv6");
+}
+
+#[test]
 fn how_vrrp_is_scheduled_comes_out() {
     let of = |global: &str| {
         let (config, notes) = accepted(&format!(

@@ -69,8 +69,7 @@ pub enum Forms {
 }
 
 impl Forms {
-    /// The packets. The standard form comes last, and so it is what an lvsd that
-    /// takes either form remembers.
+    /// The packets.
     pub fn each(self) -> impl Iterator<Item = Checksum> {
         let (first, second) = match self {
             Self::One(form) => (form, None),

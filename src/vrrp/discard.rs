@@ -33,6 +33,9 @@ pub enum Discard {
     /// Not sent to where this router listens: the group, or its own address.
     #[error("it was sent to {to}, {way}", to = .0, way = other_way(.0))]
     Destination(IpAddr),
+    /// From an address that no router sends from (RFC 9568 §5.1.1.1, §5.1.2.1).
+    #[error("no router sends from {0}")]
+    Source(IpAddr),
     /// Unicast, from a host that is not a configured peer.
     #[error("its sender is not among unicast_peers")]
     UnknownPeer,
@@ -86,7 +89,7 @@ pub enum Discard {
 
 impl Discard {
     /// The names of all counters, in the order they are listed to users.
-    pub const COUNTERS: [&'static str; 20] = [
+    pub const COUNTERS: [&'static str; 21] = [
         "runt",
         "giant",
         "ip_header",
@@ -94,6 +97,7 @@ impl Discard {
         "protocol",
         "ttl",
         "destination",
+        "source",
         "unknown_peer",
         "version",
         "type",
@@ -120,6 +124,7 @@ impl Discard {
             Self::Protocol(_) => "protocol",
             Self::Ttl { .. } => "ttl",
             Self::Destination(_) => "destination",
+            Self::Source(_) => "source",
             Self::UnknownPeer => "unknown_peer",
             Self::Version(_) => "version",
             Self::Type(_) => "type",

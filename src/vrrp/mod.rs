@@ -18,7 +18,7 @@
 //! | RFC 9568 §6.1: accept mode defaults to off | to on; `accept = false` turns it off | LVS sites ping their VIP |
 //! | RFC 3768 §5.3.6: authentication types 1 and 2 are gone | the password (type 1) is spoken | most installations of today send one |
 //! | RFC 3768 §7.1: an address list unlike ours is dropped, unless the owner sent it | accepted and reported | dropping makes two masters of a typing error; keepalived stopped dropping in 2.3.3 |
-//! | RFC 9568 §5.2.8: the IPv4 checksum covers the message only | sent in both forms, as two packets, until a peer is heard: then as that peer does | keepalived and FRR include one by default |
+//! | RFC 9568 §5.2.8: the IPv4 checksum covers the message only | sent in both forms, as two packets, unless `checksum` names one, or every router heard lately speaks in one alone | keepalived and FRR include one by default, and who only listens does not say what it takes |
 //! | RFC 9568 §7.1, 3768 §7.1: a message may be longer than its count says | discarded | what follows is not VRRP: keepalived's HMAC trailer, which nobody here can check |
 //! | RFC 9568 §5.1.1.2: adverts go to the group | with `unicast_peers` to these peers, and only theirs are taken | networks without multicast |
 //! | RFC 9568 §7.1: the TTL is 255 | with unicast not less than `unicast_min_ttl`, 255 unless set | peers with routers between them |
@@ -29,6 +29,7 @@
 //! | RFC 9568 §6.4.3: a master that is shut down releases the addresses at once | after its priority 0 it keeps them until it hears its successor, for `handover_timeout` at most, and repeats the 0 each 1.25 intervals | a planned change costs no packet |
 //! | RFC 9568 §6.4.2: a backup does not answer for the addresses | it does for 250 ms after another router has taken over | a successor that follows the RFC has its addresses after its advert |
 //! | RFC 9568 §6.1: preempt is yes or no | `preempt_delay`, `startup_delay`, `lvsd vrrp yield`, and not before the checks have answered since the start, or since a link changed | a director that serves well is not relieved by one that does not yet |
+//! | RFC 9568 §6.1: the skew time follows the priority | while it has yielded, it is that of priority 1 | it is the last to take over |
 //! | RFC 9568 §6.4: each virtual router for itself | a group is master together or not at all; between equal priorities the address in one LAN decides for all | what comes in by one address goes out by the other |
 //! | RFC 9568 §6.4.2: the master down timer fires, the router is master | a timer handled more than one advert interval late starts one further, shorter wait, once | the host slept: the master's adverts may not have been read |
 //! | RFC 9568 §6.4.2: the same | while packets are dropped before they are read, a wait of an interval and a skew more, six times at most | adverts may be among them, and a second master costs more than a late one |
@@ -36,6 +37,7 @@
 //! | RFC 9568 §6.4.3: the advert timer fires, the master sends; a lesser advert is answered | a master that sent nothing for longer than its own master down interval listens for one interval and a skew first, once; whoever it hears is its successor, of whatever priority | the host slept, and a backup serves: it is preempted by the rules, not run over |
 
 pub mod advert;
+pub mod dialects;
 #[cfg(test)]
 mod dice;
 pub mod discard;
@@ -58,7 +60,7 @@ use std::num::NonZeroU8;
 use std::time::Duration;
 
 use crate::lvs::Family;
-use advert::Advert;
+use advert::{Advert, Checksum};
 
 /// Virtual router identifier, 1..=255 (RFC 9568 §5.2.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -87,6 +89,9 @@ pub struct Priority(NonZeroU8);
 impl Priority {
     /// The addresses are this host's own (RFC 9568 §5.2.4).
     pub const OWNER: Self = Self(NonZeroU8::MAX);
+
+    /// The last to become master.
+    pub const LEAST: Self = Self(NonZeroU8::MIN);
 
     /// The number.
     pub fn get(self) -> u8 {
@@ -196,6 +201,9 @@ pub struct Settings {
     /// The addresses in the advert, in configuration order; 1..=255 of them,
     /// one family.
     pub addresses: Vec<IpAddr>,
+    /// The form of checksum that adverts of version 3 over IPv4 have; none: both, or that
+    /// of the others if they all have one.
+    pub checksum: Option<Checksum>,
     /// How mastership is taken and given away.
     pub takeover: Takeover,
 }

@@ -193,6 +193,7 @@ fn master(
         | Discard::IpHeader
         | Discard::Fragment
         | Discard::Protocol(_)
+        | Discard::Source(_)
         | Discard::Type(_)
         | Discard::NoAddresses
         | Discard::IntervalZero

@@ -37,14 +37,14 @@ mod text;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use super::advert::Checksum;
+use super::dialects::Dialects;
 use super::influence::Influence;
 use super::receive::Heard;
 use super::timers::master_down_interval;
 use super::{Priority, Settings, Version};
 pub use event::{Action, Claim, Event, Peer, Phase, State};
 use role::{Role, Sighted};
-pub use text::{Cause, LinkFault, Notice, Transition};
+pub use text::{Cause, InterfaceName, LinkFault, Notice, Transition};
 
 /// Two adverts of one router are never closer than this, the unit of the wire,
 /// so that a flood is not answered packet for packet.
@@ -82,12 +82,16 @@ pub struct Router {
     /// The addresses are here since an earlier run, which was master when it ended, and
     /// nobody else was heard since.
     resumes: bool,
+    /// None of the addresses can be here: whoever had them has left them to another.
+    begins_without: bool,
+    /// It had the addresses last, and let go because another router is master.
+    was_succeeded: bool,
     group: Membership,
     role: Role,
     /// The addresses are taken off then: another router is master.
     lets_go_at: Option<Instant>,
-    /// The form of checksum that the peer last heard uses.
-    peer_checksum: Option<Checksum>,
+    /// The forms of checksum that others use.
+    dialects: Dialects,
     since: Instant,
     cause: Cause,
     transitions: u64,
@@ -119,13 +123,24 @@ impl Router {
             yielded: false,
             quiet_until: None,
             resumes: false,
+            begins_without: false,
+            was_succeeded: false,
             group: Membership::default(),
             role: Role::Initialize,
             lets_go_at: None,
-            peer_checksum: None,
+            dialects: Dialects::default(),
             since: now,
             cause: Cause::NotStarted,
             transitions: 0,
+        }
+    }
+
+    /// The same, where its addresses are to go if they are still here: another router has
+    /// them, or another instance still keeps them.
+    pub fn without_vips(self) -> Self {
+        Self {
+            begins_without: true,
+            ..self
         }
     }
 
@@ -135,11 +150,11 @@ impl Router {
     /// already holds: a master that was heard in time must not be overruled
     /// because nobody looked.
     pub fn handle(&mut self, now: Instant, event: Event) -> impl Iterator<Item = Action> + use<> {
-        if let Event::Heard(heard) = &event {
-            self.peer_checksum = Some(heard.checksum);
-        }
+        self.dialects.forget(now);
+        let is_twin = matches!(&event, Event::Heard(heard) if self.dialects.hear(now, heard));
         let let_go = self.let_go(now, &event);
         let actions = match self.role {
+            _ if is_twin => vec![],
             Role::Initialize => self.in_initialize(now, event),
             Role::Fault => self.in_fault(now, event),
             Role::Backup(backup) => self.in_backup(now, backup, event),

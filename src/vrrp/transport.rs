@@ -100,6 +100,9 @@ impl Transport {
         if datagram.destination != destination {
             return Err(Discard::Destination(datagram.destination));
         }
+        if !self.may_be_source(datagram.source) {
+            return Err(Discard::Source(datagram.source));
+        }
         if datagram.source == own {
             return Err(Discard::OwnPacket);
         }
@@ -108,6 +111,21 @@ impl Transport {
                 Err(Discard::UnknownPeer)
             }
             Reach::Multicast | Reach::Unicast(_) => Ok(()),
+        }
+    }
+
+    /// Whether a router can have this address as its primary one (RFC 9568 §5.1.1.1), over
+    /// IPv6 a link-local one (§5.1.2.1) unless the peers are named.
+    ///
+    /// A virtual address can be one: its owner's. While it is here, the kernel takes no
+    /// packet that says to come from it.
+    fn may_be_source(&self, source: IpAddr) -> bool {
+        match source {
+            IpAddr::V4(v4) => {
+                let is_this_network = v4.octets()[0] == 0;
+                !(is_this_network || v4.is_loopback() || v4.is_multicast() || v4.is_broadcast())
+            }
+            IpAddr::V6(v6) => v6.is_unicast_link_local() || !self.is_multicast(),
         }
     }
 }

@@ -6,6 +6,7 @@ use super::super::document::Document;
 use super::super::values::{duration, number};
 use super::raw;
 use crate::lvs::Family;
+use crate::vrrp::advert::Checksum;
 use crate::vrrp::{AuthPass, Priority, Version};
 
 const DEFAULT_PRIORITY: i64 = 100;
@@ -94,6 +95,35 @@ pub(super) fn version(
     } else {
         Version::V3
     })
+}
+
+/// RFC 9568 §5.2.8, and what others make of it: where there is a choice.
+pub(super) fn checksum(
+    document: &mut Document<'_>,
+    raw: &raw::Vrrp,
+    version: Option<Version>,
+    family: Option<Family>,
+) -> Option<Option<Checksum>> {
+    let Some(written) = &raw.checksum else {
+        return Some(None);
+    };
+    let (message, mend) = match (written.get_ref().as_str(), version, family) {
+        ("auto" | "rfc" | "pseudo-header", Some(Version::V2 { .. }), _) => {
+            ("VRRP version 2 has one form of checksum", "remove it")
+        }
+        ("auto" | "rfc" | "pseudo-header", _, Some(Family::Ipv6)) => {
+            ("over IPv6 there is one form of checksum", "remove it")
+        }
+        ("auto", _, _) => return Some(None),
+        ("rfc", _, _) => return Some(Some(Checksum::MessageOnly)),
+        ("pseudo-header", _, _) => return Some(Some(Checksum::PseudoHeader)),
+        _ => (
+            "unknown form of checksum",
+            "use one of: auto rfc pseudo-header",
+        ),
+    };
+    document.refuse(&written.span(), message, mend);
+    None
 }
 
 /// RFC 3768 §5.3.7: whole seconds in a byte. RFC 9568 §5.2.7: 12 bits of

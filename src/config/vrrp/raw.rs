@@ -28,6 +28,7 @@ pub(in crate::config) struct Vrrp {
     pub(in crate::config) version: Field<i64>,
     pub(in crate::config) auth_pass: Field<String>,
     pub(in crate::config) advert_interval: Field<Text>,
+    pub(in crate::config) checksum: Field<String>,
     pub(in crate::config) preempt: Field<bool>,
     pub(in crate::config) accept: Field<bool>,
     // takeover

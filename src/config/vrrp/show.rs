@@ -8,6 +8,7 @@ use super::super::values::show_duration;
 use super::{hooks, track};
 use crate::lvs::Family;
 use crate::lvs::routing::{Route, RouteKind, RouteScope, Rule};
+use crate::vrrp::advert::Checksum;
 use crate::vrrp::transport::{Reach, Transport};
 use crate::vrrp::{Settings, Version};
 
@@ -26,6 +27,10 @@ pub(in crate::config) fn vrrp(name: &str, instance: &VrrpInstance) -> Table {
         }
         Version::V3 => keys.set("version", 3),
     };
+    let keys = match (settings.version, settings.family()) {
+        (Version::V3, Family::Ipv4) => keys.set_text("checksum", checksum(settings.checksum)),
+        (Version::V2 { .. }, _) | (Version::V3, Family::Ipv6) => keys,
+    };
     let keys = keys
         .set_text("advert_interval", show_duration(settings.advert_interval))
         .set("preempt", settings.preempt)
@@ -38,6 +43,14 @@ pub(in crate::config) fn vrrp(name: &str, instance: &VrrpInstance) -> Table {
     match trackers.is_empty() {
         true => keys.0,
         false => keys.set("track", trackers).0,
+    }
+}
+
+fn checksum(checksum: Option<Checksum>) -> &'static str {
+    match checksum {
+        None => "auto",
+        Some(Checksum::MessageOnly) => "rfc",
+        Some(Checksum::PseudoHeader) => "pseudo-header",
     }
 }
 

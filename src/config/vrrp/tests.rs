@@ -4,6 +4,7 @@ use std::time::Duration;
 use super::super::director::DirectorConfig;
 use crate::lvs::Family;
 use crate::vrrp::Version;
+use crate::vrrp::advert::Checksum;
 use crate::vrrp::transport::{Reach, Unicast};
 
 const V4: &str = r#"
@@ -92,6 +93,21 @@ fn version_3_goes_down_to_10_ms() {
 }
 
 #[test]
+fn a_form_of_checksum_can_be_chosen() {
+    for (keys, expected) in [
+        ("", None),
+        ("checksum = 'auto'", None),
+        ("checksum = 'rfc'", Some(Checksum::MessageOnly)),
+        ("checksum = 'pseudo-header'", Some(Checksum::PseudoHeader)),
+    ] {
+        let config = with(V4, keys).unwrap();
+        assert_eq!(config.vrrp["VI_1"].settings.checksum, expected);
+        let shown = config.to_toml();
+        assert_eq!(read(&shown).unwrap(), config, "{shown}");
+    }
+}
+
+#[test]
 fn what_cannot_be_spoken_is_refused_by_line_and_key() {
     for (table, keys, expected) in [
         (
@@ -113,6 +129,21 @@ fn what_cannot_be_spoken_is_refused_by_line_and_key() {
             V4,
             "version = 2\nauth_pass = ''",
             "d.toml:8: vrrp[0].auth_pass = '': is empty",
+        ),
+        (
+            V4,
+            "checksum = 'md5'",
+            "d.toml:7: vrrp[0].checksum = 'md5': unknown form",
+        ),
+        (
+            V4,
+            "version = 2\nchecksum = 'rfc'",
+            "vrrp[0].checksum = 'rfc': VRRP version 2 has one form",
+        ),
+        (
+            V6,
+            "checksum = 'auto'",
+            "vrrp[0].checksum = 'auto': over IPv6 there is one form",
         ),
         (
             V4,

@@ -51,6 +51,7 @@ impl Core {
             | Notice::HandsOver { .. }
             | Notice::NobodyTookOver { .. }
             | Notice::StaysMaster
+            | Notice::OtherSuccessor(_)
             | Notice::Unfit(_)
             | Notice::ClaimUnconfirmed => Event::Vrrp {
                 instance,
@@ -192,6 +193,7 @@ fn in_words(notice: &Notice) -> String {
             format!("resigned: serves on until a successor is heard, for at most {limit:?}")
         }
         Notice::NobodyTookOver { waited } => format!("no successor was heard for {waited:?}"),
+        Notice::OtherSuccessor(peer) => format!("handed over to {peer} in the end"),
         Notice::StaysMaster => "stays master".to_owned(),
         Notice::Unfit(cause) => format!("hands over: {cause}"),
         Notice::ClaimUnconfirmed => "preempts, yet its addresses are not all held".to_owned(),

@@ -57,6 +57,15 @@ impl Holding {
         matches!(self, Self::Route(_) | Self::Rule(_))
     }
 
+    /// The interface that it is on, or is.
+    pub(super) fn interface(&self) -> Option<&str> {
+        match self {
+            Self::Address(place) => Some(&place.interface),
+            Self::Interface(name) | Self::Up(name) => Some(name),
+            Self::Filter(_) | Self::Route(_) | Self::Rule(_) => None,
+        }
+    }
+
     /// The place of an address.
     pub fn place(&self) -> Option<&Place> {
         match self {

@@ -20,19 +20,21 @@ use super::kernel::Kernel;
 use super::left::Left;
 use super::link::{link_of, virtual_addresses};
 use super::log::{self, Line};
+use super::names::Names;
 use super::plan;
 use super::sentry::Sentry;
 use super::vipless::Vipless;
 use super::wanted::Wanted;
 use super::{Error, VipsStatus};
 use crate::director::vrrp::log::{self as deferred, Log};
-use crate::director::vrrp::{Command, Commands, VrrpStatus};
+use crate::director::vrrp::{Command, Commands, Link, VrrpStatus};
 use crate::pulse::{BEAT, Pulse};
 use crate::status::text::chain;
 use crate::sys::clock;
 use crate::sys::neighbour::Announcer;
 use crate::sys::rtnetlink::{self, Changes, Rtnetlink};
 use crate::sys::state_file::StateFile;
+use crate::vrrp::router::LinkFault;
 use apply::Applied;
 use filter::Filter;
 use settle::settle;
@@ -69,6 +71,7 @@ struct Keeper {
     sentry: Sentry,
     filter: Filter,
     kernel: Kernel,
+    names: Names,
     /// What was announced last, by virtual router: how often it asked.
     announced: BTreeMap<String, u64>,
     /// What was carried out last.
@@ -121,6 +124,7 @@ fn start(config: Config) -> Result<(Keeper, Changes), Error> {
         sentry: Sentry::default(),
         filter: Filter::default(),
         kernel: Kernel::default(),
+        names: Names::default(),
         announced: BTreeMap::new(),
         carried_out: Arc::default(),
         confirmations: Confirmations::default(),
@@ -258,6 +262,7 @@ impl Keeper {
         wanted: &Wanted,
     ) -> Result<Applied, rtnetlink::Error> {
         self.kernel = self.look(wanted).await?;
+        self.follow_names(vrrp, wanted);
         self.tell_links(vrrp);
         for command in self.left.tell(vrrp, &self.kernel) {
             self.config.commands.send(command);
@@ -284,6 +289,15 @@ impl Keeper {
         Ok(applied)
     }
 
+    /// Knows again what is on interfaces that have another name now.
+    fn follow_names(&mut self, vrrp: &VrrpStatus, wanted: &Wanted) {
+        self.owned = self.names.follow(&self.owned, &self.kernel);
+        let things = wanted.held.keys().chain(&wanted.undecided);
+        let things = things.chain(&self.owned).filter_map(Holding::interface);
+        let names = vrrp.interfaces.keys().map(String::as_str).chain(things);
+        self.names.note(names, &self.kernel);
+    }
+
     /// Routes and rules are listed only where there may be some of lvsd's.
     async fn look(&mut self, wanted: &Wanted) -> Result<Kernel, rtnetlink::Error> {
         let links = self.netlink.links().await?;
@@ -308,7 +322,10 @@ impl Keeper {
     fn tell_links(&self, vrrp: &VrrpStatus) {
         let virtual_addresses = virtual_addresses(vrrp);
         for (name, interface) in &vrrp.interfaces {
-            let link = link_of(name, &self.kernel, &virtual_addresses, &self.owned);
+            let link = match self.names.renamed(name, &self.kernel) {
+                Some(other) => Link::Down(LinkFault::Renamed(other.into())),
+                None => link_of(name, &self.kernel, &virtual_addresses, &self.owned),
+            };
             if interface.link.as_ref() != Some(&link) {
                 let interface = name.clone();
                 self.config
@@ -340,6 +357,7 @@ impl Keeper {
         let mut status = match self.look(&nothing).await {
             Ok(kernel) => {
                 self.kernel = kernel;
+                self.owned = self.names.follow(&self.owned, &self.kernel);
                 let plan = plan::plan(&nothing, &self.owned, &self.kernel);
                 self.apply(plan).await.status
             }

@@ -90,6 +90,14 @@ impl Instance {
         }
     }
 
+    /// The same, where none of its addresses is to be here before it is master.
+    pub(super) fn without_vips(self) -> Self {
+        Self {
+            router: self.router.without_vips(),
+            ..self
+        }
+    }
+
     pub(super) fn interface(&self) -> &str {
         &self.config.interface
     }

@@ -232,6 +232,9 @@ fn write_notice(instance: &str, interface: &str, notice: Notice) {
         Notice::NobodyTookOver { waited } => {
             warn!(instance, interface, ?waited, "no successor was heard");
         }
+        Notice::OtherSuccessor(peer) => {
+            info!(instance, interface, "handed over to {peer} in the end");
+        }
         Notice::StaysMaster => info!(instance, interface, "stays master"),
         Notice::Unfit(cause) => warn!(instance, interface, %cause, "hands over"),
         Notice::ClaimUnconfirmed => warn!(
@@ -247,6 +250,9 @@ fn mend(fault: LinkFault, interface: &str) -> String {
         LinkFault::Missing => {
             "`ip -br link` names the interfaces that are there; is the name right?".to_owned()
         }
+        LinkFault::Renamed(name) => format!(
+            "rename it back, or write {name} into the file: ip link set {name} name {interface}"
+        ),
         LinkFault::Down => format!("ip link set {interface} up"),
         LinkFault::NoCarrier => {
             "see cable and switch port, or what the interface stands on".to_owned()
@@ -323,6 +329,10 @@ mod tests {
     #[test]
     fn an_interface_that_does_not_work_is_told_with_the_way_out() {
         assert!(mend(LinkFault::Missing, "ens129").starts_with("`ip -br link` names"));
+        let renamed = LinkFault::Renamed("nic0".into());
+        assert_eq!(renamed.to_string(), "it was renamed to nic0");
+        let mended = mend(renamed, "ens192");
+        assert!(mended.ends_with("ip link set nic0 name ens192"), "{mended}");
         assert_eq!(mend(LinkFault::Down, "ens192"), "ip link set ens192 up");
     }
 

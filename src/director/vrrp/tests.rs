@@ -17,6 +17,7 @@ fn instance(interface: &str, vrid: u8, priority: u8) -> VrrpInstance {
             advert_interval: Duration::from_secs(1),
             preempt: true,
             addresses: vec!["192.0.2.200".parse().unwrap()],
+            checksum: None,
             takeover: crate::vrrp::Takeover::default(),
         },
         transport: Transport::default(),

@@ -223,7 +223,8 @@ impl VrrpThread {
     fn configure(&mut self, wanted: BTreeMap<String, VrrpInstance>) {
         let now = clock::now();
         self.changed |= !self.configured;
-        self.configured = true;
+        let is_first = !std::mem::replace(&mut self.configured, true);
+        let was_there: BTreeSet<String> = self.instances.keys().cloned().collect();
         let gone: Vec<String> = self
             .instances
             .iter()
@@ -231,9 +232,12 @@ impl VrrpThread {
             .filter(|(name, instance)| !wanted.get(*name).is_some_and(|it| instance.is_same_as(it)))
             .map(|(name, _)| name.clone())
             .collect();
+        let mut without_vips = BTreeSet::new();
         for name in gone {
             self.changed = true;
-            self.retire(now, name, &wanted);
+            if self.retire(now, name.clone(), &wanted) {
+                without_vips.insert(name);
+            }
         }
         let mut added = BTreeMap::new();
         self.successors.clear();
@@ -248,11 +252,15 @@ impl VrrpThread {
                     }
                 }
                 None => {
+                    // What an earlier run left is the first configuration's.
+                    if !is_first && !was_there.contains(&name) {
+                        without_vips.insert(name.clone());
+                    }
                     added.insert(name, config);
                 }
             }
         }
-        self.add(now, added);
+        self.add(now, added, &without_vips);
     }
 
     fn fire_deadlines(&mut self, buffer: &mut [u8]) {

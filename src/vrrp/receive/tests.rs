@@ -25,6 +25,7 @@ fn settings(version: Version) -> Settings {
         advert_interval: Duration::from_secs(1),
         preempt: true,
         addresses: vec!["192.168.1.200".parse().unwrap()],
+        checksum: None,
         takeover: crate::vrrp::Takeover::default(),
     }
 }
@@ -252,6 +253,7 @@ fn every_discard_has_a_counter_of_its_own() {
         Discard::Protocol(0),
         Discard::Ttl { found: 0, least: 0 },
         Discard::Destination(OWN.into()),
+        Discard::Source(OWN.into()),
         Discard::UnknownPeer,
         Discard::Version(0),
         Discard::Type(0),

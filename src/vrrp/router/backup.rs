@@ -11,7 +11,11 @@ use crate::vrrp::group::Order;
 impl Router {
     pub(super) fn in_backup(&mut self, now: Instant, backup: Backup, event: Event) -> Vec<Action> {
         match event {
-            Event::Heard(heard) => self.hear_as_backup(now, backup, &heard),
+            Event::Heard(heard) => {
+                let told = self.hear_other_successor(&heard);
+                self.hear_as_backup(now, backup, &heard);
+                return told.into_iter().collect();
+            }
             Event::Deadline => return self.backup_deadline(now, backup),
             Event::Dropped { packets } => {
                 let dropped = backup.dropped.saturating_add(packets);
@@ -33,6 +37,8 @@ impl Router {
                 if let Sighted::Lesser(peer) = backup.sighted {
                     let interval = backup.master_interval;
                     self.role = Role::Backup(self.listen(now, interval, Sighted::Master(peer)));
+                } else {
+                    self.count_anew(now, backup);
                 }
             }
             Event::Reclaim => return self.reclaim(now, backup),
@@ -44,6 +50,21 @@ impl Router {
             Event::Startup | Event::VipsHeld => {}
         }
         vec![]
+    }
+
+    /// Of several backups of equal rank that take over at once the first one heard need
+    /// not be the one that stays.
+    fn hear_other_successor(&mut self, heard: &Heard) -> Option<Action> {
+        let peer = Peer::from(heard);
+        let Cause::HandedOver(named) = self.cause else {
+            return None;
+        };
+        let stays = (peer.priority, peer.address) > (named.priority, named.address);
+        if self.lets_go_at.is_none() || !stays || peer.address == named.address {
+            return None;
+        }
+        self.cause = Cause::HandedOver(peer);
+        Some(Action::Report(Notice::OtherSuccessor(peer)))
     }
 
     /// RFC 9568 §6.4.2.
@@ -64,12 +85,23 @@ impl Router {
         } else if self.follows_better(&backup, peer) {
             backup
         } else {
+            let master_down_at = self.preempts_at(now, &backup, lesser_since);
             Backup {
                 sighted: Sighted::Lesser(peer),
                 lesser_since,
+                master_down_at,
                 ..backup
             }
         });
+    }
+
+    /// Its timer goes on. A delay that kept it from preempting has started it anew with
+    /// each advert; but the master down interval, in which no better one was heard, ran
+    /// beside the delay.
+    fn preempts_at(&self, now: Instant, backup: &Backup, lesser_since: Option<Instant>) -> Instant {
+        let heard_out = lesser_since.map(|since| since + self.patience(backup.master_interval));
+        let at = heard_out.map_or(backup.master_down_at, |at| at.min(backup.master_down_at));
+        self.not_before(at.max(now))
     }
 
     /// Whether a master of its own rank or above is heard beside this lesser one.
@@ -174,6 +206,7 @@ impl Router {
                 self.claim_from(now, peer, Why::Reclaims)
             }
             Sighted::Nobody | Sighted::Master(_) | Sighted::Lesser(_) | Sighted::Resigned(_) => {
+                self.count_anew(now, backup);
                 vec![]
             }
         }

@@ -41,6 +41,11 @@ impl Router {
         self.role == Role::Initialize && self.lets_go_at.is_none()
     }
 
+    /// Whether it let go of the addresses because another router is master.
+    pub fn was_succeeded(&self) -> bool {
+        self.was_succeeded
+    }
+
     /// Since when it is in this state.
     pub fn since(&self) -> Instant {
         self.since
@@ -117,8 +122,10 @@ impl Router {
             Role::Initialize | Role::Fault | Role::Backup(_) if self.lets_go_at.is_some() => {
                 Claim::Keep
             }
-            Role::Initialize if self.transitions == 0 => Claim::Undecided,
-            Role::Backup(backup) if backup.sighted == Sighted::Nobody => Claim::Undecided,
+            Role::Initialize if self.transitions == 0 && !self.begins_without => Claim::Undecided,
+            Role::Backup(backup) if backup.sighted == Sighted::Nobody && !self.begins_without => {
+                Claim::Undecided
+            }
             Role::Initialize | Role::Fault | Role::Backup(_) => Claim::Release,
         }
     }
@@ -159,6 +166,7 @@ impl Router {
         let is_time = *event == Event::Deadline && self.lets_go_at.is_some_and(|at| at <= now);
         is_time.then(|| {
             self.lets_go_at = None;
+            self.was_succeeded = true;
             Action::ReleaseVips
         })
     }
@@ -215,11 +223,19 @@ impl Router {
     }
 
     pub(super) fn skew_time(&self, interval: Duration) -> Duration {
-        skew_time(&self.settings.version, self.priority(), interval)
+        skew_time(&self.settings.version, self.rank(), interval)
     }
 
     pub(super) fn down_interval(&self, interval: Duration) -> Duration {
-        master_down_interval(&self.settings.version, self.priority(), interval)
+        master_down_interval(&self.settings.version, self.rank(), interval)
+    }
+
+    /// The priority by which it waits: whoever has yielded is the last to take over.
+    fn rank(&self) -> Priority {
+        match self.yielded {
+            true => Priority::LEAST,
+            false => self.priority(),
+        }
     }
 
     /// An advert, while there is an address that it could come from.
@@ -232,15 +248,13 @@ impl Router {
         })
     }
 
-    /// The form that the peers use, as far as it is known and there is a choice.
+    /// The forms that the others take, as far as it is known and there is a choice.
     fn forms(&self, source: IpAddr) -> Forms {
-        match (self.settings.version, source, self.peer_checksum) {
+        match (self.settings.version, source, self.settings.checksum) {
             (Version::V2 { .. }, _, _) => Forms::One(Checksum::MessageOnly),
             (Version::V3, IpAddr::V6(_), _) => Forms::One(Checksum::PseudoHeader),
             (Version::V3, IpAddr::V4(_), Some(form)) => Forms::One(form),
-            // A backup says nothing, and one that takes the other form alone
-            // would hold this master for dead.
-            (Version::V3, IpAddr::V4(_), None) => Forms::Both,
+            (Version::V3, IpAddr::V4(_), None) => self.dialects.forms(),
         }
     }
 

@@ -53,6 +53,7 @@ impl Router {
         announce_again_at: Option<Instant>,
     ) -> Action {
         self.resumes = false;
+        self.was_succeeded = false;
         self.yielded = false;
         self.lets_go_at = None;
         let role = Self::fresh_master(now, self.settings.advert_interval, announce_again_at);

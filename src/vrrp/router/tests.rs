@@ -1,5 +1,5 @@
 use super::*;
-use crate::vrrp::advert::{Advert, Forms};
+use crate::vrrp::advert::{Advert, Checksum, Forms};
 
 mod deviations;
 mod dropped;
@@ -44,6 +44,7 @@ fn settings(version: Version, priority: u8) -> Settings {
         advert_interval: secs(1),
         preempt: true,
         addresses: vec![ip("192.168.1.200")],
+        checksum: None,
         takeover: crate::vrrp::Takeover::default(),
     }
 }

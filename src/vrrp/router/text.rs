@@ -43,6 +43,8 @@ pub enum Notice {
         /// For how long at most.
         limit: Duration,
     },
+    /// Another router than the first one heard has taken over from this one.
+    OtherSuccessor(Peer),
     /// No successor was heard.
     NobodyTookOver {
         /// For how long it was waited for.
@@ -129,6 +131,9 @@ pub enum LinkFault {
     /// There is no interface of that name.
     #[error("no such interface")]
     Missing,
+    /// The interface of that name has another one now.
+    #[error("it was renamed to {0}")]
+    Renamed(InterfaceName),
     /// It is set down.
     #[error("it is down")]
     Down,
@@ -156,6 +161,29 @@ pub enum LinkFault {
     /// The socket could not be opened; the errno says why.
     #[error("cannot open the VRRP socket on it: {}", std::io::Error::from_raw_os_error(*.0))]
     Socket(i32),
+}
+
+/// The name of an interface, in the 16 bytes (`IFNAMSIZ`) that the kernel has for it and
+/// its NUL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InterfaceName([u8; 16]);
+
+impl From<&str> for InterfaceName {
+    /// What is longer than any name ends where a name must.
+    fn from(name: &str) -> Self {
+        let mut bytes = [0; 16];
+        for (byte, of_name) in bytes.iter_mut().zip(name.bytes().take(15)) {
+            *byte = of_name;
+        }
+        Self(bytes)
+    }
+}
+
+impl fmt::Display for InterfaceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.0.split(|byte| *byte == 0).next();
+        f.write_str(&String::from_utf8_lossy(name.unwrap_or_default()))
+    }
 }
 
 impl fmt::Display for State {

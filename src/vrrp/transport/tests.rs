@@ -78,3 +78,38 @@ fn unicast_wants_ttl_255_unless_it_is_told_of_routers_on_the_way() {
     assert_eq!(check(253, 253), Ok(()));
     assert_eq!(check(253, 255), Ok(()));
 }
+
+/// 3-5.1.1.1, 3-5.1.2.1: a router sends from an address that a host can have.
+#[test]
+fn what_no_router_can_send_from_is_discarded() {
+    let multicast = Transport::default();
+    let check = |source: &str, own: &str| {
+        let to = group(Family::of(ip(source))).to_string();
+        multicast.check(&packet(source, &to, 255), ip(own))
+    };
+    for source in [
+        "0.0.0.0",
+        "0.1.2.3",
+        "127.0.0.1",
+        "224.0.0.18",
+        "239.255.255.255",
+        "255.255.255.255",
+    ] {
+        assert_eq!(check(source, OWN), Err(Discard::Source(ip(source))));
+    }
+    for source in [PEER, "192.168.1.200", "10.0.0.1", "169.254.1.1"] {
+        assert_eq!(check(source, OWN), Ok(()), "{source}");
+    }
+    for source in ["::", "::1", "ff02::12", "2001:db8::1", "fd77::1"] {
+        let refused = Err(Discard::Source(ip(source)));
+        assert_eq!(check(source, "fe80::2"), refused);
+    }
+    let reach = Reach::Unicast(Unicast {
+        peers: vec![ip("2001:db8::1")],
+        min_ttl: 255,
+    });
+    let source = None;
+    let unicast = Transport { source, reach };
+    let global = packet("2001:db8::1", "2001:db8::2", 255);
+    assert_eq!(unicast.check(&global, ip("2001:db8::2")), Ok(()));
+}

@@ -86,12 +86,18 @@ impl Adverts {
 
     /// How far apart from this interval the adverts were; none: fewer than two.
     pub(super) fn jitter(&self, vrid: u8, interval: Duration) -> Option<(usize, Spread<Duration>)> {
-        // Until it hears a peer lvsd sends each advert twice, in both forms of checksum.
-        let mut forms = BTreeMap::new();
+        // lvsd sends each advert twice, in both forms of checksum, unless all that it has
+        // heard use one alone: the form that it sent most counts.
+        let mut forms: BTreeMap<u8, BTreeMap<[u8; 2], usize>> = BTreeMap::new();
         for advert in self.of(vrid) {
-            forms.entry(advert.from).or_insert(advert.checksum);
+            let of_sender = forms.entry(advert.from).or_default();
+            *of_sender.entry(advert.checksum).or_default() += 1;
         }
-        let adverts = self.of(vrid).filter(|it| forms[&it.from] == it.checksum);
+        let is_of_most = |advert: &&Advert| {
+            let most = forms[&advert.from].iter().max_by_key(|(_, sent)| **sent);
+            most.is_some_and(|(form, _)| *form == advert.checksum)
+        };
+        let adverts = self.of(vrid).filter(is_of_most);
         let at: Vec<_> = adverts.map(|advert| advert.at).collect();
         let gaps = at
             .windows(2)

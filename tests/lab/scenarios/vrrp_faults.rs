@@ -3,12 +3,13 @@
 use crate::lab::lvsd::{DirectorFile, Pair};
 use crate::lab::scenario::scenario;
 use crate::lab::site::VIP;
-use crate::lab::wait::side_by_side;
+use crate::lab::wait::{millis, side_by_side};
 use crate::lab::{Host, Lab, Program, Scenario, eventually, secs, within};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario!(an_interface_that_goes_down_is_a_fault_until_it_is_back).on_any_linux(),
     scenario!(an_interface_that_is_missing_is_a_fault_until_it_appears).on_any_linux(),
+    scenario!(an_interface_that_is_renamed_is_a_fault_and_loses_its_vip).on_any_linux(),
     scenario!(a_master_that_a_reload_makes_another_router_hands_over_first).on_any_linux(),
     scenario!(routers_that_disagree_are_both_master_and_say_why).on_any_linux(),
     scenario!(routers_that_differ_are_told_once_by_name_and_again_when_they_agree).on_any_linux(),
@@ -47,7 +48,8 @@ fn an_interface_that_goes_down_is_a_fault_until_it_is_back(lab: &Lab) {
     assert!(first.is_running());
 }
 
-/// The addresses are on one of the two all the time, and the other VRID begins afterwards.
+/// The addresses are on one of the two all the time, and the other VRID begins afterwards,
+/// without them.
 fn a_master_that_a_reload_makes_another_router_hands_over_first(lab: &Lab) {
     let pair = Pair::build(lab);
     let file = DirectorFile::steady(100).vrrp_key("handover_timeout", "'30s'");
@@ -71,6 +73,10 @@ fn a_master_that_a_reload_makes_another_router_hands_over_first(lab: &Lab) {
     eventually("the successor has the VIP", within(secs(5)), || {
         pair.lvs52.holds(VIP)
     });
+    eventually("it has none", within(millis(500)), || {
+        !pair.lvs51.holds(VIP)
+    });
+    assert_eq!(router()["state"], "backup", "it still listens");
     let log = first.log();
     let ended = log
         .find("to=initialize cause=stopped")
@@ -113,6 +119,32 @@ fn an_interface_that_is_missing_is_a_fault_until_it_appears(lab: &Lab) {
     assert!(director.is_running());
     director.terminate();
     assert!(!host.holds(VIP), "nothing is left");
+}
+
+fn an_interface_that_is_renamed_is_a_fault_and_loses_its_vip(lab: &Lab) {
+    let lan = lab.lan();
+    let host = lan.host_with_nic("lvs51", "ens192", "192.168.1.51/24");
+    let director = host.director(&DirectorFile::vrrp_only(100));
+    eventually("it is master", within(secs(5)), || host.holds(VIP));
+    // Before Linux 6.2 an interface must be down for that.
+    let rename = |from, to| {
+        let commands = format!(
+            "ip link set {from} name {to} || (ip link set {from} down && \
+             ip link set {from} name {to} && ip link set {to} up)"
+        );
+        host.run(&commands).ok();
+    };
+    rename("ens192", "nic0");
+    eventually("it is in fault, and has no VIP", within(secs(5)), || {
+        host.vrrp_state() == "fault" && !host.has_address(VIP)
+    });
+    is_in_fault(&host, "the interface does not work: it was renamed to nic0");
+    rename("nic0", "ens192");
+    eventually("it is master again", within(secs(10)), || host.holds(VIP));
+    let log = director.log();
+    assert!(!log.contains("not put there by lvsd"), "{log}");
+    director.terminate();
+    assert!(!host.has_address(VIP), "nothing is left");
 }
 
 /// Three pairs at a time, since version 2 has whole seconds only.

@@ -13,6 +13,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario!(lvsd_and_keepalived_elect_one_master_in_either_role_on_every_wire).on_any_linux(),
     scenario!(lvsd_and_keepalived_agree_by_preempt_rank_ownership_and_tracking).on_any_linux(),
     scenario!(three_routers_of_two_makes_have_one_master_whoever_fails).on_any_linux(),
+    scenario!(a_keepalived_that_only_listens_hears_whichever_lvsd_is_master).on_any_linux(),
 ];
 
 const VIP6: &str = "2001:db8::200";
@@ -371,4 +372,34 @@ fn three_routers_of_two_makes_have_one_master_whoever_fails(lab: &Lab) {
     pair.lvs51.plug();
     holds("lvs51", &[]);
     lab.say("plugged in again, each takes back what is its by rank");
+}
+
+/// Two lvsd that hand over to each other, and a keepalived of least rank, which they never hear.
+fn a_keepalived_that_only_listens_hears_whichever_lvsd_is_master(lab: &Lab) {
+    let pair = Pair::build(lab);
+    let Pair { lvs51, lvs52, .. } = &pair;
+    let lvs53 = pair.lan.host_with_nic("lvs53", "ens192", "192.168.1.53/24");
+    lvs51.director(&PLAIN.lvsd(150));
+    lvs52.director(&PLAIN.lvsd(120));
+    let silent = PLAIN.keepalived(&lvs53, 50);
+    moves("the first lvsd is master", VIP, (lvs51, lvs52));
+    let hand_over = |command: &str, to: (&Host, &Host), keepalived: &Program| {
+        lvs51.run(&format!("lvsd vrrp {command} VI_1")).ok();
+        moves(command, VIP, to);
+        hears(to.1, 10);
+        let log = keepalived.log();
+        assert!(!log.contains("Entering MASTER STATE"), "{command}: {log}");
+        assert!(!lvs53.holds(VIP), "{command}: one master");
+    };
+    hand_over("yield", (lvs52, lvs51), &silent);
+    hand_over("reclaim", (lvs51, lvs52), &silent);
+    lab.say("keepalived hears both lvsd, before and after each hand-over");
+    silent.terminate();
+    hand_over("yield", (lvs52, lvs51), &silent);
+    let late = PLAIN.keepalived(&lvs53, 50);
+    eventually("keepalived listens", within(secs(10)), || {
+        late.log().contains("Entering BACKUP STATE")
+    });
+    hand_over("reclaim", (lvs51, lvs52), &late);
+    lab.say("so does one that joins after they have heard each other");
 }

@@ -154,6 +154,10 @@ fn forged_truncated_and_foreign_packets_are_counted_and_move_nothing(lab: &Lab) 
         let lines = log.matches(&format!("reason=\"{reason}\"")).count();
         assert!(lines <= 1, "{reason} is told {lines} times:\n{log}");
     }
+    send_from(&pair.client, Ipv4Addr::new(0, 1, 2, 3), &good, 20);
+    eventually("no router sends from there", within(secs(3)), || {
+        counted(&pair.lvs51, "source") == 20
+    });
     send(&pair.client, 255, GROUP, &[], 20);
     send(&pair.client, 255, GROUP, &[0x31; 3000], 20);
     assert_eq!(transitions(), before, "nobody moved");
@@ -220,10 +224,18 @@ pub(super) fn advert(vrid: u8, priority: u8) -> Vec<u8> {
 }
 
 /// RFC 9568 §5.2.8, with the pseudo-header of the client's packets to the group.
-fn with_checksum(mut bytes: Vec<u8>) -> Vec<u8> {
-    bytes[6..8].fill(0);
+fn with_checksum(bytes: Vec<u8>) -> Vec<u8> {
     let length = u8::try_from(bytes.len()).unwrap();
-    let pseudo = [192, 168, 1, 10, 224, 0, 0, 18, 0, 112, 0, length];
+    summed(&[192, 168, 1, 10, 224, 0, 0, 18, 0, 112, 0, length], bytes)
+}
+
+/// RFC 9568 §5.2.8, as the RFC has it over IPv4.
+fn without_pseudo_header(bytes: Vec<u8>) -> Vec<u8> {
+    summed(&[], bytes)
+}
+
+fn summed(pseudo: &[u8], mut bytes: Vec<u8>) -> Vec<u8> {
+    bytes[6..8].fill(0);
     let words = pseudo.chunks(2).chain(bytes.chunks(2));
     let sum: u32 = words
         .map(|pair| u32::from(pair[0]) << 8 | u32::from(pair[1]))
@@ -241,6 +253,23 @@ pub(super) fn socket(ttl: u32) -> std::io::Result<Socket> {
     socket.set_multicast_ttl_v4(ttl)?;
     socket.set_ttl_v4(ttl)?;
     Ok(socket)
+}
+
+/// Sends to the group from an address that is not the client's.
+fn send_from(from: &Host, source: Ipv4Addr, message: &[u8], times: usize) {
+    let length = u8::try_from(20 + message.len()).unwrap();
+    let head = [0x45, 0xc0, 0, length, 0, 0, 0, 0, 255, 112, 0, 0];
+    let mut packet = head.to_vec();
+    packet.extend(source.octets().into_iter().chain(GROUP.octets()));
+    // The sum of the message alone: a pseudo-header would have the source in it.
+    packet.extend(without_pseudo_header(message.to_vec()));
+    let sent = from.within(move || {
+        let socket = socket(255)?;
+        socket.set_header_included_v4(true)?;
+        let to = SocketAddrV4::new(GROUP, 0).into();
+        (0..times).try_for_each(|_| socket.send_to(&packet, &to).map(drop))
+    });
+    sent.unwrap();
 }
 
 fn send(from: &Host, ttl: u32, to: Ipv4Addr, bytes: &[u8], times: usize) {

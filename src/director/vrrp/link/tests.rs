@@ -18,6 +18,7 @@ fn router(vip: &str) -> VrrpInstance {
             advert_interval: Duration::from_secs(1),
             preempt: true,
             addresses: vec![ip(vip)],
+            checksum: None,
             takeover: Takeover::default(),
         },
         transport: Transport::default(),

@@ -10,7 +10,7 @@ use super::VrrpThread;
 use crate::config::director::VrrpInstance;
 use crate::sys::clock;
 use crate::vrrp::group::{self, Member, Order};
-use crate::vrrp::router::Event;
+use crate::vrrp::router::{Claim, Event};
 
 /// How often a group is asked at most before the loop goes on: each answer
 /// changes the role of a member, and there are few of these.
@@ -19,39 +19,51 @@ const ROUNDS: usize = 16;
 impl VrrpThread {
     /// A router that is configured no longer hands over first, and so does one that
     /// became another by its interface, VRID, version or family: what has its name then
-    /// begins when it has, so that hooks and events tell one after the other.
+    /// begins when it has, so that hooks and events tell one after the other. True: it has
+    /// stopped already, and its addresses are not here.
     pub(super) fn retire(
         &mut self,
         now: Instant,
         name: String,
         wanted: &BTreeMap<String, VrrpInstance>,
-    ) {
+    ) -> bool {
         let is_replaced = wanted.contains_key(&name);
         if !is_replaced {
             self.influences.remove(&name);
             self.vipless.remove(&name);
         }
         let Some(mut instance) = self.instances.remove(&name) else {
-            return;
+            return false;
         };
         let Some(interface) = self.interfaces.get(instance.interface()) else {
-            return;
+            return false;
         };
+        let claim = instance.router().claim();
         instance.stop(now, interface, &mut self.log);
-        if !instance.has_stopped() {
+        let has_stopped = instance.has_stopped();
+        if !has_stopped {
             let removed = if is_replaced { "" } else { REMOVED };
             self.instances.insert(name + removed, instance);
         }
+        has_stopped && claim != Claim::Undecided
     }
 
-    /// Begins to run these.
-    pub(super) fn add(&mut self, now: Instant, added: BTreeMap<String, VrrpInstance>) {
+    /// Begins to run these; some without addresses that another router has now.
+    pub(super) fn add(
+        &mut self,
+        now: Instant,
+        added: BTreeMap<String, VrrpInstance>,
+        without_vips: &BTreeSet<String>,
+    ) {
         let names: Vec<String> = added.keys().cloned().collect();
         for (name, config) in added {
             self.changed = true;
             let place = (self.made, self.outlet.clone());
             self.made += 1;
-            let instance = Instance::new(&name, config, now, place);
+            let mut instance = Instance::new(&name, config, now, place);
+            if without_vips.contains(&name) {
+                instance = instance.without_vips();
+            }
             self.instances.insert(name, instance);
         }
         self.want_sockets(now);
@@ -83,13 +95,15 @@ impl VrrpThread {
             return;
         }
         self.changed = true;
+        let was_succeeded = |name: &&String| self.instances[*name].router().was_succeeded();
+        let without_vips = stopped.iter().filter(was_succeeded).cloned().collect();
         self.instances.retain(|name, _| !stopped.contains(name));
         let successors = stopped.into_iter().filter_map(|name| {
             let config = self.successors.remove(&name)?;
             Some((name, config))
         });
         let successors = successors.collect();
-        self.add(clock::now(), successors);
+        self.add(clock::now(), successors, &without_vips);
     }
 
     /// Feeds an event to one router, if it is there.

@@ -82,18 +82,67 @@ fn forms(router: &mut Router, now: Instant, event: Event) -> Vec<Forms> {
         .collect()
 }
 
-/// 3-5.2.8.
+/// 3-5.2.8: an lvsd tells nothing of who else listens, a keepalived does.
 #[test]
-fn adverts_go_out_in_the_form_of_checksum_that_was_heard_last() {
+fn adverts_have_both_forms_unless_every_router_heard_has_one_alone() {
     let (mut router, now) = master(settings(V3, 100));
-    for (n, form) in (1..).zip([Checksum::PseudoHeader, Checksum::MessageOnly]) {
-        let peer = Heard {
-            checksum: form,
-            ..heard(V3, LESSER, 50)
+    let mut hear_and_send = |n, forms_heard: &[Checksum]| {
+        let at = now + secs(n);
+        for checksum in forms_heard {
+            let checksum = *checksum;
+            let peer = heard(V3, LESSER, 50);
+            let event = Event::Heard(Heard { checksum, ..peer });
+            feed(&mut router, at - millis(500), event);
+        }
+        forms(&mut router, at, Event::Deadline)
+    };
+    let (rfc, pseudo) = (Checksum::MessageOnly, Checksum::PseudoHeader);
+    assert_eq!(hear_and_send(1, &[pseudo, rfc]), [Forms::Both]);
+    assert_eq!(hear_and_send(2, &[pseudo, rfc]), [Forms::Both]);
+    assert_eq!(hear_and_send(3, &[pseudo]), [Forms::Both]);
+    assert_eq!(
+        hear_and_send(4, &[pseudo]),
+        [Forms::Both],
+        "two may be chance"
+    );
+    assert_eq!(hear_and_send(5, &[pseudo]), [Forms::One(pseudo)]);
+    assert_eq!(hear_and_send(6, &[rfc]), [Forms::Both]);
+}
+
+#[test]
+fn a_form_of_checksum_that_was_chosen_is_the_only_one_whoever_is_heard() {
+    for form in [Checksum::MessageOnly, Checksum::PseudoHeader] {
+        let (mut router, now) = master(Settings {
+            checksum: Some(form),
+            ..settings(V3, 100)
+        });
+        for n in 1..6 {
+            feed(
+                &mut router,
+                now + secs(n) - millis(500),
+                hear(V3, LESSER, 50),
+            );
+            let sent = forms(&mut router, now + secs(n), Event::Deadline);
+            assert_eq!(sent, [Forms::One(form)]);
+        }
+    }
+}
+
+/// 3-5.2.8: whoever speaks in both forms is answered once.
+#[test]
+fn an_advert_in_both_forms_is_one_advert() {
+    for (priority, answer) in [(0, "announce, advert 100"), (50, "announce, advert 100")] {
+        let (mut router, now) = master(settings(V3, 100));
+        let later = now + millis(400);
+        let twin = Heard {
+            checksum: Checksum::PseudoHeader,
+            ..heard(V3, LESSER, priority)
         };
-        feed(&mut router, now, Event::Heard(peer));
-        let sent = forms(&mut router, now + secs(n), Event::Deadline);
-        assert_eq!(sent, [Forms::One(form)]);
+        assert_eq!(feed(&mut router, later, Event::Heard(twin)), answer);
+        let answered = router.deadline();
+        let second = later + Duration::from_micros(50);
+        assert_eq!(feed(&mut router, second, hear(V3, LESSER, priority)), "");
+        assert_eq!(router.deadline(), answered);
     }
 }
 

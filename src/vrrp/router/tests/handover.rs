@@ -244,3 +244,131 @@ fn a_split_brain_that_heals_is_not_prolonged() {
     lan.run_for(millis(1_260));
     assert_eq!(lan.vip_holders(), ["a"]);
 }
+
+/// Of a router of another VRID that has its name and addresses from now on.
+#[test]
+fn what_follows_a_router_that_was_succeeded_begins_without_its_addresses() {
+    let (mut router, now) = master(settings(V3, 100));
+    feed(&mut router, now, Event::Shutdown);
+    assert!(!router.was_succeeded());
+    feed(&mut router, now, hear(V3, LESSER, 50));
+    let_go(&mut router, now);
+    assert!(router.was_succeeded());
+    let mut next = Router::new(settings(V3, 100), now).without_vips();
+    assert_eq!(next.claim(), Claim::Release);
+    feed(&mut next, now, Event::LinkUp { address: ip(OWN) });
+    feed(&mut next, now, Event::Startup);
+    assert_eq!(next.claim(), Claim::Release, "it has heard nobody yet");
+    feed(&mut next, now + DOWN_100, Event::Deadline);
+    assert_eq!(next.claim(), Claim::Hold);
+
+    let (mut router, now) = master(settings(V3, 100));
+    feed(&mut router, now, Event::Shutdown);
+    assert_eq!(feed(&mut router, now + secs(4), Event::Deadline), "release");
+    assert!(!router.was_succeeded(), "nobody came");
+}
+
+/// It waits as one of priority 1, from the yield to the reclaim.
+#[test]
+fn who_has_yielded_is_the_last_to_take_over() {
+    for version in [V2, V3] {
+        let mut lan = Lan::start([
+            ("a", settings(version, 150)),
+            ("b", settings(version, 100)),
+            ("c", settings(version, 50)),
+        ]);
+        lan.run_for(secs(10));
+        lan.event("a", Event::Yield);
+        lan.run_for(secs(10));
+        assert_eq!(lan.vip_holders(), ["b"]);
+        lan.link("b", false);
+        lan.run_for(secs(10));
+        assert_eq!(lan.vip_holders(), ["c"], "its master resigned");
+        lan.link("b", true);
+        lan.run_for(secs(10));
+        assert_eq!(lan.vip_holders(), ["b"]);
+        lan.unplug("b");
+        lan.run_for(secs(10));
+        assert_eq!(lan.vip_holders(), ["b", "c"], "its master fell silent");
+        lan.unplug("c");
+        lan.run_for(secs(10));
+        assert_eq!(lan.vip_holders(), ["a", "b", "c"], "nobody else is there");
+    }
+}
+
+#[test]
+fn a_backup_that_yields_or_is_reclaimed_counts_its_time_anew() {
+    let (mut router, now) = backup(V3, 100);
+    feed(&mut router, now, hear(V3, GREATER, 200));
+    feed(&mut router, now + secs(1), Event::Yield);
+    let down_1 = secs(3) + secs(255) / 256;
+    assert_eq!(wait(&router, now), down_1);
+    feed(&mut router, now + secs(2), Event::Reclaim);
+    assert_eq!(wait(&router, now), DOWN_100);
+}
+
+/// The master down interval runs beside the delay, not after it.
+#[test]
+fn a_preempt_delay_ends_with_the_first_advert_that_comes_after_it() {
+    let first_heard = millis(500);
+    let as_without = first_heard + DOWN_100;
+    for (delay, expected) in [
+        (secs(1), as_without),
+        (secs(3), as_without),
+        (secs(6), first_heard + secs(6)),
+    ] {
+        let takeover = Takeover {
+            preempt_delay: delay,
+            ..Takeover::default()
+        };
+        let now = start();
+        let mut router = started(taking(settings(V3, 100), takeover), now);
+        let mut adverts = (0..).map(|n| now + first_heard + secs(n)).peekable();
+        let took = loop {
+            let due = router.deadline().unwrap();
+            let advert = adverts.next_if(|advert| *advert < due);
+            match advert {
+                Some(at) => feed(&mut router, at, hear(V3, LESSER, 50)),
+                None => feed(&mut router, due, Event::Deadline),
+            };
+            if router.phase() == Phase::TakingOver {
+                break due - now;
+            }
+        };
+        assert_eq!(took, expected, "{delay:?}");
+    }
+}
+
+#[test]
+fn a_better_router_beside_the_lesser_one_starts_the_delay_anew() {
+    let takeover = Takeover {
+        preempt_delay: secs(6),
+        ..Takeover::default()
+    };
+    let now = start();
+    let mut router = started(taking(settings(V3, 100), takeover), now);
+    for n in 1..20 {
+        let at = now + secs(n);
+        let priority = if n == 5 { 200 } else { 50 };
+        feed(&mut router, at, hear(V3, LESSER, priority));
+        let due = router.deadline().unwrap();
+        assert_eq!(due <= at, n >= 12, "advert {n}");
+    }
+}
+
+#[test]
+fn the_successor_that_is_named_is_the_one_that_stays() {
+    let mut lan = Lan::start([
+        ("a", settings(V3, 100)),
+        ("b", settings(V3, 100)),
+        ("c", settings(V3, 100)),
+    ]);
+    lan.run_for(secs(10));
+    assert_eq!(lan.vip_holders(), ["c"]);
+    // The other two are as fast, and the lesser of them is heard first.
+    lan.event("c", Event::Yield);
+    lan.run_for(secs(2));
+    assert_eq!(lan.vip_holders(), ["b"]);
+    let cause = lan.router("c").cause().to_string();
+    assert_eq!(cause, "handed over to 192.168.1.52 with priority 100");
+}

@@ -210,6 +210,40 @@ fn a_peer_that_only_knows_the_pseudo_header_is_answered_in_it() {
     }
 }
 
+/// Two lvsd that hear each other know nothing of a third router, which says nothing.
+#[test]
+fn a_backup_that_only_knows_the_pseudo_header_hears_whoever_is_master() {
+    let mut lan = Lan::start([
+        ("a", settings(V3, 150)),
+        ("b", settings(V3, 120)),
+        ("keepalived", settings(V3, 50)),
+    ]);
+    lan.only("keepalived", Checksum::PseudoHeader);
+    lan.run_for(secs(10));
+    for (event, holder) in [
+        (Event::Yield, "b"),
+        (Event::Reclaim, "a"),
+        (Event::Shutdown, "b"),
+        (Event::Startup, "a"),
+    ] {
+        lan.event("a", event);
+        lan.run_for(secs(20));
+        assert_eq!(lan.vip_holders(), [holder]);
+    }
+    lan.event("keepalived", Event::Shutdown);
+    lan.event("a", Event::Yield);
+    lan.run_for(secs(20));
+    lan.event("keepalived", Event::Startup);
+    lan.run_for(secs(20));
+    assert_eq!(
+        lan.vip_holders(),
+        ["b"],
+        "one that comes later hears it too"
+    );
+    let was_master = |it: &(_, &str, State)| it.1 == "keepalived" && it.2 == State::Master;
+    assert!(!lan.history.iter().any(was_master), "{:?}", lan.history);
+}
+
 #[test]
 fn a_priority_changed_at_run_time_moves_the_vip() {
     let mut lan = Lan::start([("a", settings(V2, 200)), ("b", settings(V2, 100))]);

@@ -1,0 +1,66 @@
+//! Interfaces that get another name: what lvsd put on one stays on it, and is lvsd's
+//! still.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::holding::{Holding, Place};
+use super::kernel::{Index, Kernel};
+
+/// Which interfaces had the names that matter, by their index.
+#[derive(Debug, Default)]
+pub(super) struct Names(BTreeMap<String, u32>);
+
+impl Names {
+    /// Takes note of the interfaces of these names. One that is gone is remembered.
+    pub(super) fn note<'n>(&mut self, names: impl Iterator<Item = &'n str>, kernel: &Kernel) {
+        let mut noted = BTreeMap::new();
+        for name in names {
+            let index = kernel.link(name).map(|link| link.index);
+            if let Some(index) = index.or_else(|| self.0.get(name).copied()) {
+                noted.insert(name.to_owned(), index);
+            }
+        }
+        self.0 = noted;
+    }
+
+    /// What the interface is called that had this name, which none has now.
+    pub(super) fn renamed<'k>(&self, name: &str, kernel: &'k Kernel) -> Option<&'k str> {
+        match kernel.link(name) {
+            Some(_) => None,
+            None => self.other_name(name, kernel),
+        }
+    }
+
+    /// What lvsd has added, by the names that the interfaces have now.
+    pub(super) fn follow(&self, owned: &BTreeSet<Holding>, kernel: &Kernel) -> BTreeSet<Holding> {
+        let index = Index::new(kernel);
+        let followed = owned.iter().map(|holding| {
+            let moved = self.moved(holding, kernel);
+            let moved = moved.filter(|moved| index.has(moved));
+            moved.unwrap_or_else(|| holding.clone())
+        });
+        followed.collect()
+    }
+
+    fn moved(&self, holding: &Holding, kernel: &Kernel) -> Option<Holding> {
+        let other = |name: &str| self.other_name(name, kernel).map(str::to_owned);
+        match holding {
+            Holding::Address(place) => Some(Holding::Address(Place {
+                interface: other(&place.interface)?,
+                address: place.address,
+            })),
+            Holding::Interface(name) => other(name).map(Holding::Interface),
+            Holding::Up(_) | Holding::Filter(_) | Holding::Route(_) | Holding::Rule(_) => None,
+        }
+    }
+
+    fn other_name<'k>(&self, name: &str, kernel: &'k Kernel) -> Option<&'k str> {
+        let index = self.0.get(name)?;
+        let mut links = kernel.links.iter();
+        let link = links.find(|link| link.index == *index)?;
+        (link.name != name).then_some(link.name.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests;
