@@ -120,6 +120,15 @@ impl VirtualServerId {
             Self::Fwmark { .. } => None,
         }
     }
+
+    /// Whether UDP may come in, the only protocol of which the kernel schedules
+    /// each packet by itself: a firewall mark takes what the firewall gives it.
+    pub fn may_be_udp(&self) -> bool {
+        match self {
+            Self::Address { protocol, .. } => *protocol == Protocol::Udp,
+            Self::Fwmark { .. } => true,
+        }
+    }
 }
 
 /// `tcp 192.168.1.200:80`, `fwmark 7`, `fwmark6 7`.

@@ -112,7 +112,8 @@ struct PlanArgs {
     #[arg(long, default_value = DIRECTOR_FILE, value_name = "FILE")]
     config: PathBuf,
 
-    /// Exit 3 if anything would change, 0 if not.
+    /// Exit 3 if anything would change, 0 if not: what the kernel refuses at present
+    /// is told, and is no change.
     #[arg(long)]
     exit_code: bool,
 }
@@ -216,7 +217,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Server(args) => server::run(&runtime_dir, args.command),
         Command::Vrrp(args) => vrrp::run(&runtime_dir, args.command),
         Command::Reload(args) => server::reload(&runtime_dir, args.quiet),
-        Command::Director(args) => run::director(args.config, runtime_dir),
+        Command::Director(args) => run::director(&args.config, runtime_dir),
         Command::Realserver(args) => agent::run(args, runtime_dir),
         Command::Config(ConfigArgs {
             command: ConfigCommand::Check { file, elsewhere },

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use super::Failure;
 use super::config::print;
-use super::server::{answer, in_runtime};
+use super::server::{answer, in_runtime, refused};
 use crate::config;
 use crate::config::director::DirectorConfig;
 use crate::director::control::{PLAN, PlanWish, Planned};
@@ -31,11 +31,11 @@ const DIFFERENT: u8 = 3;
 pub(super) fn run(runtime_dir: &Path, file: &Path, exit_code: bool) -> Result<ExitCode, Failure> {
     let text = config::read(file)?;
     let config = DirectorConfig::parse_here(file, &text)?;
-    let running = in_runtime(ask(runtime_dir, file, text))?;
+    let running = in_runtime(ask(runtime_dir, file, &text))?;
     let assumed = running.is_none();
     let planned = match running {
         Some(planned) => planned,
-        None => compare(runtime_dir, file, &config)?,
+        None => compare(runtime_dir, file, &text, &config)?,
     };
     print(&tell(&planned, assumed))?;
     Ok(if exit_code && planned.differs() {
@@ -46,10 +46,10 @@ pub(super) fn run(runtime_dir: &Path, file: &Path, exit_code: bool) -> Result<Ex
 }
 
 /// Asks the director of this runtime directory; none: there is none.
-async fn ask(runtime_dir: &Path, file: &Path, text: String) -> Result<Option<Planned>, Failure> {
+async fn ask(runtime_dir: &Path, file: &Path, text: &str) -> Result<Option<Planned>, Failure> {
     let wish = PlanWish {
         file: file.to_owned(),
-        text,
+        text: text.to_owned(),
     };
     let wish = serde_json::to_vec(&wish).map_err(Failure::runtime)?;
     match http::post(&runtime_dir.join(SOCKET), PLAN, wish).await {
@@ -60,8 +60,13 @@ async fn ask(runtime_dir: &Path, file: &Path, text: String) -> Result<Option<Pla
 }
 
 /// What a director that starts with the file would change in this kernel.
-fn compare(runtime_dir: &Path, file: &Path, config: &DirectorConfig) -> Result<Planned, Failure> {
-    director_plan::refuse(config, file).map_err(Failure::runtime)?;
+fn compare(
+    runtime_dir: &Path,
+    file: &Path,
+    text: &str,
+    config: &DirectorConfig,
+) -> Result<Planned, Failure> {
+    director_plan::refuse(config, file, text).map_err(refused)?;
     let configured = &config.virtual_servers;
     let owned: StateFile<BTreeSet<VirtualServerId>> = StateFile::new(runtime_dir.join(OWNED_FILE));
     let mut owned = owned.load().map_err(Failure::runtime)?;
@@ -94,6 +99,9 @@ fn tell(planned: &Planned, assumed: bool) -> String {
     for drain in &planned.going_on {
         text += &format!("# drains already: {drain}\n");
     }
+    for refused in &planned.refused {
+        text += &format!("# the kernel refuses now, so a reload exits 1: {refused}\n");
+    }
     if assumed {
         text += "# no director runs here: every real server is taken to be up\n";
     }
@@ -119,4 +127,26 @@ fn tell(planned: &Planned, assumed: bool) -> String {
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_kernel_refuses_now_is_told_and_is_no_change() {
+        let sentence = "cannot add real server 10.9.9.9:90 of tcp 192.168.1.200:90: dr weight 1: \
+                        no such device";
+        let planned = Planned {
+            refused: vec![sentence.to_owned()],
+            ..Planned::default()
+        };
+        assert!(!planned.differs());
+        assert_eq!(
+            tell(&planned, false),
+            format!(
+                "# the kernel refuses now, so a reload exits 1: {sentence}\nnothing would change\n"
+            )
+        );
+    }
 }

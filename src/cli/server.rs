@@ -171,15 +171,19 @@ pub(super) fn answer<T: DeserializeOwned>(reply: &Reply) -> Result<T, Failure> {
         return serde_json::from_slice(&reply.body).map_err(Failure::runtime);
     }
     match serde_json::from_slice::<Refused>(&reply.body) {
-        Ok(Refused {
-            fault: Fault::Config,
-            error,
-        }) => Err(Failure::Refused(error)),
-        Ok(Refused { error, .. }) => Err(Failure::runtime(error)),
+        Ok(refusal) => Err(refused(refusal)),
         Err(_) => {
             let text = String::from_utf8_lossy(&reply.body).trim().to_owned();
             Err(Failure::runtime(text))
         }
+    }
+}
+
+/// The director's refusal, or what it would refuse, as this command's failure.
+pub(super) fn refused(Refused { fault, error }: Refused) -> Failure {
+    match fault {
+        Fault::Config => Failure::Refused(error),
+        Fault::Unknown | Fault::Runtime => Failure::runtime(error),
     }
 }
 

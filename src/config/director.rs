@@ -13,7 +13,7 @@ use super::rules::{Conduct, Rules};
 pub use super::threads::Threads;
 use super::values::parsed;
 pub use super::vrrp::hooks::VrrpHooks;
-use super::{Host, pool, raw, sections, show, threads, vrrp as vrrp_tables};
+use super::{Host, advice, pool, raw, sections, show, threads, vrrp as vrrp_tables};
 use crate::health::Check;
 use crate::ipvs::table;
 use crate::lvs::{Family, Forwarding, RealServerId, Servers, VirtualServerId};
@@ -245,6 +245,8 @@ impl DirectorConfig {
     /// What is legal here and yet likely to surprise, with the way out.
     pub fn advice(&self) -> Vec<String> {
         let mut advice = ipvs::advice(self);
+        advice.extend(advice::of_schedulers(self));
+        advice.extend(advice::of_stop(self));
         if self.forwards(Family::Ipv6) {
             advice.push(
                 "forwarding = \"nat\" for IPv6 sets net.ipv6.conf.all.forwarding, with which the \

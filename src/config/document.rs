@@ -10,8 +10,8 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer};
 
-use super::Host;
 use super::error::{Error, Problem};
+use super::{Host, shape};
 
 /// How many type errors are collected from one file before the rest is left for
 /// the next attempt.
@@ -76,7 +76,8 @@ impl<'a> Document<'a> {
         let mut remaining = self.root().clone();
         for _ in 0..MOST_SHAPE_ERRORS {
             let span = error.span().unwrap_or(0..0);
-            let (message, mend) = shape_message(error.message());
+            let path = self.path_at(&span);
+            let (message, mend) = shape::told(error.message(), &path);
             self.refuse(&span, message, mend);
             if !take_out(remaining.get_mut(), &span) {
                 break;
@@ -350,35 +351,4 @@ fn take_out_of_value(value: &mut Spanned<DeValue<'_>>, span: &Range<usize>) -> b
         }
         _ => false,
     }
-}
-
-/// Turns serde's sentence into what is wrong and the way out.
-fn shape_message(message: &str) -> (String, String) {
-    let (wrong, expected) = message.split_once(", expected ").unwrap_or((message, ""));
-    if wrong.starts_with("unknown field") {
-        let keys = expected.trim_start_matches("one of ").replace('`', "");
-        let mend = match keys.as_str() {
-            "" | "there are no fields" => "remove it".to_owned(),
-            keys => format!(
-                "use one of: {}",
-                keys.replace(", ", " ").replace(" or ", " ")
-            ),
-        };
-        return ("unknown key".to_owned(), mend);
-    }
-    let wrong = wrong
-        .replace("invalid type: ", "")
-        .replace("invalid value: ", "");
-    let expected = match expected {
-        "i64" => "a whole number",
-        "a boolean" => "true or false",
-        other => other,
-    };
-    if expected.is_empty() {
-        return (wrong, "see `lvsd config show` for the keys".to_owned());
-    }
-    (
-        format!("{wrong} cannot be used here"),
-        format!("write {expected}"),
-    )
 }

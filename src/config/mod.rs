@@ -6,18 +6,21 @@
 //! it remembers where each value was written, so that every error names its
 //! file, line and key.
 
+mod advice;
 pub mod changes;
 pub mod check;
 pub mod director;
 mod document;
 pub mod error;
 pub mod ipvs;
+pub(crate) mod place;
 mod pool;
 mod raw;
 pub mod realserver;
 pub mod rules;
 mod script;
 mod sections;
+mod shape;
 mod show;
 pub mod threads;
 mod values;

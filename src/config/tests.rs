@@ -142,6 +142,67 @@ fn every_error_of_a_file_is_told_at_once_and_in_order() {
 }
 
 #[test]
+fn a_value_of_the_wrong_kind_is_told_in_the_words_of_a_file() {
+    let server = "[[virtual_server]]\naddress = '10.0.0.9:80'\nreal_servers = ['10.1.0.1']\n";
+    for (text, told) in [
+        (
+            format!("{server}forwarding = 'tun'\ntunnel = 'gue'"),
+            "director.toml:5: virtual_server[0].tunnel = 'gue': string \"gue\" cannot be used here\n    \
+             write a table, such as { type = \"gue\", port = 6080 }",
+        ),
+        (
+            format!("{server}check = 'tcp'"),
+            "write a table, such as { type = \"tcp\" }",
+        ),
+        (
+            format!("{server}check = {{ type = 'http', tls = true }}"),
+            "write a table, such as { ca = \"/etc/ssl/certs/ca.pem\" }",
+        ),
+        (
+            format!("http = '127.0.0.1:9481'\n{server}"),
+            "write a table, as in http = { KEY = VALUE }",
+        ),
+        (
+            format!("vrrp = 'VI_1'\n{server}"),
+            "write a list in brackets, or tables headed [[vrrp]]",
+        ),
+        (
+            "[virtual_server]\naddress = '10.0.0.9:80'".to_owned(),
+            "a table cannot be used here\n    write a list in brackets, or tables headed [[virtual_server]]",
+        ),
+        (
+            "[[virtual_server]]\naddress = '10.0.0.9:80'\nreal_servers = '10.1.0.1'".to_owned(),
+            "write a list in brackets",
+        ),
+        (
+            format!("{server}scheduler = ['rr']"),
+            "a list cannot be used here\n    write a string",
+        ),
+    ] {
+        let refusal = refused(&text);
+        assert!(refusal.contains(told), "{text}:\n{refusal}");
+        for word in ["struct", "enum", "sequence", "map"] {
+            assert!(!refusal.contains(word), "{text}:\n{refusal}");
+        }
+    }
+}
+
+#[test]
+fn a_stop_that_drains_before_virtual_routers_are_handed_over_comes_with_advice() {
+    let with = |on_stop: &str| format!("{SITE}\n[ipvs]\non_stop = '{on_stop}'");
+    let advice = |text: &str| director(text).unwrap().advice();
+    assert_eq!(advice(&with("clear")), Vec::<String>::new());
+    let told = advice(&with("drain"));
+    assert!(
+        told.len() == 1 && told[0].contains("ipvs.on_stop = \"clear\" hands over first"),
+        "{told:?}"
+    );
+    let alone = "[ipvs]\non_stop = 'drain'\n[[virtual_server]]\naddress = '10.0.0.9:80'\n\
+                 real_servers = ['10.1.0.1']\n";
+    assert_eq!(advice(alone), Vec::<String>::new());
+}
+
+#[test]
 fn broken_syntax_is_told_by_line() {
     let told = refused(&SITE.replace("priority = 100", "priority = = 100"));
     assert!(

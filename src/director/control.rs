@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
+use super::preflight;
 use crate::lvs::{RealServerId, VirtualServerId, Weight};
 
 /// `POST` here: a [`ServerWish`], answered by a list of [`Changed`].
@@ -51,6 +53,22 @@ pub enum WishKind {
     Enable,
     /// It has this weight instead of the configured one.
     Weight(Weight),
+}
+
+/// `drain for at most 30s`, `enable`, `weight 3`: as after `lvsd server`.
+impl fmt::Display for WishKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Drain { limit: None } => f.write_str("drain"),
+            Self::Drain { limit: Some(limit) } => {
+                // The longest is a day.
+                let limit = SignedDuration::try_from(*limit).unwrap_or(SignedDuration::MAX);
+                write!(f, "drain for at most {limit:#}")
+            }
+            Self::Enable => f.write_str("enable"),
+            Self::Weight(weight) => write!(f, "weight {weight}"),
+        }
+    }
 }
 
 /// Real servers by address.
@@ -169,6 +187,10 @@ pub struct PlanWish {
 pub struct Planned {
     /// What drains already, and goes on; no change.
     pub going_on: Vec<String>,
+    /// What the kernel refuses now, of that which the file wants too; a reload tells it
+    /// again, and is no change.
+    #[serde(default)]
+    pub refused: Vec<String>,
     /// In the configuration that runs, or, where none does, in the kernel's settings.
     pub changes: Vec<String>,
     /// In the kernel's table, at once.
@@ -184,6 +206,7 @@ impl Planned {
     pub fn differs(&self) -> bool {
         let Self {
             going_on: _,
+            refused: _,
             changes,
             at_once,
             checked,
@@ -222,6 +245,15 @@ impl Refused {
         Self { fault, error }
     }
 
+    /// What this kernel says to a file of that text.
+    pub(super) fn by_preflight(error: &preflight::Error, file: &Path, text: &str) -> Self {
+        let told = error.of_file(file, text);
+        match error.is_of_config() {
+            true => Self::config(told),
+            false => Self::runtime(told),
+        }
+    }
+
     pub(super) fn unknown(error: String) -> Self {
         let fault = Fault::Unknown;
         Self { fault, error }
@@ -230,5 +262,23 @@ impl Refused {
     pub(super) fn runtime(error: String) -> Self {
         let fault = Fault::Runtime;
         Self { fault, error }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wish_is_told_in_the_operators_words() {
+        let limit = Some(Duration::from_secs(90));
+        for (kind, told) in [
+            (WishKind::Weight(Weight::ZERO), "weight 0"),
+            (WishKind::Enable, "enable"),
+            (WishKind::Drain { limit: None }, "drain"),
+            (WishKind::Drain { limit }, "drain for at most 1m 30s"),
+        ] {
+            assert_eq!(kind.to_string(), told);
+        }
     }
 }

@@ -26,6 +26,7 @@ use self::balance::{after, reported, until};
 use self::track::Tracking;
 use super::api::Ask;
 use super::balancer::Balancer;
+use super::control::Refused;
 use super::events::Journal;
 use super::hooks::Hooks;
 use super::readiness::Readiness;
@@ -269,10 +270,11 @@ impl Core {
     }
 
     /// Refuses what this kernel cannot do, with the way out.
-    fn preflight(&self, config: &DirectorConfig, file: &Path) -> Result<(), String> {
+    fn preflight(&self, config: &DirectorConfig, file: &Path, text: &str) -> Result<(), Refused> {
         let report = self.balancer.as_ref().map(Balancer::report);
         let seen = report.map(|report| Arc::clone(&report.borrow().kernel));
-        preflight::check(config, seen.as_deref()).map_err(|error| error.of_file(file))
+        preflight::check(config, seen.as_deref())
+            .map_err(|error| Refused::by_preflight(&error, file, text))
     }
 
     fn failed_thread(&self) -> Option<&'static str> {

@@ -35,7 +35,8 @@ mod track;
 pub mod vips;
 pub mod vrrp;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::config::director::DirectorConfig;
 use crate::http::{self, Limits};
@@ -50,6 +51,10 @@ pub const SOCKET: &str = "director.sock";
 /// So much may be sent to the socket: `lvsd plan` sends a file, and those of ten
 /// thousand virtual servers have some megabytes.
 const LONGEST_WISH: usize = 64 * 1024 * 1024;
+
+/// Whoever may open the socket is on this host and has its question ready: a silent one
+/// takes a place no longer than this.
+const SOCKET_HEAD: Duration = Duration::from_secs(1);
 
 /// Which virtual servers are lvsd's, in the runtime directory.
 pub const OWNED_FILE: &str = "director-ipvs.json";
@@ -107,6 +112,15 @@ pub enum Error {
 }
 
 impl Error {
+    /// What is said of the file, of that text, if it asks for what cannot be had
+    /// here: a reload refuses it with the same words.
+    pub fn of_file(&self, path: &Path, text: &str) -> Option<String> {
+        match self {
+            Self::Preflight(error) if error.is_of_config() => Some(error.of_file(path, text)),
+            _ => None,
+        }
+    }
+
     /// The way out, if there is one to tell.
     pub fn mend(&self) -> Option<String> {
         match self {
@@ -164,10 +178,7 @@ pub async fn run(config: DirectorConfig, path: PathBuf, runtime_dir: PathBuf) ->
     let (asks_tx, asks) = tokio::sync::mpsc::channel(16);
     let (stopped_tx, stopped) = tokio::sync::watch::channel(());
     let serve = |listener: http::Listener, access: Access| {
-        let mut limits = Limits::default();
-        if access == Access::Control {
-            limits.body_bytes = LONGEST_WISH;
-        }
+        let limits = limits(access);
         let asks = asks_tx.clone();
         let mut stopped = stopped.clone();
         tokio::spawn(http::serve(
@@ -193,10 +204,55 @@ pub async fn run(config: DirectorConfig, path: PathBuf, runtime_dir: PathBuf) ->
     outcome
 }
 
+/// What clients of a listener may take.
+fn limits(access: Access) -> Limits {
+    let limits = Limits::default();
+    match access {
+        Access::ReadOnly => limits,
+        Access::Control => Limits {
+            body_bytes: LONGEST_WISH,
+            head: SOCKET_HEAD,
+            ..limits
+        },
+    }
+}
+
 /// Waits for a thread's end.
 async fn join(name: &str, thread: std::thread::JoinHandle<()>) {
     let joined = tokio::task::spawn_blocking(move || thread.join()).await;
     if !matches!(joined, Ok(Ok(()))) {
         tracing::error!(name, "a thread had failed");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::Answer;
+
+    /// Whoever may open the socket is on this host, and has its question ready.
+    #[tokio::test]
+    async fn clients_that_are_silent_do_not_keep_others_from_the_socket_for_long() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(SOCKET);
+        let socket = http::bind_unix(&path).unwrap();
+        let places = 4;
+        let limits = Limits {
+            connections: places,
+            ..limits(Access::Control)
+        };
+        let handler =
+            |_| async { Answer::from(http::Response::text(http::StatusCode::OK, "here")) };
+        let serving = tokio::spawn(http::serve(socket, limits, handler, std::future::pending()));
+        let mut silent = Vec::new();
+        for _ in 0..places {
+            silent.push(tokio::net::UnixStream::connect(&path).await.unwrap());
+        }
+        let asked = crate::sys::clock::now();
+        let reply = http::get(&path, "/v1/status").await.unwrap();
+        assert_eq!(&reply.body[..], b"here\n");
+        let waited = crate::sys::clock::now() - asked;
+        assert!(waited < Duration::from_secs(4), "{waited:?}");
+        serving.abort();
     }
 }

@@ -6,10 +6,10 @@ use std::path::Path;
 
 use super::{local, module};
 use crate::config::director::DirectorConfig;
-use crate::ipvs::client::{self, Client};
+use crate::config::place;
+use crate::ipvs::client::{self, Client, Module};
 use crate::ipvs::kernel::KernelTable;
-use crate::ipvs::table::Settings;
-use crate::lvs::{PersistenceEngine, Scheduler, VirtualServerId};
+use crate::lvs::VirtualServerId;
 use crate::status::text::chain;
 use crate::sys::address;
 use crate::sys::capability::Capability;
@@ -79,27 +79,55 @@ impl Error {
         }
     }
 
-    /// What is said of a file that is refused for it.
-    pub(super) fn of_file(&self, path: &Path) -> String {
-        let mend = self.mend().unwrap_or_default();
-        format!("{}: {}\n    {mend}", path.display(), chain(self))
+    /// Whether the file asks for what cannot be had here, so that trying again mends
+    /// nothing. Else the kernel could not be asked, or this process may not.
+    pub fn is_of_config(&self) -> bool {
+        match self {
+            Self::Missing(_) | Self::ServesItself { .. } => true,
+            Self::Filter { source, .. } => matches!(source, nftables::Error::Unknown(_)),
+            Self::Kernel(_) | Self::Incapable { .. } => false,
+        }
+    }
+
+    /// What is said of a file of this text that is refused for it.
+    pub fn of_file(&self, path: &Path, text: &str) -> String {
+        let file = path.display();
+        let told = match self {
+            Self::Missing(missing) => {
+                let each = missing.iter().map(|missing| match missing.line(text) {
+                    Some(line) => format!("{file}:{line}: {missing}"),
+                    None => format!("{file}: {missing}"),
+                });
+                each.collect::<Vec<_>>().join("\n")
+            }
+            other => format!("{file}: {}", chain(other)),
+        };
+        match self.mend() {
+            Some(mend) => format!("{told}\n    {mend}"),
+            None => told,
+        }
     }
 }
 
 /// A module that this kernel neither has nor can load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Missing {
-    need: Need,
+    need: Module,
     /// The first virtual server that needs it.
     first: VirtualServerId,
     /// How many need it.
     count: usize,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Need {
-    Scheduler(Scheduler),
-    Engine(PersistenceEngine),
+impl Missing {
+    /// Where the text asks for it first.
+    fn line(&self, text: &str) -> Option<usize> {
+        let key = match self.need {
+            Module::Scheduler(_) => "scheduler",
+            Module::Engine(_) => "persistence_engine",
+        };
+        place::of_virtual_server(text, key, self.need.name())
+    }
 }
 
 /// Asks the kernel for every scheduler and engine that is not in use already.
@@ -112,10 +140,12 @@ pub(super) fn check(config: &DirectorConfig, seen: Option<&KernelTable>) -> Resu
     let in_use = seen
         .into_iter()
         .flat_map(|table| table.virtual_servers.values());
-    let in_use: BTreeSet<_> = in_use.flat_map(|found| needs(&found.settings)).collect();
-    let mut wanted: BTreeMap<Need, Missing> = BTreeMap::new();
+    let in_use: BTreeSet<_> = in_use
+        .flat_map(|found| Module::needed(&found.settings))
+        .collect();
+    let mut wanted: BTreeMap<Module, Missing> = BTreeMap::new();
     for (id, server) in &config.virtual_servers {
-        for need in needs(&server.settings).filter(|need| !in_use.contains(need)) {
+        for need in Module::needed(&server.settings).filter(|need| !in_use.contains(need)) {
             let entry = wanted.entry(need).or_insert(Missing {
                 need,
                 first: *id,
@@ -127,7 +157,10 @@ pub(super) fn check(config: &DirectorConfig, seen: Option<&KernelTable>) -> Resu
     if !wanted.is_empty() {
         // Asking loads the module; this way with the table that is wanted.
         module::load(config.ipvs.conn_tab_bits);
-        let missing = missing(config, &wanted.keys().copied().collect::<Vec<_>>())?;
+        let needs: Vec<_> = wanted.keys().copied().collect();
+        let used = config.virtual_servers.values();
+        let used = used.map(|server| server.settings.scheduler);
+        let missing = Client::open()?.modules_missing(&needs, used)?;
         wanted.retain(|need, _| missing.contains(need));
     }
     match wanted.is_empty() {
@@ -192,65 +225,18 @@ fn check_filter(config: &DirectorConfig) -> Result<(), Error> {
     }
 }
 
-fn missing(config: &DirectorConfig, needs: &[Need]) -> Result<Vec<Need>, Error> {
-    let schedulers: Vec<_> = needs.iter().filter_map(|need| need.scheduler()).collect();
-    let engines: Vec<_> = needs.iter().filter_map(|need| need.engine()).collect();
-    let mut client = Client::open()?;
-    let lost = client.schedulers_missing(&schedulers)?;
-    let used = config.virtual_servers.values();
-    let mut used = used.map(|server| server.settings.scheduler);
-    let scheduler = used.find(|scheduler| !lost.contains(scheduler));
-    let mut missing: Vec<_> = lost.into_iter().map(Need::Scheduler).collect();
-    // Without any scheduler, engines are the lesser trouble.
-    if let Some(scheduler) = scheduler {
-        let lost = client.engines_missing(&engines, scheduler)?;
-        missing.extend(lost.into_iter().map(Need::Engine));
-    }
-    Ok(missing)
-}
-
-fn needs(settings: &Settings) -> impl Iterator<Item = Need> + use<> {
-    let engine = settings.persistence.and_then(|found| found.engine);
-    let scheduler = Need::Scheduler(settings.scheduler);
-    [Some(scheduler), engine.map(Need::Engine)]
-        .into_iter()
-        .flatten()
-}
-
-impl Need {
-    fn scheduler(&self) -> Option<Scheduler> {
-        match self {
-            Self::Scheduler(scheduler) => Some(*scheduler),
-            Self::Engine(_) => None,
-        }
-    }
-
-    fn engine(&self) -> Option<PersistenceEngine> {
-        match self {
-            Self::Scheduler(_) => None,
-            Self::Engine(engine) => Some(*engine),
-        }
-    }
-}
-
 /// `scheduler "twos" of tcp 192.168.1.200:80 and 3 others is not available in this
 /// kernel (module ip_vs_twos)`
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (what, name, module) = match &self.need {
-            Need::Scheduler(scheduler) => ("scheduler", scheduler.name(), "ip_vs_"),
-            Need::Engine(engine) => ("persistence engine", engine.name(), "ip_vs_pe_"),
-        };
-        write!(f, "{what} {name:?} of {}", self.first)?;
+        write!(f, "{} of {}", self.need, self.first)?;
         match self.count - 1 {
             0 => {}
             1 => f.write_str(" and another")?,
             others => write!(f, " and {others} others")?,
         }
-        write!(
-            f,
-            " is not available in this kernel (module {module}{name})"
-        )
+        let file = self.need.file();
+        write!(f, " is not available in this kernel (module {file})")
     }
 }
 
@@ -262,6 +248,7 @@ fn lines(missing: &[Missing]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lvs::{PersistenceEngine, Scheduler};
 
     #[test]
     fn virtual_routers_need_two_capabilities_and_each_that_is_lacking_is_named() {
@@ -292,6 +279,25 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_asks_for_what_is_missing_is_told_by_line() {
+        let text = "# A comment.\n[[virtual_server]]\naddress = '10.0.0.9:80'\nscheduler = 'rr'\n\
+                    [[virtual_server]]\naddress = '192.168.1.200:80'\nscheduler = \"twos\"\n";
+        let error = Error::Missing(vec![Missing {
+            need: Module::Scheduler(Scheduler::PowerOfTwoChoices),
+            first: "tcp 192.168.1.200:80".parse().unwrap(),
+            count: 1,
+        }]);
+        assert!(error.is_of_config());
+        assert_eq!(
+            error.of_file("d.toml".as_ref(), text),
+            "d.toml:7: scheduler \"twos\" of tcp 192.168.1.200:80 is not available in this kernel \
+             (module ip_vs_twos)\n    use another, or install the kernel that has the module"
+        );
+        let told = error.of_file("d.toml".as_ref(), "");
+        assert!(told.starts_with("d.toml: scheduler"), "{told}");
+    }
+
+    #[test]
     fn what_is_missing_is_told_with_who_needs_it_and_its_module() {
         let of = |need, count| Missing {
             need,
@@ -299,8 +305,8 @@ mod tests {
             count,
         };
         let error = Error::Missing(vec![
-            of(Need::Scheduler(Scheduler::PowerOfTwoChoices), 4),
-            of(Need::Engine(PersistenceEngine::Sip), 1),
+            of(Module::Scheduler(Scheduler::PowerOfTwoChoices), 4),
+            of(Module::Engine(PersistenceEngine::Sip), 1),
         ]);
         assert_eq!(
             error.to_string(),

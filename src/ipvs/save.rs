@@ -10,9 +10,13 @@
 //! one. Connection thresholds (`-x`, `-y`) are written too, which `ipvsadm -S`
 //! forgets and `ipvsadm -R` takes.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use thiserror::Error;
+
+use super::table::Table;
+use crate::lvs::VirtualServerId;
 
 mod line;
 mod parse;
@@ -20,6 +24,15 @@ mod write;
 
 pub use parse::parse;
 pub use write::write;
+
+/// A table as it was saved.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Saved {
+    /// What the lines make.
+    pub table: Table,
+    /// The line that adds each virtual server, from 1.
+    pub lines: BTreeMap<VirtualServerId, usize>,
+}
 
 /// Everything that is wrong with a saved table.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

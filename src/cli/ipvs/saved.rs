@@ -1,7 +1,8 @@
 //! `lvsd ipvs save` and `restore`.
 
+use std::collections::BTreeSet;
 use std::fs;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -9,9 +10,9 @@ use clap::Args;
 use super::kernel;
 use crate::cli::Failure;
 use crate::cli::config::print;
-use crate::ipvs::client::{Client, Refusal};
+use crate::ipvs::client::{Client, Module, Refusal};
 use crate::ipvs::plan::{Op, plan};
-use crate::ipvs::save;
+use crate::ipvs::save::{self, BadLine, Saved};
 use crate::ipvs::table::Table;
 
 /// How often a table that others change in the meantime is compared again.
@@ -42,8 +43,13 @@ pub(super) fn save() -> Result<(), Failure> {
 /// Makes the table what the file says.
 pub(super) fn restore(args: &RestoreArgs, runtime_dir: &Path) -> Result<(), Failure> {
     let file = args.file.as_deref().filter(|file| *file != Path::new("-"));
-    let desired = read(file)?;
+    let name = file.map_or("standard input".to_owned(), |file| {
+        file.display().to_string()
+    });
+    let saved = read(file, &name)?;
     let mut client = kernel::open()?;
+    refuse_missing(&mut client, &saved, &name)?;
+    let desired = saved.table;
     if args.dry_run {
         let ops = changes(&mut client, &desired, args.exact)?;
         return print(&ops.iter().map(|op| format!("{op}\n")).collect::<String>());
@@ -76,23 +82,44 @@ fn changes(client: &mut Client, desired: &Table, exact: bool) -> Result<Vec<Op>,
     Ok(plan(desired, &actual))
 }
 
-fn read(file: Option<&Path>) -> Result<Table, Failure> {
-    let (name, text) = match file {
-        Some(file) => (file.display().to_string(), fs::read_to_string(file)),
-        None => {
-            let mut text = String::new();
-            let read = io::stdin().read_to_string(&mut text).map(|_| text);
-            ("standard input".to_owned(), read)
-        }
+fn read(file: Option<&Path>, name: &str) -> Result<Saved, Failure> {
+    let text = match file {
+        Some(file) => fs::read_to_string(file),
+        None => io::read_to_string(io::stdin()),
     };
     let text = text.map_err(|error| Failure::runtime(format!("cannot read {name}: {error}")))?;
-    save::parse(&text).map_err(|malformed| {
-        let lines: Vec<_> = malformed.0.iter().map(|bad| format!("{name}:{}: {}", bad.number, bad.fault)).collect();
-        Failure::with_mend(
-            lines.join("\n"),
-            Some("nothing was changed; `lvsd ipvs save` and `ipvsadm -Sn` write what can be restored"),
-        )
-    })
+    save::parse(&text).map_err(|malformed| refuse(name, &malformed.0))
+}
+
+/// Refuses what the kernel has no module for, before anything is changed.
+fn refuse_missing(client: &mut Client, saved: &Saved, name: &str) -> Result<(), Failure> {
+    let used = || saved.table.values().map(|found| found.settings);
+    let wanted: BTreeSet<_> = used().flat_map(|it| Module::needed(&it)).collect();
+    let wanted: Vec<_> = wanted.into_iter().collect();
+    let missing = client.modules_missing(&wanted, used().map(|it| it.scheduler))?;
+    let mut bad = Vec::new();
+    for (id, number) in &saved.lines {
+        let lacks = Module::needed(&saved.table[id].settings).filter(|it| missing.contains(it));
+        bad.extend(lacks.map(|module| BadLine {
+            number: *number,
+            fault: format!(
+                "{module} is not available in this kernel (module {})",
+                module.file()
+            ),
+        }));
+    }
+    bad.sort_by_key(|bad| bad.number);
+    match bad.as_slice() {
+        [] => Ok(()),
+        bad => Err(refuse(name, bad)),
+    }
+}
+
+fn refuse(name: &str, bad: &[BadLine]) -> Failure {
+    let lines = bad.iter();
+    let lines = lines.map(|BadLine { number, fault }| format!("{name}:{number}: {fault}"));
+    let mend = "nothing was changed; `lvsd ipvs save` and `ipvsadm -Sn` write what can be restored";
+    Failure::with_mend(lines.collect::<Vec<_>>().join("\n"), Some(mend))
 }
 
 fn summary(desired: &Table, changed: usize) -> String {

@@ -78,8 +78,10 @@ pub(super) fn read_sorry(
     let place = text.span();
     let address = address_of(text.get_ref()).filter(|address| is_host(address.ip()));
     let address = address.ok_or("not the address of a server");
+    let address = document.accept(&place, address, MEND)?;
+    refuse_link_local(document, &place, address.ip(), forwarding);
     Some(Member {
-        address: document.accept(&place, address, MEND)?,
+        address,
         place,
         real_server: Some(RealServer {
             settings: table::RealServer {
@@ -109,8 +111,11 @@ fn member(
     let address = document.accept(&place, address.ok_or("not the address of a server"), MEND);
     // A check or conduct that is refused leaves the rest to be read.
     let settings = settings(document, own, outer).filter(|settings| {
-        let loopback = address.is_some_and(|address| address.ip().is_loopback());
-        !loopback || !refuse_loopback(document, &place, settings.forwarding)
+        let Some(ip) = address.map(|address| address.ip()) else {
+            return true;
+        };
+        refuse_link_local(document, &place, ip, settings.forwarding);
+        !ip.is_loopback() || !refuse_loopback(document, &place, settings.forwarding)
     });
     let conduct = match own {
         Some(own) => rules::conduct(document, rules::keys_of(own), outer.conduct),
@@ -128,6 +133,22 @@ fn member(
             conduct: conduct.unwrap_or(outer.conduct),
         }),
     })
+}
+
+/// The kernel refuses it: such an address says nothing without an interface, and a
+/// real server's has none.
+fn refuse_link_local(
+    document: &mut Document<'_>,
+    place: &Range<usize>,
+    ip: IpAddr,
+    forwarding: Forwarding,
+) {
+    let link_local = matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
+    if link_local && forwarding != Forwarding::Local {
+        let message = "the kernel takes no link-local address for a real server's";
+        let mend = "write an address of it that is good beyond its link, such as \"fd00::53\"";
+        document.refuse(place, message, mend);
+    }
 }
 
 /// Packets that keep the VIP as their destination go out by an interface to a

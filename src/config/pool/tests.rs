@@ -407,3 +407,81 @@ fn a_real_server_that_packets_cannot_reach_is_refused() {
         assert_eq!(told(server), "", "{server}");
     }
 }
+
+#[test]
+fn a_link_local_address_is_no_real_server_unless_it_is_this_hosts() {
+    let with = |real_server: &str, rest: &str| {
+        let keys = "address = '[2001:db8::9]:80'";
+        with_pool(keys, &format!("address = '{real_server}'{rest}"))
+    };
+    for (text, line) in [
+        (with("fe80::1", ""), 5),
+        (with("fe80::1", "\nforwarding = 'tun'"), 5),
+        (with("[febf::1]:80", "\nforwarding = 'nat'"), 5),
+        (
+            format!(
+                "[[virtual_server]]\nsorry_server = '[fe80::1]:80'\n{}",
+                with("2001:db8::1", "").replace("[[virtual_server]]\n", "")
+            ),
+            2,
+        ),
+    ] {
+        let told = parse(&text).unwrap_err();
+        assert!(
+            told.starts_with(&format!("director.toml:{line}: ")),
+            "{told}"
+        );
+        assert!(told.contains("link-local"), "{told}");
+    }
+    assert!(parse(&with("fe80::1", "\nforwarding = 'local'")).is_ok());
+    assert!(parse(&with("fec0::1", "")).is_ok());
+}
+
+#[test]
+fn schedulers_that_refuse_clients_of_a_draining_server_come_with_advice() {
+    let advice = |keys: &str| {
+        let keys = format!("address = '10.0.0.9:80'\n{keys}");
+        parse(&with_pool(&keys, "address = '10.1.0.1'"))
+            .unwrap()
+            .advice()
+    };
+    for keys in [
+        "",
+        "scheduler = 'sh'\nscheduler_flags = ['fallback']",
+        "scheduler = 'mh'\nscheduler_flags = ['port', 'fallback']",
+        "scheduler = 'lblc'",
+    ] {
+        assert_eq!(advice(keys), Vec::<String>::new(), "{keys}");
+    }
+    for (name, flags, mend) in [
+        ("sh", "", "scheduler_flags = [\"fallback\"]"),
+        (
+            "sh",
+            "['port']",
+            "scheduler_flags = [\"fallback\", \"port\"]",
+        ),
+        ("mh", "", "scheduler_flags = [\"fallback\"]"),
+        ("dh", "", "dh has no flag against it"),
+    ] {
+        let flags = match flags {
+            "" => String::new(),
+            flags => format!("\nscheduler_flags = {flags}"),
+        };
+        let told = advice(&format!("scheduler = '{name}'{flags}"));
+        assert_eq!(told.len(), 1, "{told:?}");
+        let start = format!("virtual server tcp 10.0.0.9:80: scheduler {name} refuses");
+        assert!(
+            told[0].starts_with(&start) && told[0].contains(mend),
+            "{told:?}"
+        );
+    }
+    let several = "addresses = ['10.0.0.9:80', '10.0.0.9:81', '10.0.0.9:82']\nscheduler = 'dh'";
+    let told = parse(&with_pool(several, "address = '10.1.0.1'"))
+        .unwrap()
+        .advice();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0].starts_with("virtual server tcp 10.0.0.9:80 and 2 others: "),
+        "{told:?}"
+    );
+}

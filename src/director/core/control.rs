@@ -5,8 +5,8 @@ use std::path::Path;
 use tracing::{error, info};
 
 use super::Core;
-use crate::config::changes;
 use crate::config::director::DirectorConfig;
+use crate::config::{self, changes};
 use crate::director::Error;
 use crate::director::api::{Answer, Ask};
 use crate::director::balancer::Balancer;
@@ -78,12 +78,12 @@ impl Core {
     }
 
     fn read_again(&self) -> Answer<DirectorConfig> {
-        let config = DirectorConfig::read(&self.path);
-        let config = config.map_err(|error| Refused::config(error.to_string()))?;
+        let refused = |error: config::Error| Refused::config(error.to_string());
+        let text = config::read(&self.path).map_err(refused)?;
+        let config = DirectorConfig::parse_here(&self.path, &text).map_err(refused)?;
         self.examine(&config, &self.path)?;
         self.pulses.core_works();
-        self.preflight(&config, &self.path)
-            .map_err(Refused::config)?;
+        self.preflight(&config, &self.path, &text)?;
         self.pulses.core_works();
         Ok(config)
     }
@@ -141,7 +141,7 @@ impl Core {
             if let WishKind::Drain { limit } = wish.kind {
                 self.pools.let_go(id, rip, limit);
             }
-            info!(virtual_server = %id, real_server = %rip, wish = ?wish.kind, "the operator's wish");
+            info!(virtual_server = %id, real_server = %rip, wish = %wish.kind, "the operator's wish");
         }
         // Before anything is done, so that a crash forgets nothing that was done.
         self.save_overrides()?;

@@ -23,8 +23,7 @@ impl Core {
         let config = DirectorConfig::parse_here(&wish.file, &wish.text);
         let config = config.map_err(|error| Refused::config(error.to_string()))?;
         self.examine(&config, &wish.file)?;
-        self.preflight(&config, &wish.file)
-            .map_err(Refused::runtime)?;
+        self.preflight(&config, &wish.file, &wish.text)?;
         self.pulses.core_works();
         let report = self.balancer.as_ref().map(Balancer::report);
         let report = report.map_or_else(Arc::default, |report| Arc::clone(&report.borrow()));
@@ -37,6 +36,7 @@ impl Core {
         let taken = steps.take_out(&anyway);
         Ok(Planned {
             going_on: drains(&taken, &self.snapshot()),
+            refused: refused(&report, &config),
             changes: changes::between(newest, &config),
             ..Planned::from(steps)
         })
@@ -70,6 +70,17 @@ impl Core {
         table.retain(|id, _| own.contains(id));
         table
     }
+}
+
+/// What the kernel refuses now, of what this configuration has too, a line each.
+fn refused(report: &Report, config: &DirectorConfig) -> Vec<String> {
+    let told = report.refused.iter().filter(|((id, rip), _)| {
+        let server = config.virtual_servers.get(id);
+        server.is_some_and(|server| {
+            rip.is_none_or(|rip| server.servers().any(|(own, _)| *own == rip))
+        })
+    });
+    told.map(|(_, told)| told.sentence.clone()).collect()
 }
 
 /// The drains that these ops end, a line each.

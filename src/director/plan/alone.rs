@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use crate::config::director::DirectorConfig;
+use crate::director::control::Refused;
 use crate::director::{SETTINGS_FILE, SYSCTLS_FILE, preflight, settings, sysctls};
 use crate::ipvs::client::Client;
 
@@ -22,8 +23,8 @@ pub enum Error {
 ///
 /// # Errors
 /// They.
-pub fn refuse(config: &DirectorConfig, file: &Path) -> Result<(), String> {
-    preflight::check(config, None).map_err(|error| error.of_file(file))
+pub fn refuse(config: &DirectorConfig, file: &Path, text: &str) -> Result<(), Refused> {
+    preflight::check(config, None).map_err(|error| Refused::by_preflight(&error, file, text))
 }
 
 /// What a director that starts would set for the whole host, a line each.

@@ -11,6 +11,7 @@
 //! Both are performed inside the one system call, so a crash leaves nothing behind,
 //! and as no packet has the mark, none meets the virtual server.
 
+use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -25,20 +26,87 @@ use crate::lvs::{Family, PersistenceEngine, Scheduler, VirtualServerId};
 
 const DOING: &str = "ask IPVS which schedulers it has";
 
+/// A module of the kernel that settings need, besides `ip_vs` itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Module {
+    /// A scheduler.
+    Scheduler(Scheduler),
+    /// A persistence engine.
+    Engine(PersistenceEngine),
+}
+
+impl Module {
+    /// Those that settings need.
+    pub fn needed(settings: &Settings) -> impl Iterator<Item = Self> + use<> {
+        let engine = settings.persistence.and_then(|found| found.engine);
+        let scheduler = Self::Scheduler(settings.scheduler);
+        let both = [Some(scheduler), engine.map(Self::Engine)];
+        both.into_iter().flatten()
+    }
+
+    /// What users call it.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Scheduler(scheduler) => scheduler.name(),
+            Self::Engine(engine) => engine.name(),
+        }
+    }
+
+    /// Its file, without the ending.
+    pub fn file(&self) -> String {
+        let prefix = match self {
+            Self::Scheduler(_) => "ip_vs_",
+            Self::Engine(_) => "ip_vs_pe_",
+        };
+        format!("{prefix}{}", self.name())
+    }
+}
+
+/// `scheduler "twos"`
+impl fmt::Display for Module {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self {
+            Self::Scheduler(_) => "scheduler",
+            Self::Engine(_) => "persistence engine",
+        };
+        write!(f, "{what} {:?}", self.name())
+    }
+}
+
 impl Client {
-    /// Tells which of these schedulers the kernel neither has nor can load.
-    pub fn schedulers_missing(
+    /// Tells which of these the kernel neither has nor can load. Engines are asked for
+    /// with one of these schedulers, and not at all where it has none of them.
+    pub fn modules_missing(
         &mut self,
-        schedulers: &[Scheduler],
-    ) -> Result<Vec<Scheduler>, Error> {
+        wanted: &[Module],
+        schedulers: impl IntoIterator<Item = Scheduler>,
+    ) -> Result<Vec<Module>, Error> {
+        let (mut engines, mut own) = (Vec::new(), Vec::new());
+        for module in wanted {
+            match module {
+                Module::Scheduler(scheduler) => own.push(*scheduler),
+                Module::Engine(engine) => engines.push(*engine),
+            }
+        }
+        let lost = self.schedulers_missing(&own)?;
+        let mut schedulers = schedulers.into_iter();
+        let scheduler = schedulers.find(|scheduler| !lost.contains(scheduler));
+        let mut missing: Vec<_> = lost.into_iter().map(Module::Scheduler).collect();
+        // Without any scheduler, engines are the lesser trouble.
+        if let Some(scheduler) = scheduler {
+            let lost = self.engines_missing(&engines, scheduler)?;
+            missing.extend(lost.into_iter().map(Module::Engine));
+        }
+        Ok(missing)
+    }
+
+    fn schedulers_missing(&mut self, schedulers: &[Scheduler]) -> Result<Vec<Scheduler>, Error> {
         let settings: Vec<_> = schedulers.iter().copied().map(Settings::of).collect();
         let missing = self.refused(&settings)?;
         Ok(missing.into_iter().map(|index| schedulers[index]).collect())
     }
 
-    /// Tells which of these engines the kernel neither has nor can load; it must
-    /// have the scheduler.
-    pub fn engines_missing(
+    fn engines_missing(
         &mut self,
         engines: &[PersistenceEngine],
         scheduler: Scheduler,

@@ -40,6 +40,7 @@ mod request;
 mod whole;
 
 pub use error::{Error, KernelError};
+pub use missing::Module;
 pub use refusal::Refusal;
 
 use link::{Link, LinkError};

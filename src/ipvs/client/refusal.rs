@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::net::IpAddr;
 
 use nix::errno::Errno;
 
@@ -130,10 +131,13 @@ fn invalid_real_server(
     rip: &RealServerId,
     forwarding: Forwarding,
 ) -> &'static str {
-    if Family::of(rip.ip()) == id.family() {
+    if matches!(rip.ip(), IpAddr::V6(rip) if rip.is_unicast_link_local()) {
+        "the kernel takes no link-local address for a real server's"
+    } else if Family::of(rip.ip()) == id.family() {
         "the kernel does not take the RIP for the address of a host (is `lo` up?)"
     } else if matches!(forwarding, Forwarding::Tunnel(_)) {
-        "a real server of the other address family and connection sync exclude each other"
+        "a sync daemon may run here (`lvsd ipvs daemon`): connection sync and a real server of \
+         the other address family exclude each other"
     } else {
         "a real server of the other address family needs forwarding \"tun\""
     }

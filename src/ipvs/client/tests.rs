@@ -6,7 +6,7 @@ use crate::ipvs::arbitrary::{real_server, settings};
 use crate::ipvs::captures;
 use crate::ipvs::table::{RealServer, Settings};
 use crate::ipvs::wire::{IP_VS_SVC_F_HASHED, ServiceAttribute, ServiceFlags};
-use crate::lvs::{Family, Forwarding, Scheduler, VirtualServerId, Weight};
+use crate::lvs::{Family, Forwarding, Scheduler, Tunnel, VirtualServerId, Weight};
 
 #[test]
 fn the_kernels_dump_becomes_the_table_that_ipvsadm_wrote() {
@@ -167,6 +167,14 @@ fn a_refusal_says_what_the_errno_does_not() {
     let twos = add_virtual_server("tcp 192.168.1.200:80", Scheduler::PowerOfTwoChoices);
     let other_family = add_real_server("tcp 192.168.1.200:80", "[2001:db8::1]:80");
     let multicast = add_real_server("tcp 192.168.1.200:80", "224.0.0.1:80");
+    let tunnelled = |op| match op {
+        Op::AddRealServer(id, rip, mut real_server) => {
+            real_server.forwarding = Forwarding::Tunnel(Tunnel::Ipip);
+            Op::AddRealServer(id, rip, real_server)
+        }
+        other => other,
+    };
+    let link_local = tunnelled(add_real_server("tcp 192.168.1.200:80", "[fe80::1]:80"));
     for (op, errno, words) in [
         (
             twos,
@@ -185,6 +193,19 @@ fn a_refusal_says_what_the_errno_does_not() {
             Errno::EINVAL,
             "cannot add real server 224.0.0.1:80 of tcp 192.168.1.200:80: dr weight 1: \
              the kernel does not take the RIP for the address of a host (is `lo` up?) (invalid argument)",
+        ),
+        (
+            tunnelled(other_family),
+            Errno::EINVAL,
+            "cannot add real server [2001:db8::1]:80 of tcp 192.168.1.200:80: tun weight 1: \
+             a sync daemon may run here (`lvsd ipvs daemon`): connection sync and a real server \
+             of the other address family exclude each other (invalid argument)",
+        ),
+        (
+            link_local,
+            Errno::EINVAL,
+            "cannot add real server [fe80::1]:80 of tcp 192.168.1.200:80: tun weight 1: \
+             the kernel takes no link-local address for a real server's (invalid argument)",
         ),
         (
             multicast,

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::line::Line;
 use super::write::flag_names;
-use super::{BadLine, Malformed};
-use crate::ipvs::table::{Persistence, RealServer, Settings, Table, VirtualServer};
+use super::{BadLine, Malformed, Saved};
+use crate::ipvs::table::{Persistence, RealServer, Settings, VirtualServer};
 use crate::lvs::{
     Checksum, Family, Forwarding, PersistenceEngine, Protocol, RealServerId, Scheduler,
     SchedulerFlags, Tunnel, VirtualServerId, Weight,
@@ -22,27 +22,27 @@ const DEFAULT_SCHEDULER: Scheduler = Scheduler::WeightedLeastConnection;
 ///
 /// # Errors
 /// Every line that cannot be taken: then none of the others should be.
-pub fn parse(text: &str) -> Result<Table, Malformed> {
-    let mut table = Table::new();
+pub fn parse(text: &str) -> Result<Saved, Malformed> {
+    let mut saved = Saved::default();
     let mut bad = Vec::new();
     for (index, line) in text.lines().enumerate() {
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        if let Err(fault) = add(line, &mut table) {
-            let number = index + 1;
+        let number = index + 1;
+        if let Err(fault) = add(line, number, &mut saved) {
             bad.push(BadLine { number, fault });
         }
     }
     if bad.is_empty() {
-        Ok(table)
+        Ok(saved)
     } else {
         Err(Malformed(bad))
     }
 }
 
-fn add(line: &str, table: &mut Table) -> Result<(), String> {
+fn add(line: &str, number: usize, saved: &mut Saved) -> Result<(), String> {
     let mut line = Line::read(line)?;
     line.has("-n");
     let command = line.take_one(&["-A", "-a"])?;
@@ -58,14 +58,16 @@ fn add(line: &str, table: &mut Table) -> Result<(), String> {
             settings,
             real_servers,
         };
-        return match table.insert(id, added) {
+        saved.lines.entry(id).or_insert(number);
+        return match saved.table.insert(id, added) {
             None => Ok(()),
             Some(_) => Err(format!("{id} is there already")),
         };
     }
     let (rip, real_server) = (rip(&mut line, &id)?, real_server(&mut line)?);
     nothing_left(&line, "a real server (-a)")?;
-    let virtual_server = table
+    let virtual_server = saved
+        .table
         .get_mut(&id)
         .ok_or_else(|| format!("no line before this one adds {id} (-A)"))?;
     match virtual_server.real_servers.insert(rip, real_server) {
@@ -118,10 +120,14 @@ fn settings(line: &mut Line, id: &VirtualServerId) -> Result<Settings, String> {
     if persistence.is_none() && stands_for_every_port(id) {
         return Err("port 0 stands for every port, which needs persistence (-p)".to_owned());
     }
+    let one_packet = line.has("-o");
+    if one_packet && !id.may_be_udp() {
+        return Err("-o: only UDP can be scheduled packet by packet".to_owned());
+    }
     Ok(Settings {
         scheduler,
         scheduler_flags,
-        one_packet: line.has("-o"),
+        one_packet,
         persistence,
     })
 }

@@ -6,8 +6,12 @@ use proptest::sample::select;
 
 use super::*;
 use crate::ipvs::arbitrary::{real_server, settings};
-use crate::ipvs::table::{RealServer, Table, VirtualServer};
-use crate::lvs::{Family, Forwarding, Protocol, VirtualServerId};
+use crate::ipvs::table::{RealServer, Settings, Table, VirtualServer};
+use crate::lvs::{Family, Forwarding, Protocol, Scheduler, VirtualServerId};
+
+fn parse(text: &str) -> Result<Table, Malformed> {
+    super::parse(text).map(|saved| saved.table)
+}
 
 /// As `ipvsadm -Sn` of version 1.31 wrote it, thresholds apart.
 const SAVED: &str = "\
@@ -126,7 +130,7 @@ fn a_real_server_has_the_defaults_of_ipvsadm() {
 }
 
 /// Lines, and what is told of them.
-const FAULTS: [(&str, &str); 17] = [
+const FAULTS: [(&str, &str); 18] = [
     ("-A -t 1.2.3.4:80 -Q", "there is no option -Q"),
     (
         "-E -t 1.2.3.4:80",
@@ -162,6 +166,10 @@ const FAULTS: [(&str, &str); 17] = [
         "-A -t 1.2.3.4:http",
         "1.2.3.4:http: not an address and port in numbers (`ipvsadm -Sn` writes them)",
     ),
+    (
+        "-A -t 1.2.3.4:80 -o",
+        "-o: only UDP can be scheduled packet by packet",
+    ),
     ("-A -f 0", "-f 0: not a number that it can be"),
     (
         "-a -t 1.2.3.4:80 -r 10.0.0.1",
@@ -193,6 +201,25 @@ fn what_is_there_already_is_a_fault() {
     );
 }
 
+#[test]
+fn one_packet_scheduling_of_tcp_is_not_written_for_ipvsadm_stops_at_it() {
+    let mut settings = Settings::of(Scheduler::RoundRobin);
+    settings.one_packet = true;
+    for (id, written) in [
+        ("tcp 1.2.3.4:80", "-A -t 1.2.3.4:80 -s rr\n"),
+        ("sctp 1.2.3.4:80", "-A --sctp-service 1.2.3.4:80 -s rr\n"),
+        ("udp 1.2.3.4:80", "-A -u 1.2.3.4:80 -s rr -o\n"),
+        ("fwmark 7", "-A -f 7 -s rr -o\n"),
+    ] {
+        let virtual_server = VirtualServer {
+            settings,
+            real_servers: Default::default(),
+        };
+        let table = Table::from_iter([(id.parse().unwrap(), virtual_server)]);
+        assert_eq!(text(&table), written);
+    }
+}
+
 fn id() -> impl Strategy<Value = VirtualServerId> {
     let protocol = select(vec![Protocol::Tcp, Protocol::Udp, Protocol::Sctp]);
     let address = (protocol, any::<SocketAddr>().prop_map(plain))
@@ -216,6 +243,8 @@ fn tables() -> impl Strategy<Value = Table> {
     let virtual_server = id().prop_flat_map(move |id| {
         let with_pool = (settings(id.family()), pool());
         with_pool.prop_map(move |(mut settings, real_servers)| {
+            settings.one_packet &=
+                !matches!(id, VirtualServerId::Address { protocol, .. } if protocol != Protocol::Udp);
             let every_port =
                 matches!(id, VirtualServerId::Address { address, .. } if address.port() == 0);
             if every_port && settings.persistence.is_none() {

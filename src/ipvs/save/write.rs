@@ -19,7 +19,7 @@ pub fn write(table: &Table, to: &mut impl fmt::Write) -> fmt::Result {
         VirtualServerId::Fwmark { mark, family } => (mark.get(), *family),
     });
     for (id, virtual_server) in sorted {
-        let settings = Options(&virtual_server.settings, id.family());
+        let settings = Options(&virtual_server.settings, id);
         writeln!(to, "-A {} {settings}", Name(id))?;
         for (rip, real_server) in &virtual_server.real_servers {
             writeln!(to, "-a {} -r {rip} {}", Name(id), Member(real_server))?;
@@ -64,16 +64,18 @@ impl fmt::Display for Name<'_> {
 }
 
 /// `-s sh -p 60 -b sh-port`.
-struct Options<'a>(&'a Settings, Family);
+struct Options<'a>(&'a Settings, &'a VirtualServerId);
 
 impl fmt::Display for Options<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(settings, family) = self;
+        let Self(settings, id) = self;
         write!(f, "-s {}", settings.scheduler)?;
         if let Some(persistence) = &settings.persistence {
-            write_persistence(f, persistence, *family)?;
+            write_persistence(f, persistence, id.family())?;
         }
-        if settings.one_packet {
+        // The kernel keeps it of any, heeds it for UDP alone, and `ipvsadm -R` stops
+        // at it elsewhere.
+        if settings.one_packet && id.may_be_udp() {
             f.write_str(" -o")?;
         }
         write_flags(f, settings.scheduler, settings.scheduler_flags)

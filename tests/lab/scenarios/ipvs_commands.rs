@@ -204,6 +204,37 @@ fn a_file_with_a_fault_is_refused_whole(lab: &Lab) {
     );
     assert_eq!(host.ipvsadm(), "-A -t 192.168.1.200:80 -s wrr\n");
     host.run("lvsd ipvs restore /etc/absent").fails_with(1);
+    what_the_kernel_lacks_is_a_fault_too(&host);
+}
+
+/// No kernel has `nosuch`; where it has not got `twos` either, both are told.
+fn what_the_kernel_lacks_is_a_fault_too(host: &Host) {
+    host.write(
+        "/etc/lacking",
+        "-A -t 192.168.1.200:81 -s rr\n-A -t 192.168.1.200:82 -s nosuch\n\
+         -a -t 192.168.1.200:82 -r 192.168.1.53:82\n-A -t 192.168.1.200:83 -s rr\n\
+         -A -u 192.168.1.200:84 -s rr -p 60 --pe other\n",
+    );
+    for command in ["lvsd ipvs restore", "lvsd ipvs restore --dry-run"] {
+        let told = host.run(&format!("{command} /etc/lacking")).fails_with(1);
+        assert!(
+            told.contains(
+                "/etc/lacking:2: scheduler \"nosuch\" is not available in this kernel \
+                 (module ip_vs_nosuch)"
+            ) && told.contains(
+                "/etc/lacking:5: persistence engine \"other\" is not available in this kernel \
+                 (module ip_vs_pe_other)"
+            ) && told.contains("nothing was changed"),
+            "{told}"
+        );
+        assert_eq!(host.ipvsadm(), "-A -t 192.168.1.200:80 -s wrr\n");
+    }
+    // The kernel keeps what it does not heed; ipvsadm takes it of UDP alone.
+    host.run("lvsd ipvs add tcp 192.168.1.200:81 --one-packet")
+        .fails_with(2);
+    host.run("lvsd ipvs add fwmark 7 --one-packet").ok();
+    host.run("lvsd ipvs save > /etc/saved; ipvsadm -C; ipvsadm -R < /etc/saved")
+        .ok();
 }
 
 fn a_large_table_is_restored_quickly(lab: &Lab) {

@@ -199,12 +199,15 @@ fn a_scheduler_that_the_kernel_lacks_is_named(lab: &Lab, site: &Site, running: &
     assert!(told.contains(named), "{told}");
     let another = &site.lvs52;
     another.write("/etc/lvsd/director.toml", &twos);
-    let told = another.run("lvsd director").fails_with(1);
+    let told = another.run("lvsd director").fails_with(78);
     assert!(told.contains(named), "{told}");
+    let line = twos.lines().position(|line| line.contains("twos")).unwrap() + 1;
+    let place = format!("/etc/lvsd/director.toml:{line}: ");
+    assert!(told.contains(&place), "{told}");
     for host in [another, &site.lvs51] {
         host.write("/etc/lvsd/next.toml", &twos);
         let plan = host.run("lvsd plan --config /etc/lvsd/next.toml");
-        let told = plan.fails_with(1);
+        let told = plan.fails_with(78);
         assert!(told.contains(named), "{told}");
     }
     assert_eq!(another.ipvsadm(), "", "nothing is changed");

@@ -265,4 +265,12 @@ fn a_reload_names_what_is_refused(host: &Host, file: &str, refused: &str) {
     host.write(DIRECTOR_FILE, file);
     let told = host.run("lvsd reload --quiet").fails_with(1);
     assert!(told.contains(refused), "{told}");
+    let plan = host.run(&format!("lvsd plan --config {DIRECTOR_FILE} --exit-code"));
+    let told = plan.ok();
+    let line = format!("# the kernel refuses now, so a reload exits 1: {refused}\n");
+    assert_eq!(told, format!("{line}nothing would change\n"));
+    let without = file.replace(", '192.168.1.255'", "");
+    host.write("/etc/lvsd/next.toml", &without);
+    let told = host.run("lvsd plan --config /etc/lvsd/next.toml").ok();
+    assert!(!told.contains("refuses now"), "{told}");
 }

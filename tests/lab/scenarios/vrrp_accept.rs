@@ -254,7 +254,7 @@ fn accept_mode_cannot_be_off_where_the_kernel_has_no_nf_tables(lab: &Lab) {
     let host = &pair.lvs51;
     let file = DirectorFile::steady(100).vrrp_key("accept", "false");
     host.write(DIRECTOR_FILE, &file.text());
-    let refused = host.run("lvsd director").fails_with(1);
+    let refused = host.run("lvsd director").fails_with(78);
     assert!(
         refused.contains("accept = false of VI_1: this kernel has no nf_tables: "),
         "{refused}"

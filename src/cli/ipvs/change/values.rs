@@ -77,7 +77,7 @@ impl SettingsArgs {
         let settings = Settings {
             scheduler,
             scheduler_flags: self.flags(scheduler, &before)?,
-            one_packet: self.one_packet.unwrap_or(before.one_packet),
+            one_packet: self.one_packet(id)?.unwrap_or(before.one_packet),
             persistence: self.persistence(id.family(), before.persistence)?,
         };
         let every_port =
@@ -86,6 +86,16 @@ impl SettingsArgs {
             return usage("port 0 stands for every port, which needs --persistence");
         }
         Ok(settings)
+    }
+
+    /// The kernel takes it of any virtual server, and heeds it for UDP alone.
+    fn one_packet(&self, id: &VirtualServerId) -> Result<Option<bool>, Failure> {
+        match self.one_packet {
+            Some(true) if !id.may_be_udp() => {
+                usage("--one-packet: only UDP can be scheduled packet by packet")
+            }
+            given => Ok(given),
+        }
     }
 
     /// Flags are the scheduler's: another one has none of the old.

@@ -11,7 +11,7 @@ const INFO: Info = Info {
 
 /// The table of saved lines, with made-up counts.
 fn found(saved: &str) -> KernelTable {
-    let table = save::parse(saved).unwrap();
+    let table = save::parse(saved).unwrap().table;
     let mut connections = 0;
     let virtual_servers = table.into_iter().map(|(id, virtual_server)| {
         let real_servers = virtual_server

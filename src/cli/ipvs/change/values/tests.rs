@@ -40,7 +40,7 @@ fn real_server(before: RealServer, text: &str) -> String {
 const TCP: &str = "tcp 192.168.1.200:80";
 
 /// Options, and what they make of a new virtual server.
-const NEW: [(&str, &str); 10] = [
+const NEW: [(&str, &str); 11] = [
     ("", "wlc"),
     ("--scheduler rr --persistence 60s", "rr persistent 60s"),
     (
@@ -55,7 +55,11 @@ const NEW: [(&str, &str); 10] = [
         "--scheduler mh --scheduler-flags port --scheduler-flags fallback",
         "mh fallback port",
     ),
-    ("--one-packet", "wlc one-packet"),
+    (
+        "--one-packet",
+        "--one-packet: only UDP can be scheduled packet by packet",
+    ),
+    ("--one-packet=off", "wlc"),
     (
         "--persistence 60s --persistence-engine sip",
         "wlc persistent 60s engine sip",
@@ -79,6 +83,10 @@ fn a_new_virtual_server_has_what_is_given() {
     let new = Settings::of(Scheduler::WeightedLeastConnection);
     for (text, expected) in NEW {
         assert_eq!(settings(TCP, new, text), expected, "{text}");
+    }
+    for may_be_udp in ["udp 192.168.1.200:53", "fwmark 7", "fwmark6 7"] {
+        let told = settings(may_be_udp, new, "--one-packet");
+        assert_eq!(told, "wlc one-packet", "{may_be_udp}");
     }
     assert!(settings("tcp 192.168.1.200:0", new, "").starts_with("port 0 stands for every port"));
     assert_eq!(
