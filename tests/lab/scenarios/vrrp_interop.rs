@@ -381,8 +381,14 @@ fn a_keepalived_that_only_listens_hears_whichever_lvsd_is_master(lab: &Lab) {
     let lvs53 = pair.lan.host_with_nic("lvs53", "ens192", "192.168.1.53/24");
     lvs51.director(&PLAIN.lvsd(150));
     lvs52.director(&PLAIN.lvsd(120));
-    let silent = PLAIN.keepalived(&lvs53, 50);
     moves("the first lvsd is master", VIP, (lvs51, lvs52));
+    let listens = |keepalived: &Program| {
+        eventually("keepalived listens", within(secs(10)), || {
+            keepalived.log().contains("Entering BACKUP STATE")
+        });
+    };
+    let silent = PLAIN.keepalived(&lvs53, 50);
+    listens(&silent);
     let hand_over = |command: &str, to: (&Host, &Host), keepalived: &Program| {
         lvs51.run(&format!("lvsd vrrp {command} VI_1")).ok();
         moves(command, VIP, to);
@@ -397,9 +403,7 @@ fn a_keepalived_that_only_listens_hears_whichever_lvsd_is_master(lab: &Lab) {
     silent.terminate();
     hand_over("yield", (lvs52, lvs51), &silent);
     let late = PLAIN.keepalived(&lvs53, 50);
-    eventually("keepalived listens", within(secs(10)), || {
-        late.log().contains("Entering BACKUP STATE")
-    });
+    listens(&late);
     hand_over("reclaim", (lvs51, lvs52), &late);
     lab.say("so does one that joins after they have heard each other");
 }
