@@ -90,11 +90,11 @@ pub(super) fn run(args: RealserverArgs, runtime_dir: PathBuf) -> Result<(), Fail
         return runtime.block_on(undone).map_err(Failure::runtime);
     }
     let given = named_vips(&args.vip)?;
+    let file = args.config;
     let vips = match args.adopt {
-        true => adopted(&runtime, given)?,
+        true => adopted(&runtime, given, file.as_deref())?,
         false => given,
     };
-    let file = args.config;
     refuse_nothing(&vips, file.as_deref())?;
     let config = agent_config(&vips, file.as_deref())?;
     if args.one_shot {
@@ -122,9 +122,13 @@ fn agent_config(vips: &[IpAddr], file: Option<&Path>) -> Result<RealServerConfig
     }
 }
 
-/// The VIPs that were given and those that somebody has put on `lo`; tells what else
-/// was left.
-fn adopted(runtime: &Runtime, given: Vec<IpAddr>) -> Result<Vec<IpAddr>, Failure> {
+/// The VIPs that become lvsd's: those that are named, by option or file, and without any
+/// name those that somebody has put on `lo`; tells what else was left.
+fn adopted(
+    runtime: &Runtime,
+    given: Vec<IpAddr>,
+    file: Option<&Path>,
+) -> Result<Vec<IpAddr>, Failure> {
     let on_lo = runtime.block_on(async {
         let netlink = Rtnetlink::open()?;
         let (links, addresses) = (netlink.links().await?, netlink.addresses().await?);
@@ -132,18 +136,23 @@ fn adopted(runtime: &Runtime, given: Vec<IpAddr>) -> Result<Vec<IpAddr>, Failure
     });
     let on_lo: Vec<IpAddr> =
         on_lo.map_err(|error: crate::sys::rtnetlink::Error| Failure::runtime(error))?;
-    let mut vips = given;
-    for vip in &on_lo {
-        if !vips.contains(vip) {
-            vips.push(*vip);
-        }
-    }
-    print(&story(
-        &on_lo,
-        &vips,
-        &adopt::leftovers(Path::new("/"), &vips),
-    ))?;
-    Ok(vips)
+    let named = match file {
+        Some(file) => RealServerConfig::read(file, &given)?.vips,
+        None => given.clone(),
+    };
+    let (ours, others): (Vec<_>, Vec<_>) = on_lo
+        .into_iter()
+        .partition(|vip| named.is_empty() || named.contains(vip));
+    let vips = match named.is_empty() {
+        true => ours.clone(),
+        false => named,
+    };
+    let leftovers = adopt::leftovers(Path::new("/"), &vips);
+    print(&story(&ours, &others, &vips, &leftovers))?;
+    Ok(match file {
+        Some(_) => given,
+        None => vips,
+    })
 }
 
 /// There must be something to adopt, or to begin with.
@@ -158,7 +167,7 @@ fn refuse_nothing(vips: &[IpAddr], file: Option<&Path>) -> Result<(), Failure> {
 }
 
 /// What was found, for people.
-fn story(on_lo: &[IpAddr], vips: &[IpAddr], leftovers: &[Leftover]) -> String {
+fn story(on_lo: &[IpAddr], others: &[IpAddr], vips: &[IpAddr], leftovers: &[Leftover]) -> String {
     let list = |ips: &[IpAddr]| {
         let quoted: Vec<_> = ips.iter().map(|ip| format!("\"{ip}\"")).collect();
         quoted.join(", ")
@@ -167,6 +176,10 @@ fn story(on_lo: &[IpAddr], vips: &[IpAddr], leftovers: &[Leftover]) -> String {
         [] => "no VIP on lo yet\n".to_owned(),
         _ => format!("on lo, and lvsd's from now on: {}\n", list(on_lo)),
     };
+    if !others.is_empty() {
+        let line = format!("on lo too, not named, and left alone: {}\n", list(others));
+        text.push_str(&line);
+    }
     if !vips.is_empty() {
         let line = format!("in /etc/lvsd/realserver.toml: vips = [{}]\n", list(vips));
         text.push_str(&line);

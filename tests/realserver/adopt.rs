@@ -50,6 +50,30 @@ fn the_scripts_vip_becomes_lvsds_and_never_leaves_lo() {
 }
 
 #[test]
+fn where_a_vip_is_named_other_addresses_on_lo_are_left_alone() {
+    let host = Host::new();
+    run_the_script();
+    ip("address add 10.0.0.7/32 dev lo");
+    let output = host.lvsd("realserver --vip 192.168.1.200 --adopt --one-shot");
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{output:?}");
+    assert!(
+        told.contains("on lo, and lvsd's from now on: \"192.168.1.200\"\n"),
+        "{told}"
+    );
+    assert!(told.contains("left alone: \"10.0.0.7\""), "{told}");
+    let undone = host.lvsd("realserver --undo");
+    assert!(undone.status.success(), "{undone:?}");
+    assert!(!has_vip(), "adopted: lvsd's to remove");
+    let shown = Command::new("ip")
+        .args(["address", "show", "lo"])
+        .output()
+        .unwrap();
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(shown.contains("10.0.0.7/32"), "{shown}");
+}
+
+#[test]
 fn a_host_without_a_vip_has_nothing_to_adopt() {
     let host = Host::new();
     let output = host.lvsd("realserver --adopt --one-shot");
