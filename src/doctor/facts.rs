@@ -21,7 +21,7 @@ use crate::sys::sysctl::Key;
 use super::finding::Role;
 use super::firewall::Ruleset;
 
-pub use boot::{Boot, Script, Setting};
+pub use boot::{Boot, Script, Setting, Settings};
 pub use ipvs::{Count, Flow, Ipvs, Kernel};
 pub use wire::{Heard, VirtualRouter, Wire};
 
@@ -44,6 +44,8 @@ pub struct Facts {
     pub ipvs: Ipvs,
     /// Where TCP connections are accepted.
     pub listening: BTreeSet<SocketAddr>,
+    /// Where datagrams of UDP are received.
+    pub receiving: BTreeSet<SocketAddr>,
     /// The packet filter.
     pub firewall: Ruleset,
     /// What the next boot brings, and what runs beside lvsd.

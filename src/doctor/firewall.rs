@@ -151,6 +151,36 @@ impl Packet {
     }
 }
 
+impl ChainId {
+    /// The command that has a base chain accept such packets before it does anything
+    /// else: adverts on that interface, or TCP to that port.
+    pub fn accept(&self, packet: &Packet) -> String {
+        let Self { table, name } = self;
+        let (option, key) = match packet.hook {
+            Hook::Output => ("-o", "oifname"),
+            Hook::Input | Hook::Other => ("-i", "iifname"),
+        };
+        let (interface, number) = (&packet.interface, packet.protocol);
+        match (table.strip_prefix("iptables "), packet.port) {
+            (Some(table), port) => {
+                let table = match table {
+                    "filter" => String::new(),
+                    other => format!("-t {other} "),
+                };
+                let matches = match port {
+                    Some(port) => format!("-p tcp --dport {port}"),
+                    None => format!("{option} {interface} -p {number}"),
+                };
+                format!("iptables {table}-I {name} {matches} -j ACCEPT")
+            }
+            (None, Some(port)) => format!("nft insert rule {table} {name} tcp dport {port} accept"),
+            (None, None) => format!(
+                "nft insert rule {table} {name} {key} {interface} ip protocol {number} accept"
+            ),
+        }
+    }
+}
+
 /// What becomes of a packet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fate {
@@ -163,6 +193,8 @@ pub enum Fate {
         by: String,
         /// Its counter.
         packets: Option<u64>,
+        /// The base chain that led there: what it accepts first is not dropped.
+        base: ChainId,
     },
 }
 
@@ -170,10 +202,10 @@ pub enum Fate {
 const DEEPEST: usize = 16;
 
 /// What a walk through a chain came to.
-enum Walk {
+enum Walk<'a> {
     /// The base chain lets it pass, or might.
     Pass,
-    Drop(Fate),
+    Drop(&'a Rule),
     /// The end of the chain was reached.
     End,
     /// The end was reached, but a rule on the way might have accepted it.
@@ -193,20 +225,24 @@ impl Ruleset {
             .iter()
             .filter(|(_, chain)| chain.hook == Some(packet.hook));
         for (id, chain) in base {
-            let end = match self.walk(id, packet, 0) {
-                Walk::Drop(fate) => return fate,
-                Walk::Pass | Walk::Unsure => continue,
-                Walk::End => chain.drops,
+            let (by, packets) = match self.walk(id, packet, 0) {
+                Walk::Drop(rule) => (rule.text.clone(), rule.packets),
+                Walk::End if chain.drops => {
+                    let by = format!("the policy of chain {} in table {}", id.name, id.table);
+                    (by, None)
+                }
+                Walk::Pass | Walk::Unsure | Walk::End => continue,
             };
-            if end {
-                let by = format!("the policy of chain {} in table {}", id.name, id.table);
-                return Fate::Dropped { by, packets: None };
-            }
+            return Fate::Dropped {
+                by,
+                packets,
+                base: id.clone(),
+            };
         }
         Fate::Passes
     }
 
-    fn walk(&self, id: &ChainId, packet: &Packet, depth: usize) -> Walk {
+    fn walk(&self, id: &ChainId, packet: &Packet, depth: usize) -> Walk<'_> {
         let Some(chain) = self.chains.get(id).filter(|_| depth < DEEPEST) else {
             return Walk::Unsure;
         };
@@ -220,7 +256,7 @@ impl Ruleset {
             match &rule.verdict {
                 Verdict::Continue => {}
                 Verdict::Drop if certain || rule.dropped_such(packet) => {
-                    return Walk::Drop(rule.drop());
+                    return Walk::Drop(rule);
                 }
                 // A drop that may be: what passes it is decided further on.
                 Verdict::Drop => {}
@@ -233,7 +269,7 @@ impl Ruleset {
                         name: name.clone(),
                     };
                     match self.walk(&called, packet, depth + 1) {
-                        Walk::Drop(fate) if certain => return Walk::Drop(fate),
+                        Walk::Drop(rule) if certain => return Walk::Drop(rule),
                         Walk::Pass if certain => return Walk::Pass,
                         Walk::End if *goto && certain => return Walk::End,
                         Walk::Pass | Walk::Unsure => unsure = true,
@@ -267,13 +303,6 @@ impl Rule {
         let only = Field::Protocol(vec![packet.protocol]);
         let names_it = self.matches.iter().any(|it| it.is && it.of == only);
         packet.port.is_none() && names_it && self.packets.is_some_and(|packets| packets > 0)
-    }
-
-    fn drop(&self) -> Fate {
-        Fate::Dropped {
-            by: self.text.clone(),
-            packets: self.packets,
-        }
     }
 }
 

@@ -45,7 +45,8 @@ pub async fn gather(scope: &Scope) -> Result<Facts, Error> {
     };
     lvsd::look(scope, root, &mut facts).await?;
     facts.ipvs = ipvs::look(&mut facts.unseen);
-    facts.listening = sockets::look(root, &mut facts.unseen);
+    facts.listening = sockets::tcp(root, &mut facts.unseen);
+    facts.receiving = sockets::udp(root, &mut facts.unseen);
     firewall::look(root, &mut facts).await;
     if let Err(error) = host::look(&mut facts).await {
         facts.unseen.push(chain(&error));

@@ -84,9 +84,13 @@ pub fn refusals(vip: IpAddr, wanted_on: &str, place: &Place) -> Vec<String> {
     let reserved = place.reserved.map(|(what, network)| {
         format!("VIP {vip} is {what} in {network}, where no host may have it; name another one")
     });
+    let asked = match vip {
+        IpAddr::V4(_) => "ARP",
+        IpAddr::V6(_) => "neighbour discovery",
+    };
     let elsewhere = place.elsewhere.iter().map(|(interface, len)| {
         format!(
-            "VIP {vip} is on {interface}: this host answers ARP for it there, so clients would \
+            "VIP {vip} is on {interface}: this host answers {asked} for it there, so clients would \
              bypass the directors; remove it first (ip address del {vip}/{len} dev {interface}), \
              or name another VIP if it is this host's own address"
         )

@@ -20,7 +20,7 @@ pub struct Boot {
     /// What puts VIPs on `lo`, or set out to.
     pub scripts: Vec<Script>,
     /// The lines of `sysctl.conf` and its like that matter.
-    pub settings: Vec<Setting>,
+    pub settings: Settings,
     /// The size of the connection table, as a power of two, that
     /// `modprobe.d` asks for.
     pub conn_tab_bits: Option<u8>,
@@ -48,12 +48,72 @@ pub struct Script {
     pub missing: Option<String>,
 }
 
+/// What files set kernel parameters to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// The lines, in the order in which they are applied.
+    pub lines: Vec<Setting>,
+    /// The parameters that patterns leave alone.
+    pub spared: BTreeSet<String>,
+}
+
+impl Settings {
+    /// The line that a parameter has its value from: the last one that names it, or
+    /// else the last pattern that it is of (sysctl.d(5)).
+    pub fn of(&self, key: &str) -> Option<&Setting> {
+        let mut lines = self.lines.iter();
+        if let Some(named) = lines.rfind(|line| line.key == key) {
+            return Some(named);
+        }
+        let mut patterns = self.lines.iter().filter(|_| !self.spared.contains(key));
+        patterns.rfind(|line| is_of(&line.key, key))
+    }
+}
+
+/// Whether a key is of a pattern: `*` and `?` stand for what is within one level.
+fn is_of(pattern: &str, key: &str) -> bool {
+    let (patterns, levels) = (pattern.split('.'), key.split('.'));
+    pattern.contains(['*', '?'])
+        && patterns.clone().count() == levels.clone().count()
+        && patterns
+            .zip(levels)
+            .all(|(pattern, level)| fits(pattern, level))
+}
+
+fn fits(pattern: &str, text: &str) -> bool {
+    let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
+    let (mut p, mut t) = (0, 0);
+    // Behind the last `*`, and how much of the text that has taken so far.
+    let mut star = None;
+    while let Some(byte) = text.get(t) {
+        match pattern.get(p) {
+            Some(b'*') => {
+                p += 1;
+                star = Some((p, t));
+            }
+            Some(wanted) if *wanted == b'?' || wanted == byte => {
+                p += 1;
+                t += 1;
+            }
+            _ => {
+                let Some((behind, taken)) = star else {
+                    return false;
+                };
+                star = Some((behind, taken + 1));
+                (p, t) = (behind, taken + 1);
+            }
+        }
+    }
+    pattern.iter().skip(p).all(|byte| *byte == b'*')
+}
+
 /// A line that sets a kernel parameter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setting {
     /// `/etc/sysctl.conf:12`
     pub place: String,
-    /// The parameter with dots, e.g. `net.ipv4.conf.all.arp_ignore`.
+    /// The parameter with dots, e.g. `net.ipv4.conf.all.arp_ignore`, or a pattern of
+    /// several, e.g. `net.ipv4.conf.*.arp_ignore`.
     pub key: String,
     /// What it is set to.
     pub value: i32,

@@ -34,12 +34,51 @@ fn drops(rules: &str, packet: &Packet) -> bool {
     iptables::parse(&text).fate(packet) != Fate::Passes
 }
 
+fn base(table: &str, name: &str) -> ChainId {
+    ChainId {
+        table: table.to_owned(),
+        name: name.to_owned(),
+    }
+}
+
+/// A rule that is called from another chain is answered for by the one that the kernel
+/// asks.
+#[test]
+fn what_drops_is_mended_where_the_kernel_begins() {
+    let rules = "*raw\n:PREROUTING ACCEPT [0:0]\n:lan - [0:0]\n[0:0] -A PREROUTING -j lan\n\
+                 [0:0] -A lan -d 224.0.0.0/8 -j DROP\nCOMMIT\n";
+    let Fate::Dropped { base, .. } = iptables::parse(rules).fate(&advert()) else {
+        panic!("it passes");
+    };
+    assert_eq!(
+        base.accept(&advert()),
+        "iptables -t raw -I PREROUTING -i ens192 -p 112 -j ACCEPT"
+    );
+    let http = Packet::tcp("ens192", vip(), 80);
+    let filter = self::base("iptables filter", "INPUT");
+    assert_eq!(
+        filter.accept(&http),
+        "iptables -I INPUT -p tcp --dport 80 -j ACCEPT"
+    );
+    let out = Packet::advert(Hook::Output, "ens192", MULTICAST_V4.into());
+    let nft = self::base("inet filter", "out");
+    assert_eq!(
+        nft.accept(&out),
+        "nft insert rule inet filter out oifname ens192 ip protocol 112 accept"
+    );
+    assert_eq!(
+        nft.accept(&http),
+        "nft insert rule inet filter out tcp dport 80 accept"
+    );
+}
+
 #[test]
 fn a_closed_iptables_drops_adverts_and_says_which_rule_and_how_many() {
     let fate = iptables::parse(IPTABLES).fate(&advert());
     let expected = Fate::Dropped {
         by: "iptables -A INPUT -j REJECT --reject-with icmp-host-prohibited".to_owned(),
         packets: Some(42),
+        base: base("iptables filter", "INPUT"),
     };
     assert_eq!(fate, expected);
 }
@@ -122,6 +161,7 @@ fn nftables_are_read_as_iptables_are() {
     let expected = Fate::Dropped {
         by: "nft inet filter input: ip protocol vrrp drop".to_owned(),
         packets: Some(0),
+        base: base("inet filter", "input"),
     };
     assert_eq!(fate, expected);
     let passes = |port| ruleset.fate(&Packet::tcp("ens192", vip(), port)) == Fate::Passes;
@@ -151,6 +191,7 @@ fn a_policy_of_nftables_drops_what_no_rule_takes() {
     let expected = Fate::Dropped {
         by: "the policy of chain in in table inet t".to_owned(),
         packets: None,
+        base: base("inet t", "in"),
     };
     assert_eq!(ruleset.fate(&advert()), expected);
     assert_eq!(

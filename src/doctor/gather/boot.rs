@@ -3,12 +3,13 @@
 
 mod keepalived;
 mod scripts;
+mod settings;
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::doctor::facts::{Boot, Setting};
+use crate::doctor::facts::Boot;
 
 /// Directories whose links `*.wants/NAME` start units at boot.
 const WANTS: [&str; 3] = [
@@ -31,9 +32,6 @@ const RUNLEVELS: [&str; 6] = [
 /// servers is shorter.
 const LONGEST: u64 = 16 * 1024 * 1024;
 
-/// The names of parameters that lines of `sysctl.conf` are looked for.
-const PARAMETERS: [&str; 4] = ["arp_ignore", "arp_announce", "rp_filter", "ip_forward"];
-
 pub(super) fn look(root: &Path) -> Boot {
     let enabled = enabled(root);
     let keepalived = keepalived::parse(&text(&root.join("etc/keepalived/keepalived.conf")));
@@ -43,7 +41,7 @@ pub(super) fn look(root: &Path) -> Boot {
         keepalived_balances: keepalived.balances,
         keepalived_maps: keepalived.mapped,
         scripts: scripts::look(root, &enabled),
-        settings: settings(root),
+        settings: settings::look(root),
         conn_tab_bits: conn_tab_bits(root),
         has_ip_vs: ["modules.dep", "modules.builtin"]
             .iter()
@@ -120,35 +118,6 @@ fn running(root: &Path) -> BTreeSet<String> {
         (name == "keepalived" && !is_elsewhere).then(|| name.to_owned())
     });
     names.collect()
-}
-
-/// The lines that set one of the parameters: the files in the order in which they
-/// are read, the later ones winning.
-fn settings(root: &Path) -> Vec<Setting> {
-    let mut paths: Vec<_> = ["usr/lib/sysctl.d", "run/sysctl.d", "etc/sysctl.d"]
-        .iter()
-        .flat_map(|directory| files(&root.join(directory)))
-        .filter(|path| name(path).ends_with(".conf"))
-        .collect();
-    paths.push(root.join("etc/sysctl.conf"));
-    let mut settings = Vec::new();
-    for path in paths {
-        let text = text(&path);
-        for (number, line) in (1..).zip(text.lines()) {
-            let place = format!("{}:{number}", path.display());
-            settings.extend(setting(place, line));
-        }
-    }
-    settings
-}
-
-fn setting(place: String, line: &str) -> Option<Setting> {
-    let (key, value) = line.trim().trim_start_matches('-').split_once('=')?;
-    let key = key.trim().replace('/', ".");
-    let wanted = PARAMETERS.iter().any(|name| key.ends_with(name));
-    let is_comment = key.starts_with(['#', ';']);
-    let value = value.trim().parse().ok()?;
-    (wanted && !is_comment).then_some(Setting { place, key, value })
 }
 
 /// `options ip_vs conn_tab_bits=20`

@@ -1,4 +1,5 @@
-//! Where TCP connections are accepted, from `/proc/net/tcp` and `tcp6`.
+//! Where TCP connections are accepted and datagrams of UDP received, from
+//! `/proc/net/tcp`, `udp` and their like for IPv6.
 //!
 //! ```text
 //!   sl  local_address rem_address   st tx_queue rx_queue …
@@ -17,26 +18,44 @@ use crate::sys::errno;
 /// `TCP_LISTEN`.
 const LISTEN: &str = "0A";
 
-pub(super) fn look(root: &Path, unseen: &mut Vec<String>) -> BTreeSet<SocketAddr> {
-    let mut listening = BTreeSet::new();
-    for file in ["proc/net/tcp", "proc/net/tcp6"] {
+/// `TCP_CLOSE`: of UDP, a socket that is connected to nobody.
+const UNCONNECTED: &str = "07";
+
+/// Where connections are accepted.
+pub(super) fn tcp(root: &Path, unseen: &mut Vec<String>) -> BTreeSet<SocketAddr> {
+    look(root, ["proc/net/tcp", "proc/net/tcp6"], LISTEN, unseen)
+}
+
+/// Where datagrams are received.
+pub(super) fn udp(root: &Path, unseen: &mut Vec<String>) -> BTreeSet<SocketAddr> {
+    look(root, ["proc/net/udp", "proc/net/udp6"], UNCONNECTED, unseen)
+}
+
+fn look(
+    root: &Path,
+    files: [&str; 2],
+    state: &str,
+    unseen: &mut Vec<String>,
+) -> BTreeSet<SocketAddr> {
+    let mut sockets = BTreeSet::new();
+    for file in files {
         let path = root.join(file);
         match fs::read_to_string(&path) {
-            Ok(text) => listening.extend(text.lines().filter_map(parse)),
+            Ok(text) => sockets.extend(text.lines().filter_map(|line| parse(line, state))),
             // Without IPv6 the second is not there.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => unseen.push(format!("{}: {}", path.display(), errno::text(&error))),
         }
     }
-    listening
+    sockets
 }
 
-fn parse(line: &str) -> Option<SocketAddr> {
+fn parse(line: &str, wanted: &str) -> Option<SocketAddr> {
     let mut words = line.split_whitespace().skip(1);
     let (local, state) = (words.next()?, words.nth(1)?);
     let (address, port) = local.split_once(':')?;
     let port = u16::from_str_radix(port, 16).ok()?;
-    (state == LISTEN).then_some(SocketAddr::new(parse_address(address)?, port))
+    (state == wanted).then_some(SocketAddr::new(parse_address(address)?, port))
 }
 
 fn parse_address(digits: &str) -> Option<IpAddr> {
@@ -63,9 +82,11 @@ mod tests {
     #[test]
     fn listening_sockets_are_told_from_connections() {
         let line = |local: &str, state: &str| {
-            parse(&format!(
-                "   0: {local} 00000000:0000 {state} 00000000:00000000 00:00000000"
-            ))
+            let rest = "00000000:00000000 00:00000000";
+            parse(
+                &format!("   0: {local} 00000000:0000 {state} {rest}"),
+                LISTEN,
+            )
         };
         let expected = "192.168.1.200:80".parse().unwrap();
         assert_eq!(line("C801A8C0:0050", "0A"), Some(expected));
@@ -90,7 +111,7 @@ mod tests {
             "0: x 0 0A",
             "0: 00:é 0 0A",
         ] {
-            assert_eq!(parse(text), None);
+            assert_eq!(parse(text, LISTEN), None);
         }
     }
 }

@@ -18,44 +18,70 @@ pub(super) const ARP_ANNOUNCES: Kind = Kind::broken(
      later all traffic comes here",
 );
 
-/// `arp_ignore`: the kernel takes the larger of `all` and the interface.
-pub(super) fn answers(facts: &Facts) -> Vec<Finding> {
-    find(
-        facts,
-        "arp_ignore",
-        &ARP_ANSWERS,
-        |value, hidden_scope| match value {
+/// A kernel parameter that keeps a VIP on `lo` from the LAN.
+#[derive(Clone, Copy)]
+pub(super) struct Parameter {
+    /// Its name.
+    pub(super) name: &'static str,
+    /// What lvsd sets it to.
+    pub(super) wanted: i32,
+    kind: &'static Kind,
+}
+
+/// Those that there are.
+pub(super) const PARAMETERS: [Parameter; 2] = [IGNORE, ANNOUNCE];
+
+const IGNORE: Parameter = Parameter {
+    name: "arp_ignore",
+    wanted: 1,
+    kind: &ARP_ANSWERS,
+};
+
+const ANNOUNCE: Parameter = Parameter {
+    name: "arp_announce",
+    wanted: 2,
+    kind: &ARP_ANNOUNCES,
+};
+
+impl Parameter {
+    /// Whether an interface with this value, the larger of `all` and its own, is
+    /// silent about an address of `lo`; `is_hidden`: one of scope `host`.
+    pub(super) fn is_silent(self, value: i32, is_hidden: bool) -> bool {
+        match (self.name, value) {
             // 8 answers for no address at all, which hides the VIP too.
-            1 | 2 | 8 => true,
+            ("arp_ignore", 1 | 2 | 8) => true,
             // 3 hides only addresses that are valid on this host alone.
-            3 => hidden_scope,
+            ("arp_ignore", 3) => is_hidden,
+            // 1 is not enough where VIP and RIP share a network.
+            ("arp_announce", 2) => true,
             _ => false,
-        },
-    )
+        }
+    }
 }
 
-/// `arp_announce`: likewise, and only 2 is enough where VIP and RIP share a
-/// network.
+/// An interface that answers.
+pub(super) fn answers(facts: &Facts) -> Vec<Finding> {
+    find(facts, IGNORE)
+}
+
+/// An interface that tells of it in questions of its own.
 pub(super) fn announces(facts: &Facts) -> Vec<Finding> {
-    find(facts, "arp_announce", &ARP_ANNOUNCES, |value, _| value == 2)
+    find(facts, ANNOUNCE)
 }
 
-fn find(
-    facts: &Facts,
-    name: &str,
-    kind: &Kind,
-    is_silent: impl Fn(i32, bool) -> bool,
-) -> Vec<Finding> {
+fn find(facts: &Facts, parameter: Parameter) -> Vec<Finding> {
+    let Parameter { name, wanted, kind } = parameter;
     let vips = facts
         .vips_on_lo()
         .filter(|vip| vip.address.address.is_ipv4());
     let vips: Vec<_> = vips
         .map(|vip| (vip.address.address, vip.scope == Scope::Host))
         .collect();
-    let wanted = if name == "arp_ignore" { 1 } else { 2 };
     let leaks = facts.lan_links().filter_map(|link| {
         let value = facts.larger(&link.name, name)?;
-        let leaking = vips.iter().filter(|(_, hidden)| !is_silent(value, *hidden));
+        let leaking = vips
+            .iter()
+            .filter(|(_, hidden)| !parameter.is_silent(value, *hidden));
         let leaking: Vec<IpAddr> = leaking.map(|(vip, _)| *vip).collect();
         (!leaking.is_empty()).then(|| {
             let seen = format!(

@@ -1,9 +1,7 @@
 //! What the next boot brings, and what works against lvsd.
 
-use super::listed;
-use crate::doctor::facts::Setting;
+use super::{listed, mends};
 use crate::doctor::{Facts, Finding, Kind, Severity};
-use crate::lvs::Forwarding;
 
 pub(super) const CONFIG_REFUSED: Kind = Kind::broken(
     "config-refused",
@@ -24,11 +22,6 @@ pub(super) const SCRIPT_BESIDE: Kind = Kind::warning(
 pub(super) const SCRIPT_NOT_RUN: Kind = Kind::warning(
     "script-not-run",
     "after the next boot the VIP is not on lo, and this real server takes no packet for it",
-);
-
-pub(super) const SYSCTL_FILE: Kind = Kind::warning(
-    "sysctl-file",
-    "the line is applied at the next boot and at each `sysctl -p`, and undoes what LVS needs",
 );
 
 /// A file where lvsd looks for it that it refuses.
@@ -78,8 +71,7 @@ pub(super) fn script_beside(facts: &Facts) -> Vec<Finding> {
                 "{} puts {vips} on lo at boot, beside lvsd realserver",
                 script.path
             );
-            let mend = format!("take {} away, or what runs it at boot", script.path);
-            SCRIPT_BESIDE.found(seen, mend)
+            SCRIPT_BESIDE.found(seen, mends::stop(script))
         })
         .collect()
 }
@@ -99,42 +91,9 @@ pub(super) fn script_not_run(facts: &Facts) -> Vec<Finding> {
                 "{} put {vips} on lo, and nothing runs it at boot",
                 script.path
             );
-            let mend = format!("{missing}; or systemctl enable --now lvsd-realserver instead");
+            let mend = format!("{missing}; or {} instead", mends::agent(&script.vips));
             SCRIPT_NOT_RUN.found(seen, mend)
         })
     });
     idle.collect()
-}
-
-/// A line of `sysctl.conf` undoes what this host needs.
-pub(super) fn setting_undoes(facts: &Facts) -> Vec<Finding> {
-    let mut servers = facts
-        .table()
-        .values()
-        .flat_map(|it| it.real_servers.values());
-    let nat = servers.any(|it| it.real_server.forwarding == Forwarding::Nat);
-    let vip = facts.served_vips().any(|vip| vip.address.address.is_ipv4());
-    let undoes = |setting: &&Setting| match setting.key.as_str() {
-        "net.ipv4.ip_forward" => nat && setting.value == 0,
-        "net.ipv4.conf.all.arp_ignore" => vip && !matches!(setting.value, 1 | 2 | 8),
-        "net.ipv4.conf.all.arp_announce" => vip && setting.value != 2,
-        _ => false,
-    };
-    let settings = facts.boot.settings.iter();
-    // Of two lines for one parameter the later one counts.
-    let last = settings.clone().filter(|setting| {
-        let mut same = settings.clone().filter(|other| other.key == setting.key);
-        same.next_back() == Some(setting)
-    });
-    last.filter(undoes)
-        .map(|setting| {
-            let Setting { place, key, value } = setting;
-            let wanted = match key.ends_with("arp_announce") {
-                true => 2,
-                false => 1,
-            };
-            let mend = format!("write {key} = {wanted} there, or take the line out");
-            SYSCTL_FILE.found(format!("{place}: {key} = {value}"), mend)
-        })
-        .collect()
 }

@@ -4,6 +4,7 @@ use super::listed;
 use crate::doctor::{Facts, Finding, Kind};
 use crate::ipvs::kernel::KernelRealServer;
 use crate::lvs::{Forwarding, RealServerId, VirtualServerId};
+use crate::sys::link::Link;
 use crate::sys::sysctl::Key;
 
 pub(super) const IP_FORWARD: Kind = Kind::broken(
@@ -60,6 +61,11 @@ pub(super) fn ip_forward(facts: &Facts) -> Vec<Finding> {
     let mend = "sysctl -w net.ipv4.ip_forward=1, and the same line in /etc/sysctl.conf; \
                 `lvsd director` sets it while it is needed";
     vec![IP_FORWARD.found(seen, mend)]
+}
+
+/// Whether anything of the table is forwarded by NAT.
+pub(super) fn has_nat(facts: &Facts) -> bool {
+    servers(facts).any(|(.., server)| is_nat(server))
 }
 
 fn is_nat(server: &KernelRealServer) -> bool {
@@ -144,11 +150,7 @@ pub(super) fn port_differs(facts: &Facts) -> Vec<Finding> {
 /// A tunnel that packets of a director come out of is filtered strictly.
 pub(super) fn rp_filter(facts: &Facts) -> Vec<Finding> {
     let vips: Vec<_> = facts.served_vips().map(|vip| vip.address.address).collect();
-    let tunnels = facts.links.iter().filter(|link| {
-        let is_tunnel = link.name.starts_with("tunl") || link.name.starts_with("gre");
-        is_tunnel && link.up && !vips.is_empty()
-    });
-    let found = tunnels.filter(|link| facts.larger(&link.name, "rp_filter") == Some(1));
+    let found = tunnels(facts).filter(|link| facts.larger(&link.name, "rp_filter") == Some(1));
     found
         .map(|link| {
             let name = &link.name;
@@ -164,4 +166,13 @@ pub(super) fn rp_filter(facts: &Facts) -> Vec<Finding> {
             TUNNEL_RP_FILTER.found(seen, mend)
         })
         .collect()
+}
+
+/// The tunnels that packets for a VIP of this real server come out of.
+pub(super) fn tunnels(facts: &Facts) -> impl Iterator<Item = &Link> {
+    let serves = facts.served_vips().next().is_some();
+    facts.links.iter().filter(move |link| {
+        let is_tunnel = link.name.starts_with("tunl") || link.name.starts_with("gre");
+        is_tunnel && link.up && serves
+    })
 }

@@ -4,9 +4,12 @@ mod arp;
 mod boot;
 mod forwarding;
 mod host;
+mod mends;
+mod misplaced;
 mod pool;
 mod routing;
 mod service;
+mod settings;
 mod table;
 mod timeouts;
 mod vip;
@@ -29,7 +32,8 @@ pub const ALL: &[Rule] = &[
     vrrp::two_masters,
     vrrp::foreign_vrid,
     vip::unheld,
-    vip::on_backup,
+    misplaced::on_backup,
+    misplaced::on_nic,
     vip::duplicate,
     vip::missing,
     vip::network,
@@ -55,7 +59,7 @@ pub const ALL: &[Rule] = &[
     boot::keepalived_beside,
     boot::script_beside,
     boot::script_not_run,
-    boot::setting_undoes,
+    settings::undo,
 ];
 
 /// Every kind of finding, for the documentation and its test.
@@ -67,7 +71,8 @@ pub const KINDS: &[&Kind] = &[
     &vrrp::VRID_FOREIGN,
     &vip::VIP_UNHELD,
     &vip::VIP_DUPLICATE,
-    &vip::VIP_ON_BACKUP,
+    &misplaced::VIP_ON_BACKUP,
+    &misplaced::VIP_ON_NIC,
     &vip::VIP_MISSING,
     &vip::VIP_NETWORK,
     &arp::ARP_ANSWERS,
@@ -92,7 +97,7 @@ pub const KINDS: &[&Kind] = &[
     &boot::KEEPALIVED_BESIDE,
     &boot::SCRIPT_BESIDE,
     &boot::SCRIPT_NOT_RUN,
-    &boot::SYSCTL_FILE,
+    &settings::SYSCTL_FILE,
 ];
 
 /// `a`, `a and b`, `a, b and c`.

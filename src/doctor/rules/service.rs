@@ -1,11 +1,11 @@
 //! Whether the service can be reached at the VIP.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
-use super::listed;
+use super::{listed, mends};
 use crate::doctor::firewall::{Fate, Packet};
-use crate::doctor::{Facts, Finding, Kind};
+use crate::doctor::{Facts, Finding, Kind, Severity};
 use crate::lvs::{Protocol, VirtualServerId};
 
 pub(super) const SERVICE_NOT_ON_VIP: Kind = Kind::broken(
@@ -23,16 +23,27 @@ pub(super) const SERVICE_BLOCKED: Kind = Kind::broken(
 /// Ports that tell nothing of the service: of administrators and of the agent.
 const NOT_SERVICES: [u16; 3] = [22, 111, crate::config::check::READINESS_PORT];
 
+/// Ports of UDP that every host may have for itself: addresses, time, names, printers.
+const OF_THE_HOST: [u16; 9] = [67, 68, 111, 123, 161, 323, 514, 546, 631];
+
+/// From here on the ports of UDP are nobody's in particular.
+const EPHEMERAL: u16 = 5_000;
+
 /// The services of the agent's file, or any that listens on the RIP alone on a
-/// host where nothing listens on the VIP.
+/// host where nothing listens on the VIP; or none at all.
 pub(super) fn not_on_vip(facts: &Facts) -> Vec<Finding> {
     let vips = facts.served_vips().map(|vip| vip.address.address);
     let found = vips.filter_map(|vip| {
         let there = ports_on(facts, vip);
-        let known = services(facts);
+        let elsewhere = elsewhere(facts, vip);
+        let is_idle = there.is_empty() && elsewhere.is_empty() && !receives(facts, vip);
+        if is_idle && services(facts, vip).is_empty() {
+            return Some(idle(vip));
+        }
+        let known = services(facts, vip);
         let lost: Vec<_> = match known.is_empty() {
             false => known.difference(&there).copied().collect(),
-            true if there.is_empty() => elsewhere(facts, vip).into_iter().collect(),
+            true if there.is_empty() => elsewhere.into_iter().collect(),
             true => vec![],
         };
         let port = lost.first()?;
@@ -60,21 +71,52 @@ pub(super) fn not_on_vip(facts: &Facts) -> Vec<Finding> {
     found.collect()
 }
 
-/// The TCP ports that the agent's file wants answers from.
-fn services(facts: &Facts) -> BTreeSet<u16> {
+/// No service runs. Directors that check leave this host out.
+fn idle(vip: IpAddr) -> Finding {
+    let seen = format!("nothing listens on {vip}, no port of TCP or UDP");
+    let finding = SERVICE_NOT_ON_VIP.found(seen, "start the service (systemctl start nginx)");
+    Finding {
+        severity: Severity::Warning,
+        why: "the VIP answers ping and none of its ports do: every client that is sent here is \
+              refused, unless the directors check this host and leave it out",
+        ..finding
+    }
+}
+
+/// Whether datagrams for the address are received, by what may be a service.
+fn receives(facts: &Facts, address: IpAddr) -> bool {
+    let mut sockets = facts.receiving.iter();
+    sockets.any(|it| {
+        let may_serve = it.port() < EPHEMERAL && !OF_THE_HOST.contains(&it.port());
+        it.ip() == address || (reaches(it, address) && may_serve)
+    })
+}
+
+/// The TCP ports that the agent's file wants answers from, of the VIP's family.
+fn services(facts: &Facts, vip: IpAddr) -> BTreeSet<u16> {
     let files = facts.realserver_config.iter();
     let services = files.flat_map(|file| &file.services);
     services
         .flat_map(|service| &service.checks)
-        .map(|check| check.probe.address().port())
+        .map(|check| check.probe.address())
+        .filter(|address| address.is_ipv4() == vip.is_ipv4())
+        .map(|address| address.port())
         .collect()
+}
+
+/// Whether a socket gets what is sent to an address. One of `[::]` has that of IPv4 too,
+/// unless its program said otherwise, which the kernel does not list.
+fn reaches(socket: &SocketAddr, address: IpAddr) -> bool {
+    let ip = socket.ip();
+    let of_family = ip.is_ipv6() || address.is_ipv4();
+    ip == address || (ip.is_unspecified() && of_family)
 }
 
 /// The ports of services that listen on the address, or on every one.
 fn ports_on(facts: &Facts, address: IpAddr) -> BTreeSet<u16> {
     let sockets = facts.listening.iter();
-    let reach = sockets.filter(|it| it.ip() == address || it.ip().is_unspecified());
-    let ports = reach.map(std::net::SocketAddr::port);
+    let reach = sockets.filter(|it| reaches(it, address));
+    let ports = reach.map(SocketAddr::port);
     ports.filter(|port| !NOT_SERVICES.contains(port)).collect()
 }
 
@@ -86,29 +128,25 @@ fn elsewhere(facts: &Facts, vip: IpAddr) -> BTreeSet<u16> {
         let ip = it.ip();
         ip.is_ipv4() == vip.is_ipv4() && !ip.is_loopback() && !facts.has_on_lo(ip)
     });
-    let ports = others.map(std::net::SocketAddr::port);
+    let ports = others.map(SocketAddr::port);
     ports.filter(|port| !NOT_SERVICES.contains(port)).collect()
 }
 
 /// The packet filter drops what comes for the VIP.
 pub(super) fn blocked(facts: &Facts) -> Vec<Finding> {
     let mut wanted: BTreeSet<(IpAddr, u16)> = facts.table().keys().filter_map(tcp).collect();
-    let services = services(facts);
     for vip in facts.served_vips().map(|vip| vip.address.address) {
-        wanted.extend(services.iter().map(|port| (vip, *port)));
+        let services = services(facts, vip);
+        wanted.extend(services.into_iter().map(|port| (vip, port)));
     }
     let found = wanted.into_iter().filter_map(|(vip, port)| {
         let interface = &facts.lan_of(vip)?.name;
         let packet = Packet::tcp(interface, vip, port);
-        let Fate::Dropped { by, .. } = facts.firewall.fate(&packet) else {
+        let Fate::Dropped { by, base, .. } = facts.firewall.fate(&packet) else {
             return None;
         };
-        let mend = match by.contains("iptables ") {
-            true => format!("iptables -I INPUT -p tcp --dport {port} -j ACCEPT"),
-            false => format!("in that chain, before it: tcp dport {port} accept"),
-        };
         let seen = format!("TCP to {vip} port {port} is dropped by `{by}`");
-        let mend = format!("{mend}; and in the file that is loaded at boot");
+        let mend = mends::let_pass(facts, &base, &packet);
         Some(SERVICE_BLOCKED.found(seen, mend))
     });
     found.collect()

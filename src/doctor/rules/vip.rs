@@ -2,7 +2,8 @@
 
 use std::net::IpAddr;
 
-use super::{listed, station, vrrp};
+use super::misplaced::{removal, serves_only};
+use super::{listed, mends, station, vrrp};
 use crate::config::realserver::Method;
 use crate::doctor::{Facts, Finding, Kind};
 use crate::lvs::Prefixed;
@@ -17,12 +18,6 @@ pub(super) const VIP_DUPLICATE: Kind = Kind::broken(
     "vip-duplicate",
     "the router in front sends to whoever answered it last: all clients reach one server past the \
      directors, or connections break each time the answer changes",
-);
-
-pub(super) const VIP_ON_BACKUP: Kind = Kind::broken(
-    "vip-on-backup",
-    "the master has it as well, so two hosts answer ARP for it, and lvsd removes no address that it \
-     did not add: clients reach now the one, now the other",
 );
 
 pub(super) const VIP_MISSING: Kind = Kind::broken(
@@ -52,16 +47,32 @@ pub(super) fn unheld(facts: &Facts) -> Vec<Finding> {
     unheld
         .map(|vip| {
             let lan = facts.lan_of(vip).map_or("the LAN", |link| &link.name);
-            let mend = match facts.is_director() {
-                true => {
-                    "a director must be master: `lvsd status` says why none is (interface down? \
-                     lvsd not running? no [[vrrp]] table with this address?)"
-                }
-                false => "ask the directors: `lvsd status` there says why none is master",
-            };
+            let mend = holder_wanted(facts, vip, lan);
             VIP_UNHELD.found(format!("nobody on {lan} has {vip}"), mend)
         })
         .collect()
+}
+
+/// What gives the VIP a holder.
+fn holder_wanted(facts: &Facts, vip: IpAddr, lan: &str) -> String {
+    let Facts { boot, .. } = facts;
+    if facts.director.is_some() {
+        "a director must be master: `lvsd status` says why this one is not (interface down? no \
+         [[vrrp]] table with this address?)"
+            .to_owned()
+    } else if facts.director_config.is_some() {
+        "systemctl enable --now lvsd-director; `lvsd status` then says who is master".to_owned()
+    } else if boot.running.contains("keepalived") {
+        "no virtual router of keepalived is master with it here: its log says why (interface \
+         down? another address?)"
+            .to_owned()
+    } else if boot.keepalived_routes {
+        "systemctl enable --now keepalived".to_owned()
+    } else if facts.is_director() {
+        format!("ip addr add {} dev {lan}", Prefixed::host(vip))
+    } else {
+        "on a director: `lvsd doctor`, which says there what keeps the VIP from it".to_owned()
+    }
 }
 
 /// Whether the director of this host has not been backup for long enough to know
@@ -80,10 +91,11 @@ fn is_elected(facts: &Facts, vip: IpAddr) -> bool {
 }
 
 /// More than one host says to have a VIP. Masters that were heard are told as
-/// such.
+/// such, and so is a real server that has the VIP on a NIC.
 pub(super) fn duplicate(facts: &Facts) -> Vec<Finding> {
     let vips = facts.vips().into_iter();
-    let found = vips.filter_map(|vip| {
+    let is_told = |vip: &IpAddr| facts.holder(*vip).is_some() && serves_only(facts, *vip);
+    let found = vips.filter(|vip| !is_told(vip)).filter_map(|vip| {
         let others = facts.others_with(vip)?;
         let here = facts.holder(vip);
         if others.len() + usize::from(here.is_some()) < 2 {
@@ -106,40 +118,31 @@ pub(super) fn duplicate(facts: &Facts) -> Vec<Finding> {
         };
         let mend = format!(
             "on {}: if it is a real server, `lvsd realserver --vip {vip}` ({silence}); if it is a \
-             director, find out why it is not heard: `lvsd doctor` there",
-            listed(not_heard)
+             director, {}",
+            listed(not_heard),
+            of_director(facts, vip)
         );
         Some(VIP_DUPLICATE.found(seen, mend))
     });
     found.collect()
 }
 
-/// An address of a virtual router that is not master here, put there by somebody
-/// else, as the director says.
-pub(super) fn on_backup(facts: &Facts) -> Vec<Finding> {
-    let routers = facts.director.iter().flat_map(|status| &status.vrrp);
-    let foreign = routers.flat_map(|router| {
-        let holdings = router.holdings.iter();
-        let foreign = holdings.filter(|it| it.kind == "address" && it.state == "foreign");
-        foreign.map(move |it| (router, it.name.split('/').next().unwrap_or_default()))
+/// What to do about a director that has the VIP too. Where nothing of this host moves
+/// VIPs, nobody will hear this one either.
+fn of_director(facts: &Facts, vip: IpAddr) -> String {
+    let elects = facts.director.is_some() || facts.boot.running.contains("keepalived");
+    let mut addresses = facts.addresses.iter();
+    let here = facts.holder(vip).filter(|_| !elects).and_then(|link| {
+        let address = addresses.find(|it| it.link == link.index && it.address.address == vip)?;
+        Some(removal(facts, address, link))
     });
-    let found = foreign.flat_map(|(router, vip)| {
-        let addresses = facts.addresses.iter();
-        let same = addresses.filter(move |it| it.address.address.to_string() == vip);
-        let there = same.filter_map(|it| {
-            let mut links = facts.links.iter().filter(|link| link.index == it.link);
-            let link = links.find(|link| !link.loopback)?;
-            Some((it.address, &link.name))
-        });
-        there.map(move |(address, interface)| {
-            let seen = format!(
-                "{address} is on {interface}, and {} is {} here",
-                router.name, router.state
-            );
-            VIP_ON_BACKUP.found(seen, format!("ip addr del {address} dev {interface}"))
-        })
-    });
-    found.collect()
+    match here {
+        Some(command) => format!(
+            "one of the two may have it: here `{command}` takes it off (neither lvsd director nor \
+             keepalived runs here)"
+        ),
+        None => "find out why it is not heard: `lvsd doctor` there".to_owned(),
+    }
 }
 
 /// Whether it was heard to be master for the VIP, with its own hardware address
@@ -177,9 +180,8 @@ pub(super) fn missing(facts: &Facts) -> Vec<Finding> {
                 }
                 (None, Some(_), _) => "systemctl enable --now lvsd-realserver".to_owned(),
                 (None, None, Some(script)) => format!(
-                    "run {} again, or replace it by `lvsd realserver --vip {vip}`, which looks \
-                     after the VIP",
-                    script.path
+                    "{}; or `lvsd realserver --vip {vip}`, which looks after the VIP",
+                    mends::start(script)
                 ),
                 (None, None, None) => format!("lvsd realserver --vip {vip}"),
             };

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use super::{listed, names};
+use super::{listed, mends, names};
 use crate::doctor::facts::Heard;
 use crate::doctor::firewall::{Fate, Hook, Packet};
 use crate::doctor::{Facts, Finding, Kind};
+use crate::vrrp::Version;
 use crate::vrrp::transport::MULTICAST_V4;
 
 pub(super) const VRRP_BLOCKED: Kind = Kind::broken(
@@ -35,10 +36,11 @@ pub(super) fn blocked(facts: &Facts) -> Vec<Finding> {
         let dropped = adverts
             .into_iter()
             .find_map(|advert| match facts.firewall.fate(&advert) {
-                Fate::Dropped { by, packets } => Some((advert.interface, by, packets)),
+                Fate::Dropped { by, packets, base } => Some((advert, by, packets, base)),
                 Fate::Passes => None,
             });
-        findings.extend(dropped.map(|(interface, by, packets)| {
+        findings.extend(dropped.map(|(advert, by, packets, base)| {
+            let interface = &advert.interface;
             let which = match hook {
                 Hook::Output => "this host's own adverts",
                 _ => "adverts that come in",
@@ -48,23 +50,10 @@ pub(super) fn blocked(facts: &Facts) -> Vec<Finding> {
                 Some(count) => format!(", {count} packets so far"),
             };
             let seen = format!("{which} on {interface} are dropped by `{by}`{count}");
-            VRRP_BLOCKED.found(seen, accept(hook, &interface, &by))
+            VRRP_BLOCKED.found(seen, mends::let_pass(facts, &base, &advert))
         }));
     }
     findings
-}
-
-/// The rule that lets adverts pass before they meet `by`.
-fn accept(hook: Hook, interface: &str, by: &str) -> String {
-    let (chain, option, key) = match hook {
-        Hook::Output => ("OUTPUT", "-o", "oifname"),
-        _ => ("INPUT", "-i", "iifname"),
-    };
-    let command = match by.contains("iptables ") {
-        true => format!("iptables -I {chain} {option} {interface} -p vrrp -j ACCEPT"),
-        false => format!("in that chain, before it: {key} {interface} ip protocol vrrp accept"),
-    };
-    format!("{command}; and in the file that is loaded at boot")
 }
 
 /// The adverts of this host's virtual routers over IPv4, in one direction.
@@ -92,8 +81,8 @@ fn adverts(facts: &Facts, hook: Hook) -> Vec<Packet> {
     adverts
 }
 
-/// Two routers are master of one virtual router that this host has to do with.
-/// Where this host drops adverts, that is the finding.
+/// Two routers are master of one VIP that this host has to do with. Where this host
+/// drops adverts, that is the finding.
 pub(super) fn two_masters(facts: &Facts) -> Vec<Finding> {
     if !blocked(facts).is_empty() {
         return vec![];
@@ -104,41 +93,98 @@ pub(super) fn two_masters(facts: &Facts) -> Vec<Finding> {
     let mut findings = Vec::new();
     for one in facts.heard().filter(ours) {
         let masters: Vec<_> = facts.heard().filter(|it| rivals(it, one)).collect();
-        let router = (one.interface.clone(), one.advert.vrid.get());
-        if masters.is_empty() || !told.insert(router) {
+        let all = || [one].into_iter().chain(masters.iter().copied());
+        let names: BTreeSet<_> = all().map(|it| (&it.interface, it.source)).collect();
+        if masters.is_empty() || !told.insert(names) {
             continue;
         }
-        let all = [one].into_iter().chain(masters);
-        let name = |heard: &Heard| {
-            let (source, priority) = (heard.source, heard.advert.priority);
-            let this = if facts.is_own(source) {
-                ", this host"
-            } else {
-                ""
-            };
-            format!("{source} (priority {priority}{this})")
-        };
+        let differences = differences(one, &masters);
         let seen = format!(
-            "virtual router {} on {} has the masters {}",
-            one.advert.vrid.get(),
+            "{} on {} has the masters {}{}",
+            shared(one, &masters),
             one.interface,
-            listed(all.map(name))
+            listed(all().map(|heard| master(facts, heard))),
+            differences
+                .iter()
+                .map(|it| format!("; {it}"))
+                .collect::<String>()
         );
-        findings.push(TWO_MASTERS.found(
-            seen,
-            "run `lvsd doctor` and `lvsd status` on the other: a packet filter there drops \
-             adverts, or its version, password, interval or virtual_router_id is not this one's",
-        ));
+        let mend = match differences.is_empty() {
+            true => {
+                "run `lvsd doctor` on the other: a packet filter there drops adverts, or its \
+                 lvsd or keepalived refuses them, as its log says"
+            }
+            false => "give both files the same, reload both, and one of them yields",
+        };
+        findings.push(TWO_MASTERS.found(seen, mend));
     }
     findings
 }
 
-/// Whether both are masters of one virtual router with an address in common, at
-/// one time.
+/// `192.168.1.51 (priority 100, this host)`
+fn master(facts: &Facts, heard: &Heard) -> String {
+    let (source, priority) = (heard.source, heard.advert.priority);
+    let this = if facts.is_own(source) {
+        ", this host"
+    } else {
+        ""
+    };
+    format!("{source} (priority {priority}{this})")
+}
+
+/// The VIPs that more than one of them has, in words.
+fn shared(one: &Heard, others: &[&Heard]) -> String {
+    let vips = one.advert.addresses.iter();
+    let has = |vip: &&IpAddr| others.iter().any(|it| it.advert.addresses.contains(vip));
+    let vips: Vec<_> = vips.filter(has).collect();
+    match vips.as_slice() {
+        [first, _, _, others @ ..] if !others.is_empty() => {
+            format!("{first} with {} other VIPs", vips.len() - 1)
+        }
+        few => listed(few),
+    }
+}
+
+/// What of their files keeps routers from electing one master, as their adverts
+/// say.
+fn differences(one: &Heard, others: &[&Heard]) -> Vec<String> {
+    let adverts = || {
+        [one]
+            .into_iter()
+            .chain(others.iter().copied())
+            .map(|it| &it.advert)
+    };
+    let mut found = Vec::new();
+    let vrids: BTreeSet<_> = adverts().map(|advert| advert.vrid.get()).collect();
+    if vrids.len() > 1 {
+        found.push(format!("their virtual_router_id is {}", listed(vrids)));
+    }
+    let versions: BTreeSet<_> = adverts().map(|it| it.version.number()).collect();
+    if versions.len() > 1 {
+        found.push(format!("their VRRP version is {}", listed(versions)));
+        return found;
+    }
+    let Version::V2 { auth } = &one.advert.version else {
+        return found;
+    };
+    let of_v2 = |it: &Version| matches!(it, Version::V2 { auth: other } if other == auth);
+    if !adverts().all(|it| of_v2(&it.version)) {
+        found.push("their passwords (auth_pass) differ".to_owned());
+    }
+    let intervals: BTreeSet<_> = adverts().map(|it| it.interval).collect();
+    if intervals.len() > 1 {
+        let seconds = intervals.iter().map(|it| format!("{} s", it.as_secs()));
+        found.push(format!("their advert interval is {}", listed(seconds)));
+    }
+    found
+}
+
+/// Whether both are masters with an address in common, at one time: of one virtual
+/// router, or of two that were to be one.
 fn rivals(one: &Heard, other: &Heard) -> bool {
     let addresses = other.advert.addresses.iter().copied().collect();
     one.source != other.source
-        && one.is_same_router(other)
+        && one.interface == other.interface
         && one.has_any(&addresses)
         && one.is_master()
         && other.is_master()

@@ -47,6 +47,15 @@ fn a_vip_on_another_interface_is_refused_by_name() {
 }
 
 #[test]
+fn a_vip_of_ipv6_answers_no_arp() {
+    let vip = ip("2001:db8::200");
+    let taken = [address(2, "2001:db8::200/64", "eth0")];
+    let refused = refusals(vip, "lo", &locate(vip, "lo", &links(), &taken));
+    let said = "is on eth0: this host answers neighbour discovery for it there,";
+    assert!(refused[0].contains(said), "{refused:?}");
+}
+
+#[test]
 fn an_address_that_no_host_may_have_is_refused_by_its_network() {
     let taken = [
         address(2, "192.168.1.53/24", "eth0"),

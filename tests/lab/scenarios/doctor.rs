@@ -3,11 +3,15 @@
 mod balancing;
 mod boot;
 mod real_servers;
+mod stalls;
+mod vips;
 mod vrrp;
 
 pub(crate) use balancing::SCENARIOS as BALANCING;
 pub(crate) use boot::SCENARIOS as BOOT;
 pub(crate) use real_servers::SCENARIOS as REAL_SERVERS;
+pub(crate) use stalls::SCENARIOS as STALLS;
+pub(crate) use vips::SCENARIOS as VIPS;
 pub(crate) use vrrp::SCENARIOS as VRRP;
 
 use std::thread;
@@ -27,8 +31,9 @@ const QUICK: &str = "--quick";
 const WHOLE: &str = "";
 
 /// The doctor of a host finds exactly this, as `broken arp-answers`, and exits accordingly.
+/// Returns the findings.
 #[track_caller]
-fn finds(lab: &Lab, host: &Host, options: &str, expected: &[&str]) {
+fn finds(lab: &Lab, host: &Host, options: &str, expected: &[&str]) -> Vec<Value> {
     let mut last = String::new();
     for _ in 0..LOOKS {
         let output = host.run(&format!("lvsd doctor --json {options}"));
@@ -36,9 +41,9 @@ fn finds(lab: &Lab, host: &Host, options: &str, expected: &[&str]) {
         let Ok(report) = serde_json::from_str::<Value>(&output.stdout) else {
             continue;
         };
-        let findings = report["findings"].as_array().into_iter().flatten();
+        let findings = report["findings"].as_array().cloned().unwrap_or_default();
         let seen: Vec<_> = findings
-            .clone()
+            .iter()
             .map(|finding| format!("{} {}", text(&finding["severity"]), text(&finding["id"])))
             .collect();
         if seen != expected || report["unseen"] != Value::Array(vec![]) {
@@ -46,7 +51,7 @@ fn finds(lab: &Lab, host: &Host, options: &str, expected: &[&str]) {
         }
         let broken = expected.iter().any(|it| it.starts_with("broken "));
         assert_eq!(output.status.code(), Some(i32::from(broken)), "{last}");
-        for finding in findings {
+        for finding in &findings {
             lab.say(&format!(
                 "{}: {}: {}\n    {}",
                 host.name(),
@@ -55,9 +60,19 @@ fn finds(lab: &Lab, host: &Host, options: &str, expected: &[&str]) {
                 text(&finding["mend"])
             ));
         }
-        return;
+        return findings;
     }
     panic!("expected {expected:?}: {last}");
+}
+
+/// The doctor finds this alone, names a command, and finds nothing once that is done.
+#[track_caller]
+fn heals(lab: &Lab, host: &Host, options: &str, expected: &str, command: &str) {
+    let findings = finds(lab, host, options, &[expected]);
+    let mend = text(&findings[0]["mend"]);
+    assert!(mend.contains(command), "{mend}");
+    host.run(command).ok();
+    finds(lab, host, options, &[]);
 }
 
 /// Several hosts' doctors, at one time, with the wire: each finds exactly this.
@@ -65,7 +80,7 @@ fn finds(lab: &Lab, host: &Host, options: &str, expected: &[&str]) {
 fn each_finds(lab: &Lab, expected: &[(&Host, &[&str])]) {
     thread::scope(|scope| {
         for (host, expected) in expected {
-            scope.spawn(|| finds(lab, host, WHOLE, expected));
+            scope.spawn(|| drop(finds(lab, host, WHOLE, expected)));
         }
     });
 }

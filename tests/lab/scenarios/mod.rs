@@ -51,6 +51,8 @@ const ALL: &[&[Scenario]] = &[
     doctor::BALANCING,
     doctor::BOOT,
     doctor::REAL_SERVERS,
+    doctor::STALLS,
+    doctor::VIPS,
     doctor::VRRP,
     faults::SCENARIOS,
     forwarding::SCENARIOS,

@@ -133,6 +133,7 @@ fn lines_of_sysctl_conf_keep_their_places() {
     root.write("etc/sysctl.conf", text, 0o644);
     let settings = root.look().settings;
     let seen: Vec<_> = settings
+        .lines
         .iter()
         .map(|it| {
             (
@@ -160,7 +161,7 @@ fn what_is_no_file_is_not_waited_for() {
         "sh /etc/sysctl.d/b.conf /dev/zero /proc/kmsg\n",
         0o755,
     );
-    assert_eq!(root.look().settings.len(), 1);
+    assert_eq!(root.look().settings.lines.len(), 1);
 }
 
 #[test]

@@ -291,7 +291,7 @@ fn keepalived_beside_lvsd_is_broken_when_it_runs() {
 #[test]
 fn a_line_that_turns_forwarding_off_matters_to_nat() {
     let mut facts = master();
-    facts.boot.settings = vec![crate::doctor::facts::Setting {
+    facts.boot.settings.lines = vec![crate::doctor::facts::Setting {
         place: "/etc/sysctl.conf:4".to_owned(),
         key: "net.ipv4.ip_forward".to_owned(),
         value: 0,
@@ -346,5 +346,58 @@ fn a_vip_that_somebody_put_on_a_backup_is_told_with_its_mend() {
         finding.seen,
         "192.168.1.200/24 is on ens192, and VI_1 is backup here"
     );
-    assert_eq!(finding.mend, "ip addr del 192.168.1.200/24 dev ens192");
+    assert_eq!(
+        finding.mend,
+        "ip addr del 192.168.1.200/24 dev ens192; if it comes back, rc.local or the file of the \
+         interface puts it there"
+    );
+}
+
+/// Nothing of lvsd runs: its table, and its adverts' absence, say what it is.
+#[test]
+fn a_vip_that_was_left_on_a_host_that_hears_the_master_is_told() {
+    let mut facts = backup();
+    facts.addresses.push(address(2, "192.168.1.200/32"));
+    let finding = only(&facts, "vip-on-backup");
+    assert_eq!(
+        finding.seen,
+        "192.168.1.200/32 is on ens192, and 192.168.1.51 (priority 100) is master of virtual \
+         router 51"
+    );
+    assert!(
+        finding
+            .mend
+            .starts_with("ip addr del 192.168.1.200/32 dev ens192; ")
+    );
+    facts.director_config = file(
+        "[[vrrp]]\nname = 'VI_1'\ninterface = 'ens192'\nvirtual_router_id = 51\n\
+         virtual_addresses = ['192.168.1.200']\n",
+    );
+    assert_eq!(
+        ids(&facts),
+        ["vip-on-backup"],
+        "killed, and not started again"
+    );
+    facts.ipvs = Ipvs::Absent;
+    facts.director_config = None;
+    assert_eq!(ids(&facts), ["vip-on-backup"], "a host without any table");
+    facts.director = Some(Box::new(example()));
+    assert_eq!(ids(&facts), [""; 0], "lvsd itself is about to take it off");
+}
+
+#[test]
+fn an_address_that_leads_its_network_goes_without_the_others() {
+    let mut facts = backup();
+    let mut own = facts.addresses.pop().unwrap();
+    own.secondary = true;
+    facts.addresses.push(address(2, "192.168.1.200/24"));
+    facts.addresses.push(own);
+    let mend = only(&facts, "vip-on-backup").mend;
+    assert!(
+        mend.starts_with(
+            "sysctl -w net.ipv4.conf.ens192.promote_secondaries=1; ip addr del \
+             192.168.1.200/24 dev ens192; "
+        ),
+        "{mend}"
+    );
 }

@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::config::realserver::RealServerConfig;
+use crate::doctor::Severity;
 use crate::doctor::facts::tests::{VIP, address};
-use crate::doctor::facts::{Script, Setting};
+use crate::doctor::facts::{Script, Setting, Settings};
 use crate::doctor::firewall::iptables;
 use crate::realserver::gateway::Way;
 use crate::sys::address::Scope;
@@ -13,6 +14,8 @@ fn agent_file(text: &str) -> Option<RealServerConfig> {
     let text = format!("vips = ['192.168.1.200']\n{text}");
     Some(RealServerConfig::parse("realserver.toml".as_ref(), &text, &[]).unwrap())
 }
+
+const ALIAS: &str = "/etc/sysconfig/network-scripts/ifcfg-lo:0";
 
 fn script(missing: Option<&str>) -> Script {
     Script {
@@ -89,11 +92,22 @@ fn a_vip_that_a_file_or_a_script_wants_is_missed() {
     assert_eq!(finding.mend, "systemctl enable --now lvsd-realserver");
     facts.realserver_config = None;
     facts.boot.scripts = vec![script(None)];
-    assert!(
-        only(&facts, "vip-missing")
-            .mend
-            .starts_with("run /etc/rc.local again")
-    );
+    for (path, command) in [
+        ("/etc/rc.local", "sh /etc/rc.local"),
+        (
+            "/usr/local/sbin/lvs_dr_rs.sh",
+            "sh /usr/local/sbin/lvs_dr_rs.sh",
+        ),
+        (
+            "/etc/rc.d/init.d/realserver",
+            "/etc/rc.d/init.d/realserver start",
+        ),
+        (ALIAS, "ifup lo:0"),
+    ] {
+        path.clone_into(&mut facts.boot.scripts[0].path);
+        let mend = only(&facts, "vip-missing").mend;
+        assert!(mend.starts_with(&format!("{command}; or `lvsd ")), "{mend}");
+    }
 }
 
 #[test]
@@ -121,12 +135,110 @@ fn a_service_on_the_rip_alone_is_not_on_the_vip() {
         facts.listening = on(&["192.168.1.53:80", fine]);
         assert_eq!(ids(&facts), [""; 0], "{fine}");
     }
+}
+
+#[test]
+fn a_real_server_where_nothing_listens_is_told() {
+    let mut facts = real_server();
+    let on = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect();
     facts.listening = on(&["192.168.1.53:22", "127.0.0.1:631"]);
+    let finding = only(&facts, "service-not-on-vip");
+    assert_eq!(finding.severity, Severity::Warning);
+    assert_eq!(
+        finding.seen,
+        "nothing listens on 192.168.1.200, no port of TCP or UDP"
+    );
+    for (udp, serves) in [
+        ("0.0.0.0:53", true),
+        ("[::]:53", true),
+        ("192.168.1.200:9999", true),
+        ("192.168.1.53:53", false),
+        ("0.0.0.0:68", false),
+        ("0.0.0.0:41000", false),
+    ] {
+        facts.receiving = on(&[udp]);
+        assert_eq!(ids(&facts).is_empty(), serves, "{udp}");
+    }
+}
+
+#[test]
+fn a_socket_of_ipv4_is_not_on_a_vip_of_ipv6() {
+    let mut facts = real_server();
+    facts.addresses.push(address(1, "2001:db8::200/128"));
+    facts.gateways.insert("fe80::1".parse().unwrap());
+    assert_eq!(
+        only(&facts, "service-not-on-vip").seen,
+        "nothing listens on 2001:db8::200, no port of TCP or UDP"
+    );
+    facts.listening.insert("[2001:db8::53]:80".parse().unwrap());
+    assert_eq!(
+        only(&facts, "service-not-on-vip").severity,
+        Severity::Broken
+    );
+    facts.listening.insert("[::]:80".parse().unwrap());
+    assert_eq!(ids(&facts), [""; 0]);
+}
+
+#[test]
+fn a_vip_on_a_nic_of_a_real_server_is_told_with_its_interface() {
+    let mut facts = real_server();
+    facts.addresses.push(address(2, "192.168.1.200/32"));
+    let finding = only(&facts, "vip-on-nic");
+    assert_eq!(finding.seen, "192.168.1.200 is on lo and on ens192");
+    assert!(
+        finding
+            .mend
+            .starts_with("ip addr del 192.168.1.200/32 dev ens192; ")
+    );
+    facts.wire.as_mut().unwrap().heard.clear();
+    assert_eq!(ids(&facts), ["vip-on-nic"], "whoever the other holder is");
+    facts.links[1].noarp = true;
+    assert_eq!(ids(&facts), [""; 0], "a dummy answers nobody");
+}
+
+#[test]
+fn a_vip_that_a_file_wants_on_lo_is_no_better_on_a_nic() {
+    let mut facts = real_server();
+    facts.addresses.pop();
+    facts.addresses.push(address(2, "192.168.1.200/32"));
     assert_eq!(
         ids(&facts),
-        [""; 0],
-        "no service at all is another's matter"
+        ["vip-on-backup"],
+        "nothing else is known of it"
     );
+    facts.realserver_config = agent_file("");
+    let finding = only(&facts, "vip-on-nic");
+    assert_eq!(
+        finding.seen,
+        "192.168.1.200 is on ens192, where it should be on lo"
+    );
+    let mend = "ip address add 192.168.1.200/32 dev lo; ip addr del 192.168.1.200/32 dev ens192; ";
+    assert!(finding.mend.starts_with(mend), "{finding:?}");
+}
+
+#[test]
+fn a_vip_of_ipv6_on_a_nic_is_told_likewise() {
+    let mut facts = real_server();
+    facts.addresses.push(address(1, "2001:db8::200/128"));
+    facts.addresses.push(address(2, "2001:db8::200/128"));
+    facts.gateways.insert("fe80::1".parse().unwrap());
+    facts.listening.insert("[::]:80".parse().unwrap());
+    let finding = only(&facts, "vip-on-nic");
+    assert_eq!(finding.seen, "2001:db8::200 is on lo and on ens192");
+    assert!(finding.why.contains("neighbour discovery"));
+}
+
+#[test]
+fn a_director_that_serves_too_may_have_the_vip_on_both() {
+    let mut facts = real_server();
+    facts.addresses.push(address(2, "192.168.1.200/32"));
+    facts.wire.as_mut().unwrap().heard.clear();
+    facts.hears(53, 51, &[VIP]);
+    facts.answers(VIP.into(), &[]);
+    assert_eq!(ids(&facts), [""; 0], "it is master");
+    facts.wire = None;
+    facts.boot.running.insert("keepalived".to_owned());
+    assert_eq!(ids(&facts), [""; 0], "keepalived moves it");
 }
 
 #[test]
@@ -221,12 +333,33 @@ fn scripts_of_old_are_told_beside_the_agent_or_where_nothing_runs_them() {
         .boot
         .enabled
         .insert("lvsd-realserver.service".to_owned());
-    assert_eq!(ids(&facts), ["script-beside"]);
+    for (path, mend) in [
+        (
+            "/etc/rc.local",
+            "delete the lines of /etc/rc.local that put 192.168.1.200 on lo",
+        ),
+        (
+            "/usr/local/sbin/lvs_dr_rs.sh",
+            "delete the line of rc.local that runs /usr/local/sbin/lvs_dr_rs.sh",
+        ),
+        (
+            "/etc/init.d/realserver",
+            "rm -f /etc/rc?.d/S??realserver; systemctl daemon-reload",
+        ),
+        (ALIAS, "rm /etc/sysconfig/network-scripts/ifcfg-lo:0"),
+    ] {
+        path.clone_into(&mut facts.boot.scripts[0].path);
+        assert_eq!(only(&facts, "script-beside").mend, mend);
+    }
     facts.boot.scripts = vec![script(Some("chmod +x /etc/rc.local"))];
     assert_eq!(ids(&facts), [""; 0], "the agent is there at the next boot");
     facts.boot.enabled.clear();
     let finding = only(&facts, "script-not-run");
-    assert!(finding.mend.starts_with("chmod +x /etc/rc.local; or "));
+    assert_eq!(
+        finding.mend,
+        "chmod +x /etc/rc.local; or echo 'vips = [\"192.168.1.200\"]' \
+         >/etc/lvsd/realserver.toml; systemctl enable --now lvsd-realserver instead"
+    );
     facts.boot.scripts.push(script(None));
     assert_eq!(ids(&facts), [""; 0], "another one does it");
 }
@@ -239,15 +372,96 @@ fn a_line_that_undoes_the_arp_parameters_is_told_unless_a_later_one_mends_it() {
         value,
     };
     let mut facts = real_server();
-    facts.boot.settings = vec![line(1, 0)];
+    facts.boot.settings = lines(&[line(1, 0)]);
     let finding = only(&facts, "sysctl-file");
     assert_eq!(
         finding.seen,
         "/etc/sysctl.conf:1: net.ipv4.conf.all.arp_ignore = 0"
     );
-    facts.boot.settings.push(line(2, 1));
+    facts.boot.settings = lines(&[line(1, 0), line(2, 1)]);
     assert_eq!(ids(&facts), [""; 0]);
     let mut director = master();
-    director.boot.settings = vec![line(1, 0)];
+    director.boot.settings = lines(&[line(1, 0)]);
     assert_eq!(ids(&director), [""; 0], "it has nothing to hide");
+}
+
+fn lines(lines: &[Setting]) -> Settings {
+    Settings {
+        lines: lines.to_vec(),
+        ..Settings::default()
+    }
+}
+
+/// `/etc/sysctl.d/50.conf` with these settings, one a line.
+fn file(settings: &[(&str, i32)]) -> Settings {
+    let numbered = (1..).zip(settings);
+    let settings: Vec<_> = numbered
+        .map(|(number, (key, value))| Setting {
+            place: format!("/etc/sysctl.d/50.conf:{number}"),
+            key: format!("net.ipv4.conf.{key}"),
+            value: *value,
+        })
+        .collect();
+    lines(&settings)
+}
+
+#[test]
+fn a_pattern_of_sysctl_d_undoes_what_it_is_of() {
+    let mut facts = real_server();
+    facts.boot.settings = file(&[("*.arp_announce", 0)]);
+    assert_eq!(
+        only(&facts, "sysctl-file").seen,
+        "/etc/sysctl.d/50.conf:1: net.ipv4.conf.*.arp_announce = 0"
+    );
+    facts.boot.settings = file(&[("all.arp_announce", 2), ("*.arp_announce", 0)]);
+    assert_eq!(ids(&facts), [""; 0], "the name wins, and the larger counts");
+    facts.boot.settings = file(&[("*.arp_announce", 0)]);
+    let spared = "net.ipv4.conf.all.arp_announce".to_owned();
+    facts.boot.settings.spared.insert(spared);
+    assert_eq!(ids(&facts), [""; 0], "all is left alone");
+}
+
+#[test]
+fn a_line_for_one_interface_does_harm_by_being_larger_than_right() {
+    let mut facts = real_server();
+    for harmless in ["lo.arp_ignore", "default.arp_ignore", "eth9.arp_ignore"] {
+        facts.boot.settings = file(&[(harmless, 3)]);
+        assert_eq!(ids(&facts), [""; 0], "{harmless}");
+    }
+    facts.boot.settings = file(&[("ens192.arp_ignore", 0)]);
+    assert_eq!(ids(&facts), [""; 0]);
+    facts.boot.settings = file(&[("all.arp_ignore", 1), ("ens192.arp_ignore", 3)]);
+    let finding = only(&facts, "sysctl-file");
+    assert_eq!(
+        finding.seen,
+        "/etc/sysctl.d/50.conf:2: net.ipv4.conf.ens192.arp_ignore = 3"
+    );
+    facts.boot.settings = file(&[("all.arp_ignore", 0), ("ens192.arp_ignore", 1)]);
+    assert_eq!(ids(&facts), [""; 0], "each interface is right by itself");
+}
+
+#[test]
+fn a_line_that_has_a_tunnel_filtered_strictly_is_told() {
+    let mut facts = real_server();
+    let mut tunnel = facts.links[0].clone();
+    tunnel.name = "tunl0".to_owned();
+    tunnel.index = 3;
+    tunnel.loopback = false;
+    facts.set("net.ipv4.conf.tunl0.rp_filter", 0);
+    facts.boot.settings = file(&[("all.rp_filter", 1)]);
+    assert_eq!(ids(&facts), [""; 0], "without a tunnel");
+    facts.links.push(tunnel);
+    let finding = only(&facts, "sysctl-file");
+    assert!(
+        finding
+            .mend
+            .starts_with("write net.ipv4.conf.all.rp_filter = 2 ")
+    );
+    facts.set("net.ipv4.conf.tunl0.rp_filter", 2);
+    assert_eq!(ids(&facts), [""; 0], "the larger counts");
+    facts.boot.settings = file(&[("all.rp_filter", 1), ("tunl0.rp_filter", 1)]);
+    assert_eq!(
+        only(&facts, "sysctl-file").seen,
+        "/etc/sysctl.d/50.conf:2: net.ipv4.conf.tunl0.rp_filter = 1"
+    );
 }

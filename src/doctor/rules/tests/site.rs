@@ -8,6 +8,7 @@ use crate::doctor::Severity;
 use crate::doctor::facts::tests::{VIP, address, ip};
 use crate::doctor::firewall::iptables;
 use crate::status::director::tests::example;
+use crate::vrrp::Version as VrrpVersion;
 
 /// An iptables that lets nothing in but what it names.
 fn closed(rules: &str) -> crate::doctor::firewall::Ruleset {
@@ -30,7 +31,7 @@ fn adverts_that_a_packet_filter_drops_are_told_with_the_rule() {
     assert!(
         finding
             .mend
-            .starts_with("iptables -I INPUT -i ens192 -p vrrp -j ACCEPT")
+            .starts_with("iptables -I INPUT -i ens192 -p 112 -j ACCEPT; ")
     );
     facts.firewall = closed(SERVICE);
     assert!(
@@ -38,6 +39,13 @@ fn adverts_that_a_packet_filter_drops_are_told_with_the_rule() {
             .seen
             .contains("the policy of chain INPUT")
     );
+    facts.boot.enabled.insert("firewalld.service".to_owned());
+    assert_eq!(
+        only(&facts, "vrrp-blocked").mend,
+        "firewall-cmd --permanent --add-rich-rule='rule protocol value=\"vrrp\" accept'; \
+         firewall-cmd --reload"
+    );
+    facts.boot.enabled.clear();
     let accept = format!("{SERVICE}[0:0] -A INPUT -p vrrp -j ACCEPT\n");
     facts.firewall = closed(&format!(
         "{accept}[0:0] -A OUTPUT -d 224.0.0.0/24 -j DROP\n"
@@ -84,11 +92,56 @@ fn two_masters_are_one_finding_and_no_vip_that_two_hosts_hold() {
     let finding = only(&facts, "two-masters");
     assert_eq!(
         finding.seen,
-        "virtual router 51 on ens192 has the masters 192.168.1.51 (priority 100, this host) and \
+        "192.168.1.200 on ens192 has the masters 192.168.1.51 (priority 100, this host) and \
          192.168.1.52 (priority 100)"
     );
+    assert!(finding.mend.starts_with("run `lvsd doctor` on the other"));
     facts.firewall = closed(SERVICE);
     assert_eq!(ids(&facts), ["vrrp-blocked"], "which explains both");
+}
+
+#[test]
+fn what_the_files_of_two_masters_differ_in_is_told() {
+    let pass = |text: &str| VrrpVersion::V2 {
+        auth: Some(text.try_into().unwrap()),
+    };
+    let second = Duration::from_secs(1);
+    let cases = [
+        (51, VrrpVersion::V3, second, "their VRRP version is 2 and 3"),
+        (
+            51,
+            pass("1112"),
+            second,
+            "their passwords (auth_pass) differ",
+        ),
+        (
+            51,
+            pass("1111"),
+            second * 5,
+            "their advert interval is 1 s and 5 s",
+        ),
+        (
+            52,
+            pass("1111"),
+            second,
+            "their virtual_router_id is 51 and 52",
+        ),
+    ];
+    for (vrid, version, interval, difference) in cases {
+        let mut facts = master();
+        facts.hears(52, vrid, &[VIP]);
+        facts.answers(VIP.into(), &[52]);
+        let heard = &mut facts.wire.as_mut().unwrap().heard;
+        heard[0].advert.version = pass("1111");
+        heard[1].advert.version = version;
+        heard[1].advert.interval = interval;
+        let finding = only(&facts, "two-masters");
+        assert!(
+            finding.seen.ends_with(&format!("; {difference}")),
+            "{finding:?}"
+        );
+        assert!(finding.mend.starts_with("give both files the same"));
+    }
 }
 
 #[test]
@@ -136,10 +189,31 @@ fn a_vip_that_nobody_has_is_told_on_either_side() {
     assert!(
         only(&facts, "vip-unheld")
             .mend
-            .starts_with("ask the directors")
+            .starts_with("on a director: `lvsd doctor`")
     );
     facts.wire = None;
     assert_eq!(ids(&facts), [""; 0], "nobody was asked");
+}
+
+/// What has the VIP held is another thing on each kind of director.
+#[test]
+fn what_gives_a_vip_a_holder_is_told_by_what_the_director_is() {
+    let mut facts = backup();
+    facts.wire.as_mut().unwrap().heard.clear();
+    facts.answers(VIP.into(), &[]);
+    let mend = |facts: &Facts| only(facts, "vip-unheld").mend;
+    assert_eq!(mend(&facts), "ip addr add 192.168.1.200/32 dev ens192");
+    facts.boot.keepalived_routes = true;
+    assert_eq!(mend(&facts), "systemctl enable --now keepalived");
+    facts.boot.running.insert("keepalived".to_owned());
+    assert!(mend(&facts).contains("its log says why"));
+    let text =
+        "[[virtual_server]]\naddress = '192.168.1.200:80'\nreal_servers = ['192.168.1.53']\n";
+    facts.director_config = Some(DirectorConfig::parse("x".as_ref(), text).unwrap());
+    facts.boot.running.clear();
+    assert!(mend(&facts).starts_with("systemctl enable --now lvsd-director;"));
+    facts.director = Some(Box::new(example()));
+    assert!(mend(&facts).contains("`lvsd status` says why this one is not"));
 }
 
 #[test]
@@ -167,6 +241,15 @@ fn a_second_holder_is_named() {
         finding
             .mend
             .starts_with("on 192.168.1.54 (02:00:c0:a8:01:36): ")
+    );
+    let here = "here `ip addr del 192.168.1.200/32 dev ens192` takes it off";
+    assert!(finding.mend.contains(here), "{finding:?}");
+    facts.boot.running.insert("keepalived".to_owned());
+    let finding = only(&facts, "vip-duplicate");
+    assert!(
+        finding
+            .mend
+            .ends_with("find out why it is not heard: `lvsd doctor` there")
     );
     let mut facts = backup();
     facts.answers(VIP.into(), &[51, 54]);

@@ -5,7 +5,7 @@ use lvsd::ipvs::plan::Op;
 use lvsd::ipvs::table::RealServer;
 use lvsd::lvs::{Forwarding, Protocol, RealServerId, VirtualServerId, Weight};
 
-use super::{QUICK, WHOLE, clean, finds};
+use super::{QUICK, WHOLE, clean, finds, heals};
 use crate::lab::scenario::scenario;
 use crate::lab::site::VIP;
 use crate::lab::{Host, Lab, Scenario, Site, secs};
@@ -74,7 +74,8 @@ fn faults_of_a_table_loaded_by_hand_are_named(lab: &Lab) {
     finds(lab, host, QUICK, &["broken no-real-server"]);
 
     ipvsadm(host, &[&add("192.168.1.53 -g"), "--set 1 10 300"]);
-    finds(lab, host, QUICK, &["warning timeouts-disagree"]);
+    let command = "ipvsadm --set 900 10 300";
+    heals(lab, host, QUICK, "warning timeouts-disagree", command);
     ipvsadm(host, &["--set 900 120 300"]);
     host.write(
         "/etc/modprobe.d/ip_vs.conf",
@@ -83,6 +84,10 @@ fn faults_of_a_table_loaded_by_hand_are_named(lab: &Lab) {
     finds(lab, host, QUICK, &["warning connection-table-small"]);
     host.run("rm /etc/modprobe.d/ip_vs.conf").ok();
     finds(lab, host, QUICK, &[]);
+    host.run(&format!("ip address del {VIP}/32 dev ens192"))
+        .ok();
+    let command = format!("ip addr add {VIP}/32 dev ens192");
+    heals(lab, host, WHOLE, "broken vip-unheld", &command);
 
     nat(lab, &site);
 }
@@ -94,9 +99,8 @@ fn nat(lab: &Lab, site: &Site) {
     let add = format!("-a -t {VIP}:80 -r 192.168.1.54:80 -m");
     host.set_sysctl("net.ipv4.ip_forward", 0);
     ipvsadm(host, &["-C", &service, &add]);
-    finds(lab, host, QUICK, &["broken ip-forward-off"]);
-    host.set_sysctl("net.ipv4.ip_forward", 1);
-    finds(lab, host, QUICK, &[]);
+    let command = "sysctl -w net.ipv4.ip_forward=1";
+    heals(lab, host, QUICK, "broken ip-forward-off", command);
 
     // Its answers go straight to the client, which does not know it.
     site.real_servers[1]

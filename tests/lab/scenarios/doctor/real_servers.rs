@@ -1,6 +1,6 @@
 //! Faults of real servers, and what directors see of them.
 
-use super::{Healthy, QUICK, clean, each_finds, finds, runs_scripts};
+use super::{Healthy, QUICK, clean, each_finds, finds, heals, runs_scripts};
 use crate::lab::scenario::scenario;
 use crate::lab::site::VIP;
 use crate::lab::{Host, Lab, Scenario, Site, eventually, secs, within};
@@ -62,11 +62,16 @@ fn arp(lab: &Lab, site: &Site) {
         (&site.lvs52, &["broken vip-duplicate"]),
     ];
     each_finds(lab, &expected);
-    rs54.set_sysctl("net.ipv4.conf.all.arp_ignore", 1);
+    let command = "sysctl -w net.ipv4.conf.all.arp_ignore=1";
+    heals(lab, rs54, QUICK, "broken arp-answers", command);
+    // One interface outdoes what all of them have.
+    rs54.set_sysctl("net.ipv4.conf.ens192.arp_ignore", 3);
+    let command = "sysctl -w net.ipv4.conf.all.arp_ignore=1; \
+                   sysctl -w net.ipv4.conf.ens192.arp_ignore=0";
+    heals(lab, rs54, QUICK, "broken arp-answers", command);
     rs54.set_sysctl("net.ipv4.conf.all.arp_announce", 1);
-    finds(lab, rs54, QUICK, &["broken arp-announces"]);
-    rs54.set_sysctl("net.ipv4.conf.all.arp_announce", 2);
-    finds(lab, rs54, QUICK, &[]);
+    let command = "sysctl -w net.ipv4.conf.all.arp_announce=2";
+    heals(lab, rs54, QUICK, "broken arp-announces", command);
 }
 
 /// The VIP is gone from `lo`: the server's own doctor says so, and the director's which server
@@ -81,13 +86,14 @@ fn the_vip(lab: &Lab, site: &Site) {
     );
     site.client.run(&requests);
     finds(lab, lvs51, QUICK, &["broken syn-recv"]);
-    rs54.run(&format!("ip address add {VIP}/24 dev lo")).ok();
-    finds(lab, rs54, QUICK, &["broken vip-network"]);
+    let command = "sh /etc/lvs_dr_rs.sh";
+    heals(lab, rs54, QUICK, "broken vip-missing", command);
     rs54.run(&format!(
-        "ip address del {VIP}/24 dev lo; ip address add {VIP}/32 dev lo"
+        "ip address del {VIP}/32 dev lo; ip address add {VIP}/24 dev lo"
     ))
     .ok();
-    finds(lab, rs54, QUICK, &[]);
+    let command = format!("ip address add {VIP}/32 dev lo; ip address del {VIP}/24 dev lo");
+    heals(lab, rs54, QUICK, "broken vip-network", &command);
     site.client.ask(45, &Site::url());
     finds(lab, lvs51, QUICK, &[]);
 }
@@ -95,6 +101,7 @@ fn the_vip(lab: &Lab, site: &Site) {
 fn the_service(lab: &Lab, site: &Site) {
     let (lvs51, rs54) = (&site.lvs51, &site.real_servers[1]);
     rs54.stop_nginx();
+    finds(lab, rs54, QUICK, &["warning service-not-on-vip"]);
     let narrow = "sed 's/listen 80;/listen 192.168.1.54:80;/; /::/d' /etc/nginx/lab.conf \
                   >/etc/nginx/narrow.conf";
     rs54.run(narrow).ok();
@@ -107,18 +114,17 @@ fn the_service(lab: &Lab, site: &Site) {
     lvs51
         .run("iptables -A INPUT -p tcp --dport 80 -j REJECT")
         .ok();
-    finds(lab, lvs51, QUICK, &["broken service-blocked"]);
+    let command = "iptables -I INPUT -p tcp --dport 80 -j ACCEPT";
+    heals(lab, lvs51, QUICK, "broken service-blocked", command);
     lvs51.run("iptables -F INPUT").ok();
-    finds(lab, lvs51, QUICK, &[]);
 }
 
 fn what_the_host_is_like(lab: &Lab, rs54: &Host) {
     rs54.run("ip link set tunl0 up").ok();
     rs54.set_sysctl("net.ipv4.conf.all.rp_filter", 1);
     rs54.set_sysctl("net.ipv4.conf.tunl0.rp_filter", 0);
-    finds(lab, rs54, QUICK, &["broken tunnel-rp-filter"]);
-    rs54.set_sysctl("net.ipv4.conf.tunl0.rp_filter", 2);
-    finds(lab, rs54, QUICK, &[]);
+    let command = "sysctl -w net.ipv4.conf.tunl0.rp_filter=2";
+    heals(lab, rs54, QUICK, "broken tunnel-rp-filter", command);
     rs54.run("ip route del default").ok();
     finds(lab, rs54, QUICK, &["warning no-default-route"]);
     rs54.run("ip route add default via 192.168.1.1").ok();
@@ -126,20 +132,67 @@ fn what_the_host_is_like(lab: &Lab, rs54: &Host) {
 
 fn files(lab: &Lab, rs53: &Host, rs54: &Host) {
     rs54.run("chmod -x /etc/rc.local").ok();
-    finds(lab, rs54, QUICK, &["warning script-not-run"]);
-    rs54.run("chmod +x /etc/rc.local").ok();
-    rs54.write("/etc/sysctl.conf", "net.ipv4.conf.all.arp_ignore = 0\n");
-    finds(lab, rs54, QUICK, &["warning sysctl-file"]);
-    rs54.write("/etc/sysctl.conf", "net.ipv4.conf.all.arp_ignore = 1\n");
+    heals(
+        lab,
+        rs54,
+        QUICK,
+        "warning script-not-run",
+        "chmod +x /etc/rc.local",
+    );
+    for (file, line) in [
+        ("sysctl.conf", "net.ipv4.conf.all.arp_ignore = 0"),
+        ("sysctl.d/50.conf", "net.ipv4.conf.*.arp_announce = 0"),
+        ("sysctl.d/50.conf", "net/ipv4/conf/ens192/arp_ignore = 3"),
+        (
+            "sysctl.d/50.conf",
+            "net.ipv4.conf.all.rp_filter = 1\nnet.ipv4.conf.tunl0.rp_filter = 0",
+        ),
+    ] {
+        rs54.write(&format!("/etc/{file}"), &format!("{line}\n"));
+        finds(lab, rs54, QUICK, &["warning sysctl-file"]);
+        rs54.run(&format!("rm /etc/{file}")).ok();
+        finds(lab, rs54, QUICK, &[]);
+    }
 
     eventually("the agent of 53 is ready", within(secs(5)), || {
         rs53.agent_status()["ready"] == true
     });
-    rs53.write("/etc/lvs_dr_rs.sh", &rs54.read("/etc/lvs_dr_rs.sh"));
+    let script = rs54.read("/etc/lvs_dr_rs.sh");
+    rs53.write("/etc/lvs_dr_rs.sh", &script);
     rs53.write("/etc/rc.local", &rs54.read("/etc/rc.local"));
     rs53.run("chmod +x /etc/rc.local").ok();
-    finds(lab, rs53, QUICK, &["warning script-beside"]);
+    let findings = finds(lab, rs53, QUICK, &["warning script-beside"]);
+    assert_eq!(
+        findings[0]["mend"],
+        "delete the line of rc.local that runs /etc/lvs_dr_rs.sh"
+    );
+    rs53.run("sed -i /lvs_dr_rs/d /etc/rc.local").ok();
+    finds(lab, rs53, QUICK, &[]);
+    rs53.write("/etc/rc.local", &script);
+    let findings = finds(lab, rs53, QUICK, &["warning script-beside"]);
+    let mend = format!("delete the lines of /etc/rc.local that put {VIP} on lo");
+    assert_eq!(findings[0]["mend"], mend);
     rs53.run("rm /etc/rc.local").ok();
+
+    // The others that the guides of old have people write.
+    rs53.run(
+        "mkdir -p /etc/init.d /etc/rc3.d && cp /etc/lvs_dr_rs.sh /etc/init.d/realserver && \
+         ln -s ../init.d/realserver /etc/rc3.d/S90realserver",
+    )
+    .ok();
+    let command = "rm -f /etc/rc?.d/S??realserver";
+    heals(lab, rs53, QUICK, "warning script-beside", command);
+    let alias = "/etc/sysconfig/network-scripts/ifcfg-lo:0";
+    let text = format!("DEVICE=lo:0\nIPADDR={VIP}\nNETMASK=255.255.255.255\nONBOOT=yes\n");
+    rs53.write(alias, &text);
+    heals(
+        lab,
+        rs53,
+        QUICK,
+        "warning script-beside",
+        &format!("rm {alias}"),
+    );
+    rs53.run("rm /etc/init.d/realserver").ok();
 }
 
 fn a_nat_real_server_whose_answers_miss_the_director_is_named(lab: &Lab) {
@@ -158,7 +211,9 @@ fn a_nat_real_server_whose_answers_miss_the_director_is_named(lab: &Lab) {
     finds(lab, &director, QUICK, &[]);
 
     rs53.run("ip route replace default via 192.168.1.1").ok();
-    finds(lab, &rs53, QUICK, &["broken nat-default-route"]);
+    let command = "ip route replace default via 192.168.1.51";
+    heals(lab, &rs53, QUICK, "broken nat-default-route", command);
+    rs53.run("ip route replace default via 192.168.1.1").ok();
     // The better of two counts.
     rs53.run("ip route replace default via 192.168.1.51 metric 100")
         .ok();
@@ -193,10 +248,9 @@ fn nftables_that_drop_the_service_are_named(lab: &Lab) {
     finds(lab, &rs53, QUICK, &[]);
     rs53.run("nft insert rule inet filter input tcp dport 80 counter reject with tcp reset")
         .ok();
-    finds(lab, &rs53, QUICK, &["broken service-blocked"]);
+    let command = "nft insert rule inet filter input tcp dport 80 accept";
+    heals(lab, &rs53, QUICK, "broken service-blocked", command);
     rs53.run("nft flush chain inet filter input").ok();
-    finds(lab, &rs53, QUICK, &["broken service-blocked"]);
-    rs53.run("nft delete table inet filter").ok();
-    finds(lab, &rs53, QUICK, &[]);
+    heals(lab, &rs53, QUICK, "broken service-blocked", command);
     assert!(web.is_running());
 }
