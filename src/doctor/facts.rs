@@ -136,6 +136,7 @@ impl Facts {
         table
             .chain(file.filter_map(|id| id.vip()))
             .chain(routers)
+            .chain(self.boot.keepalived_vips.iter().copied())
             .collect()
     }
 

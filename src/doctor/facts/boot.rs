@@ -17,6 +17,8 @@ pub struct Boot {
     /// Its virtual and real servers of different ports, under direct routing or
     /// tunnels.
     pub keepalived_maps: Vec<(SocketAddr, SocketAddr)>,
+    /// The addresses of its virtual routers.
+    pub keepalived_vips: BTreeSet<IpAddr>,
     /// What puts VIPs on `lo`, or set out to.
     pub scripts: Vec<Script>,
     /// The lines of `sysctl.conf` and its like that matter.

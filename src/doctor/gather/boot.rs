@@ -40,6 +40,7 @@ pub(super) fn look(root: &Path) -> Boot {
         keepalived_routes: keepalived.routes,
         keepalived_balances: keepalived.balances,
         keepalived_maps: keepalived.mapped,
+        keepalived_vips: keepalived.vips,
         scripts: scripts::look(root, &enabled),
         settings: settings::look(root),
         conn_tab_bits: conn_tab_bits(root),

@@ -185,7 +185,9 @@ pub(super) fn missing(facts: &Facts) -> Vec<Finding> {
                 ),
                 (None, None, None) => format!("lvsd realserver --vip {vip}"),
             };
-            VIP_MISSING.found(format!("{vip} is not on lo"), mend)
+            let by = script.map(|it| format!(", where {} puts it", it.path));
+            let seen = format!("{vip} is not on lo{}", by.unwrap_or_default());
+            VIP_MISSING.found(seen, mend)
         })
         .collect()
 }

@@ -105,7 +105,11 @@ fn a_vip_that_a_file_or_a_script_wants_is_missed() {
         (ALIAS, "ifup lo:0"),
     ] {
         path.clone_into(&mut facts.boot.scripts[0].path);
-        let mend = only(&facts, "vip-missing").mend;
+        let Finding { seen, mend, .. } = only(&facts, "vip-missing");
+        assert_eq!(
+            seen,
+            format!("192.168.1.200 is not on lo, where {path} puts it")
+        );
         assert!(mend.starts_with(&format!("{command}; or `lvsd ")), "{mend}");
     }
 }

@@ -203,6 +203,9 @@ fn what_gives_a_vip_a_holder_is_told_by_what_the_director_is() {
     facts.answers(VIP.into(), &[]);
     let mend = |facts: &Facts| only(facts, "vip-unheld").mend;
     assert_eq!(mend(&facts), "ip addr add 192.168.1.200/32 dev ens192");
+    facts.ipvs = crate::doctor::facts::Ipvs::Unseen;
+    assert_eq!(ids(&facts), [""; 0], "nobody here knows of a VIP");
+    facts.boot.keepalived_vips = [VIP.into()].into();
     facts.boot.keepalived_routes = true;
     assert_eq!(mend(&facts), "systemctl enable --now keepalived");
     facts.boot.running.insert("keepalived".to_owned());
