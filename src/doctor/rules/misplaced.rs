@@ -1,6 +1,6 @@
 //! A VIP on a NIC of a host that must not have it there: a backup, a real server.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::vrrp;
@@ -51,42 +51,43 @@ fn foreign(router: &VirtualRouter) -> impl Iterator<Item = IpAddr> {
 }
 
 /// The VIPs that this host has while it hears another who is their master, and why
-/// that is known. What the running director knows of, it tells itself.
-fn left_behind(facts: &Facts) -> Vec<(IpAddr, String)> {
-    let known = match &facts.director {
-        Some(_) => facts.virtual_routers(),
-        None => vec![],
-    };
-    let known: BTreeSet<_> = known.into_iter().flat_map(|it| it.addresses).collect();
+/// that is known. Who drops adverts is master himself.
+fn left_behind(facts: &Facts) -> BTreeMap<IpAddr, String> {
+    if !vrrp::blocked(facts).is_empty() {
+        return BTreeMap::new();
+    }
     let (own, others): (Vec<_>, Vec<_>) = facts
         .heard()
         .filter(|heard| heard.is_master())
         .partition(|heard| facts.is_own(heard.source));
-    let is_ours = |vip: &IpAddr| {
-        let mut own = own.iter();
-        known.contains(vip) || own.any(|heard| heard.advert.addresses.contains(vip))
-    };
-    // Who does not hear, or is not heard, is master too.
-    if !vrrp::blocked(facts).is_empty() {
-        return vec![];
-    }
-    let mut told = BTreeSet::new();
-    let mut found = Vec::new();
-    for master in others {
-        let vips = master.advert.addresses.iter();
-        for vip in vips.filter(|vip| is_placed(facts, **vip) && !is_ours(vip)) {
-            if told.insert(*vip) && !serves_only(facts, *vip) {
-                let why = format!(
-                    "{} (priority {}) is master of virtual router {}",
-                    master.source,
-                    master.advert.priority,
-                    master.advert.vrid.get()
-                );
-                found.push((*vip, why));
-            }
-        }
-    }
-    found
+    let own: BTreeSet<_> = own.iter().flat_map(|it| &it.advert.addresses).collect();
+    let known = known_to_director(facts);
+    let vips = others.iter().flat_map(|master| {
+        master
+            .advert
+            .addresses
+            .iter()
+            .map(move |vip| (*vip, master))
+    });
+    let left = vips.filter(|(vip, _)| {
+        let is_ours = own.contains(vip) || known.contains(vip) || serves_only(facts, *vip);
+        !is_ours && is_placed(facts, *vip)
+    });
+    left.map(|(vip, master)| {
+        let (source, priority) = (master.source, master.advert.priority);
+        let vrid = master.advert.vrid.get();
+        let why = format!("{source} (priority {priority}) is master of virtual router {vrid}");
+        (vip, why)
+    })
+    .collect()
+}
+
+/// The VIPs that the running director knows of, and tells of itself.
+fn known_to_director(facts: &Facts) -> BTreeSet<IpAddr> {
+    let running = facts.director.as_ref();
+    let routers = running.map(|_| facts.virtual_routers());
+    let routers = routers.into_iter().flatten();
+    routers.flat_map(|router| router.addresses).collect()
 }
 
 /// A VIP of this real server that is on a NIC.
