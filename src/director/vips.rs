@@ -20,7 +20,8 @@
 //! address down in `director-vips.json` before it adds it. After a crash the
 //! addresses in that file are lvsd's: they stay where they are while the virtual
 //! router listens, are adopted if it becomes master, and go as soon as another
-//! master is heard. It is told, because it listens for a shorter time then.
+//! master is heard. It is told, because it listens for a shorter time then. An
+//! interface is known by its index, too, which stays when it is renamed.
 //!
 //! # Accept mode
 //!
@@ -68,6 +69,7 @@ use crate::sys::rtnetlink::{self, Rtnetlink};
 use crate::sys::state_file::{self, StateFile};
 use crate::vrrp::router::Claim;
 pub use holding::{Holding, Place};
+use names::Owned;
 
 /// What the keeper did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -209,14 +211,14 @@ pub async fn refuse_held_elsewhere(
         let place = |address| Place::of(&instance.interface, &instance.holdings, address);
         instance.addresses.iter().map(place)
     });
-    match plan::held_elsewhere(places, &owned, &kernel) {
+    match plan::held_elsewhere(places, &owned.now(&kernel), &kernel) {
         Some((place, there)) => Err(Error::Elsewhere { place, there }),
         None => Ok(()),
     }
 }
 
 /// What lvsd has added.
-fn state_file(runtime_dir: &Path) -> StateFile<BTreeSet<Holding>> {
+fn state_file(runtime_dir: &Path) -> StateFile<Owned> {
     StateFile::new(runtime_dir.join("director-vips.json"))
 }
 
@@ -246,7 +248,8 @@ impl VipsHandle {
 pub fn placed(runtime_dir: &Path) -> BTreeSet<Place> {
     // A file that cannot be read is the director's to complain about.
     let owned = state_file(runtime_dir).load().unwrap_or_default();
-    owned.iter().filter_map(Holding::place).cloned().collect()
+    let places = owned.things.iter().filter_map(Holding::place);
+    places.cloned().collect()
 }
 
 /// Starts the keeper in the network namespace of the caller. `runtime_dir` must
