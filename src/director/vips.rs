@@ -60,6 +60,7 @@ use tokio::sync::{Notify, watch};
 
 use super::vrrp::{InstanceStatus, VrrpHandle};
 use crate::config::director::VrrpInstance;
+use crate::lvs::Prefixed;
 use crate::pulse::Pulse;
 use crate::status::director::{self as status, VipConflict};
 use crate::sys::neighbour::Mac;
@@ -243,13 +244,26 @@ impl VipsHandle {
     }
 }
 
-/// The addresses that the director of this runtime directory has on interfaces,
-/// for whoever else on this host must know that they are no stranger's.
-pub fn placed(runtime_dir: &Path) -> BTreeSet<Place> {
-    // A file that cannot be read is the director's to complain about.
-    let owned = state_file(runtime_dir).load().unwrap_or_default();
-    let places = owned.things.iter().filter_map(Holding::place);
-    places.cloned().collect()
+/// The addresses that the director of a runtime directory has put on interfaces, for
+/// whoever else on this host must know that they are no stranger's.
+#[derive(Debug, Default)]
+pub struct Placed(Owned);
+
+impl Placed {
+    /// As its file has it. One that cannot be read is the director's to complain about.
+    pub fn read(runtime_dir: &Path) -> Self {
+        Self(state_file(runtime_dir).load().unwrap_or_default())
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.things.is_empty()
+    }
+
+    /// Those on the interface of this index, which has this name now.
+    pub fn on(&self, index: u32, name: &str) -> impl Iterator<Item = Prefixed> {
+        self.0.on(index, name)
+    }
 }
 
 /// Starts the keeper in the network namespace of the caller. `runtime_dir` must

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::holding::{Holding, Place};
 use super::kernel::{Index, Kernel};
+use crate::lvs::Prefixed;
 
 /// Which interfaces had the names that matter, by their index: the kernel gives none to
 /// another interface before the next boot.
@@ -34,6 +35,16 @@ impl Owned {
             things: things.clone(),
             interfaces: Names(known.map(|(name, index)| (name.clone(), *index)).collect()),
         }
+    }
+
+    /// The addresses on the interface of this index, which has this name now.
+    pub(super) fn on(&self, index: u32, name: &str) -> impl Iterator<Item = Prefixed> {
+        let places = self.things.iter().filter_map(Holding::place);
+        let here = places.filter(move |place| match self.interfaces.0.get(&place.interface) {
+            Some(known) => *known == index,
+            None => place.interface == name,
+        });
+        here.map(|place| place.address)
     }
 
     /// The same by the names that the interfaces have now.

@@ -50,6 +50,9 @@ fn what_an_earlier_run_left_is_known_by_the_interface_and_not_by_its_name() {
     assert_eq!(left.now(&renamed), [vip("nic0", VIP)].into());
     assert_eq!(left.now(&before), left.things);
 
+    let on = |index, name| left.on(index, name).count();
+    assert_eq!((on(1, "nic0"), on(2, "eth0")), (1, 0), "by index");
+
     let mut names = left.interfaces;
     names.note(std::iter::empty(), &renamed, true);
     assert_eq!(
