@@ -372,7 +372,7 @@ fn a_label_that_the_kernel_gave_when_it_renamed_the_interface_is_left_alone() {
         plan(&wanted, &owned, &kernel).ops
     };
     assert_eq!(ops("ens192:2"), []);
-    let replaced = [Op::Replace(vip.clone(), PLAIN)];
+    let replaced = [Op::Replace(vip, PLAIN)];
     for other in ["ens192:vip", "ens192:2b", "ens193:2"] {
         assert_eq!(ops(other), replaced, "{other}");
     }
