@@ -1,80 +1,24 @@
-//! Where such things are: a table of places, each with how its files are read.
+//! Where such things are, and how the files of each place are read.
+
+mod commands;
+mod host;
+mod places;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 use std::path::Path;
 
-use super::address::{self, Part};
+use commands::Unit;
+use places::{
+    ALIASES, BOOT_SCRIPTS, CRONTABS, HOOKS, INIT, INTERFACES, LAST_SYSCTL, LOOSE, NETWORKD, SYSCTL,
+    UNITS, WORDS,
+};
+
+use super::address;
 use super::disk::{Disk, Source};
 use super::enabled::{self, name};
 use super::script::{self, Verdict, Work};
 use super::tell::{self, Comment};
-use super::{Leftover, Leftovers, Place, Setting, Start, setting};
-
-/// Scripts that every boot runs, if they may be executed.
-const BOOT_SCRIPTS: [&str; 5] = [
-    "/etc/rc.local",
-    "/etc/rc.d/rc.local",
-    "/etc/init.d/boot.local",
-    "/etc/init.d/after.local",
-    "/etc/rc.d/boot.local",
-];
-
-/// Directories of scripts that are run whenever an interface comes up.
-const HOOKS: [&str; 5] = [
-    "/etc/network/if-up.d",
-    "/etc/network/if-pre-up.d",
-    "/etc/NetworkManager/dispatcher.d",
-    "/etc/networkd-dispatcher/routable.d",
-    "/etc/networkd-dispatcher/configured.d",
-];
-
-/// Crontabs: their files or directories, and whether a line has a user before its command.
-const CRONTABS: [(&str, bool); 4] = [
-    ("/etc/crontab", true),
-    ("/etc/cron.d", true),
-    ("/var/spool/cron", false),
-    ("/var/spool/cron/crontabs", false),
-];
-
-const INIT: [&str; 2] = ["/etc/init.d", "/etc/rc.d/init.d"];
-
-const UNITS: [&str; 3] = [
-    "/etc/systemd/system",
-    "/usr/lib/systemd/system",
-    "/lib/systemd/system",
-];
-
-/// Where scripts lie about.
-const LOOSE: [&str; 6] = [
-    "/usr/local/sbin",
-    "/usr/local/bin",
-    "/usr/sbin",
-    "/opt",
-    "/root",
-    "/usr/local",
-];
-
-/// Words without which a script that lies about is not looked at more closely.
-const WORDS: [&str; 4] = ["arp_", "lo:", "dev lo", "ifconfig lo"];
-
-/// Where administrators put programs that are run by their names.
-const PATH: [&str; 3] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin"];
-
-const ALIASES: [&str; 2] = ["/etc/sysconfig/network-scripts", "/etc/sysconfig/network"];
-
-const NETWORKD: [&str; 2] = ["/etc/systemd/network", "/run/systemd/network"];
-
-const INTERFACES: [&str; 2] = ["/etc/network/interfaces", "/etc/network/interfaces.d"];
-
-/// Directories of parameters: a file hides those of its name in the ones before.
-const SYSCTL: [&str; 5] = [
-    "/lib/sysctl.d",
-    "/usr/lib/sysctl.d",
-    "/usr/local/lib/sysctl.d",
-    "/run/sysctl.d",
-    "/etc/sysctl.d",
-];
+use super::{Leftover, Leftovers, Place, Start, setting};
 
 pub(super) fn survey(root: &Path) -> Leftovers {
     let disk = Disk::new(root);
@@ -199,19 +143,17 @@ impl Survey {
             .filter(|path| path.ends_with(".conf"))
             .map(|path| (name(&path).to_owned(), path))
             .collect();
-        let last = ["/etc/sysctl.conf".to_owned()];
+        let own = |path: &str| self.disk.read(path).map(|source| source.path);
+        let last = own(LAST_SYSCTL);
+        // A link to the last one counts there.
+        let others = by_name.into_values().filter(|path| own(path) != last);
+        let paths: Vec<_> = others.chain([LAST_SYSCTL.to_owned()]).collect();
         let mut settings = Vec::new();
-        let last_file = self.disk.read(&last[0]).map(|source| source.path);
-        for path in by_name.into_values().chain(last) {
-            // A link to the last one counts there.
-            let real = self.disk.read(&path).map(|source| source.path);
-            if real == last_file && path != "/etc/sysctl.conf" {
-                continue;
+        for path in paths {
+            if let Some(source) = self.read(&path) {
+                settings.extend(setting::parse(&source.path, &source.text));
             }
-            let source = self.read(&path);
-            settings.extend(source.map(|it| setting::parse(&it.path, &it.text)));
         }
-        let settings: Vec<Setting> = settings.into_iter().flatten().collect();
         for line in settings.iter().filter(|line| setting::is_arp(&line.key)) {
             self.found(tell::setting(line));
         }
@@ -246,7 +188,7 @@ impl Survey {
                 };
                 let lines = (1..).zip(source.text.lines());
                 for (number, line) in lines {
-                    if let Some(command) = cron_command(line.trim(), has_user) {
+                    if let Some(command) = commands::of_crontab(line.trim(), has_user) {
                         self.line(&source.path, &source.text, number, command, &Start::AtBoot);
                     }
                 }
@@ -364,49 +306,6 @@ impl Survey {
     }
 }
 
-impl script::Host for Survey {
-    fn text(&self, path: &str) -> Option<String> {
-        self.disk.read(path).map(|source| source.text)
-    }
-
-    fn script(&self, name: &str) -> Option<(String, String)> {
-        let service = name.strip_suffix(".service").unwrap_or(name);
-        let init = INIT.iter().map(|place| format!("{place}/{service}"));
-        let programs = PATH.iter().map(|place| format!("{place}/{name}"));
-        let source = match name.starts_with('/') {
-            true => self.disk.read(name),
-            false => init.chain(programs).find_map(|path| self.disk.read(&path)),
-        }?;
-        // Each of these is looked at by itself.
-        let is_boot_script = || {
-            let mut scripts = BOOT_SCRIPTS.iter();
-            scripts.any(|path| {
-                self.disk
-                    .read(path)
-                    .is_some_and(|it| it.path == source.path)
-            })
-        };
-        (!is_boot_script()).then_some((source.path, source.text))
-    }
-
-    fn alias(&self, alias: &str) -> BTreeSet<IpAddr> {
-        let files = ALIASES.iter().map(|place| format!("{place}/ifcfg-{alias}"));
-        let files = files.filter_map(|path| self.disk.read(&path));
-        let mut vips: BTreeSet<_> = files
-            .flat_map(|source| address::ifcfg(&source.text).parts)
-            .flat_map(|part| part.vips)
-            .collect();
-        for path in INTERFACES.iter().flat_map(|path| self.files(path)) {
-            let text = self.text(&path).unwrap_or_default();
-            let stanzas = address::interfaces(&text);
-            let parts = stanzas.iter().filter_map(address::Stanza::for_lo);
-            let of_alias = |part: &Part| part.text.split_whitespace().nth(1) == Some(alias);
-            vips.extend(parts.filter(of_alias).flat_map(|part| part.vips));
-        }
-        vips
-    }
-}
-
 fn is_init(path: &str) -> bool {
     INIT.iter().any(|place| {
         let rest = path
@@ -427,48 +326,5 @@ fn alias_start(path: &str, off: bool) -> Start {
             let directory = path.strip_suffix(name).unwrap_or_default();
             Start::Missing(format!("mv {path} {directory}ifcfg-{name}"))
         }
-    }
-}
-
-/// The command of a crontab's line.
-fn cron_command(line: &str, has_user: bool) -> Option<&str> {
-    let is_time = |c: char| c.is_ascii_digit() || "*@".contains(c);
-    if !line.starts_with(is_time) {
-        return None;
-    }
-    let fields = if line.starts_with('@') { 1 } else { 5 } + usize::from(has_user);
-    let mut rest = line;
-    for _ in 0..fields {
-        rest = rest.split_once(char::is_whitespace)?.1.trim_start();
-    }
-    Some(rest)
-}
-
-/// The commands of a unit as a script, and the lines that they are from.
-struct Unit {
-    commands: String,
-    numbers: Vec<usize>,
-}
-
-impl Unit {
-    fn parse(text: &str) -> Self {
-        let mut unit = Self {
-            commands: String::new(),
-            numbers: Vec::new(),
-        };
-        for (number, line) in (1..).zip(text.lines()) {
-            let (name, value) = line.split_once('=').unwrap_or_default();
-            let command = match name.trim() {
-                "Environment" => value.trim().trim_matches('"'),
-                "ExecStart" | "ExecStartPre" | "ExecStartPost" => {
-                    value.trim().trim_start_matches(['-', '@', '+', '!', ':'])
-                }
-                _ => continue,
-            };
-            unit.numbers.push(number);
-            unit.commands.push_str(command);
-            unit.commands.push('\n');
-        }
-        unit
     }
 }

@@ -149,7 +149,11 @@ pub(super) fn unit(place: Place, text: &str, found: &Work, whole: bool, start: &
 
 /// A whole script.
 pub(super) fn script(file: &str, verdict: &Verdict, links: &[String], start: Start) -> Leftover {
-    let effect = verdict.effect();
+    let effect = Effect {
+        // It goes with the script.
+        reloads: BTreeSet::new(),
+        ..verdict.effect()
+    };
     let place = Place::whole(file);
     let removal = match links.is_empty() {
         true => place.removal(""),

@@ -76,10 +76,8 @@ fn the_steps_of_the_guides_leave_a_file_lines_and_scripts() {
              /usr/local/sbin/lvs_dr_rs.sh: sed -i '3s/^/: # /' /etc/rc.d/rc.local"
                 .to_owned(),
             format!(
-                "/etc/init.d/realserver: {PUTS}, sets ARP parameters, applies /etc/sysctl.conf; \
-                 keep it if other lines there need it: {PUTS}, sets ARP parameters, applies \
-                 /etc/sysctl.conf; keep it if other lines there need it: rm -f \
-                 /etc/rc?.d/[SK]??realserver /etc/init.d/realserver"
+                "/etc/init.d/realserver: {PUTS}, sets ARP parameters: {PUTS}, sets ARP \
+                 parameters: rm -f /etc/rc?.d/[SK]??realserver /etc/init.d/realserver"
             ),
             format!(
                 "/usr/local/sbin/lvs_dr_rs.sh: {PUTS}, sets ARP parameters: {PUTS}, sets ARP \
