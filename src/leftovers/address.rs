@@ -128,7 +128,7 @@ pub(super) fn network(text: &str) -> Vec<Part> {
             .map(|(name, value)| (name.trim(), value.trim()))
         {
             Some(("Name", names)) => {
-                matches_lo |= names.split_whitespace().any(|name| name == "lo")
+                matches_lo |= names.split_whitespace().any(|name| name == "lo");
             }
             Some(("Address", value)) => parts.extend(address(value).map(|vip| Part {
                 lines: (number, number),

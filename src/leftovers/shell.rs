@@ -65,7 +65,7 @@ fn understand(
         match piece {
             Piece::Words(words) => open.add(words, reader.lines()),
             Piece::Output(words) => open.outputs.extend(words),
-            Piece::Function => script.functions.extend(open.words.drain(..)),
+            Piece::Function => script.functions.append(&mut open.words),
             Piece::Pattern => {
                 open = Open::default();
                 let commands = script.commands.len();
