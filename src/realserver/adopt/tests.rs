@@ -59,8 +59,9 @@ fn values_of_a_script_become_lvsds_and_intentions_stay() {
         journal.sysctls.insert(key(name, "arp_ignore"), original);
     }
     let mut earlier = Journal::default();
-    let noted = key("eth2", "arp_ignore");
-    earlier.sysctls.insert(noted.clone(), found(1, false));
+    earlier
+        .sysctls
+        .insert(key("eth2", "arp_ignore"), found(1, false));
     let wanted = sysctl::wanted(&["eth0", "eth1", "eth2"], &[]);
     claim(&mut journal, &earlier, &ips(&["192.168.1.200"]), &wanted);
     let of = |name| journal.sysctls[&key(name, "arp_ignore")];

@@ -66,7 +66,7 @@ fn lines_of_rc_local_and_the_script_they_run_are_taken_over(lab: &Lab) {
     let address = format!("ip addr add {VIP}/32 dev lo");
     for line in [
         format!("sh {SCRIPT}"),
-        format!("cd /etc && bash ./lvs_dr_rs.sh >/dev/null 2>&1 &\nwait"),
+        "cd /etc && bash ./lvs_dr_rs.sh >/dev/null 2>&1 &\nwait".to_owned(),
         address.clone(),
         format!("if [ -d /etc ]; then\n  {address}\nfi"),
         format!(
