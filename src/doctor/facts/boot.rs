@@ -48,6 +48,10 @@ pub struct Script {
     pub runs_at_boot: bool,
     /// What is missing where something was meant to run it at boot.
     pub missing: Option<String>,
+    /// Whether nothing was: it lies about, and may be somebody's old one.
+    pub by_hand: bool,
+    /// How to be rid of it, the VIP staying where it is.
+    pub removal: String,
 }
 
 /// What files set kernel parameters to.
@@ -119,4 +123,49 @@ pub struct Setting {
     pub key: String,
     /// What it is set to.
     pub value: i32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Lines `KEY=VALUE`, and `-KEY`.
+    fn file(lines: &[&str]) -> Settings {
+        let mut settings = Settings::default();
+        for (number, line) in (1..).zip(lines) {
+            match line.split_once('=') {
+                Some((key, value)) => settings.lines.push(Setting {
+                    place: format!("x:{number}"),
+                    key: format!("net.ipv4.conf.{key}"),
+                    value: value.parse().unwrap(),
+                }),
+                None => {
+                    let key = line.trim_start_matches('-');
+                    settings.spared.insert(format!("net.ipv4.conf.{key}"));
+                }
+            }
+        }
+        settings
+    }
+
+    #[test]
+    fn a_pattern_sets_what_no_line_names() {
+        let value = |lines: &[&str], key: &str| {
+            let file = file(lines);
+            let line = file.of(&format!("net.ipv4.conf.{key}"));
+            line.map(|it| (it.value, it.place.clone()))
+        };
+        let (all, nic) = ("all.arp_ignore", "ens192.arp_ignore");
+        let first = |value: i32| Some((value, "x:1".to_owned()));
+        assert_eq!(value(&["*.arp_ignore=0"], all), first(0));
+        assert_eq!(value(&["*.arp_ignore=0"], "all.arp_announce"), None);
+        let named = ["all.arp_ignore=1", "*.arp_ignore=0"];
+        assert_eq!(value(&named, all), first(1), "names win");
+        let spared = ["*.arp_ignore=0", "-all.arp_ignore"];
+        assert_eq!(value(&spared, all), None);
+        assert_eq!(value(&spared, nic), first(0));
+        let nics = ["en?1*2.arp_ignore=3", "e*x*.arp_ignore=4"];
+        assert_eq!(value(&nics, nic), first(3));
+        assert_eq!(value(&nics, all), None);
+    }
 }

@@ -3,37 +3,20 @@
 
 mod keepalived;
 mod scripts;
-mod settings;
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::doctor::facts::Boot;
-
-/// Directories whose links `*.wants/NAME` start units at boot.
-const WANTS: [&str; 3] = [
-    "etc/systemd/system",
-    "run/systemd/generator",
-    "run/systemd/generator.late",
-];
-
-/// Directories whose links `S20NAME` start init scripts at boot.
-const RUNLEVELS: [&str; 6] = [
-    "etc/rc2.d",
-    "etc/rc3.d",
-    "etc/rc5.d",
-    "etc/rc.d/rc2.d",
-    "etc/rc.d/rc3.d",
-    "etc/rc.d/rc5.d",
-];
+use crate::leftovers;
 
 /// Files that are longer are not read: a `keepalived.conf` of ten thousand real
 /// servers is shorter.
 const LONGEST: u64 = 16 * 1024 * 1024;
 
 pub(super) fn look(root: &Path) -> Boot {
-    let enabled = enabled(root);
+    let leftovers = leftovers::look(root);
     let keepalived = keepalived::parse(&text(&root.join("etc/keepalived/keepalived.conf")));
     Boot {
         running: running(root),
@@ -41,13 +24,13 @@ pub(super) fn look(root: &Path) -> Boot {
         keepalived_balances: keepalived.balances,
         keepalived_maps: keepalived.mapped,
         keepalived_vips: keepalived.vips,
-        scripts: scripts::look(root, &enabled),
-        settings: settings::look(root),
+        scripts: scripts::scripts(&leftovers),
+        settings: scripts::settings(&leftovers),
         conn_tab_bits: conn_tab_bits(root),
         has_ip_vs: ["modules.dep", "modules.builtin"]
             .iter()
             .any(|list| module_list(root, list).contains("/ip_vs.ko")),
-        enabled,
+        enabled: leftovers.enabled,
     }
 }
 
@@ -80,29 +63,6 @@ fn text(path: &Path) -> String {
 fn name(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default();
     name.to_string_lossy().into_owned()
-}
-
-/// `keepalived.service`, and `realserver` of `S99realserver`.
-fn enabled(root: &Path) -> BTreeSet<String> {
-    let directories = WANTS
-        .iter()
-        .flat_map(|directory| files(&root.join(directory)));
-    let wants = directories
-        .filter(|path| name(path).ends_with(".wants"))
-        .flat_map(|path| files(&path));
-    let units = wants.map(|path| name(&path));
-    let links = RUNLEVELS
-        .iter()
-        .flat_map(|directory| files(&root.join(directory)));
-    let scripts = links.filter_map(|path| {
-        let name = name(&path);
-        let rest = name.strip_prefix('S')?;
-        Some(
-            rest.trim_start_matches(|c: char| c.is_ascii_digit())
-                .to_owned(),
-        )
-    });
-    units.chain(scripts).collect()
 }
 
 /// Programs of this network namespace.

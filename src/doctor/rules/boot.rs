@@ -71,7 +71,7 @@ pub(super) fn script_beside(facts: &Facts) -> Vec<Finding> {
                 "{} puts {vips} on lo at boot, beside lvsd realserver",
                 script.path
             );
-            SCRIPT_BESIDE.found(seen, mends::stop(script))
+            SCRIPT_BESIDE.found(seen, script.removal.clone())
         })
         .collect()
 }

@@ -1,60 +1,30 @@
-//! Commands that mend: they start and stop what administrators put VIPs on `lo` with, and
+//! Commands that mend: they start what administrators put VIPs on `lo` with, and
 //! have a packet filter let something pass.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use super::listed;
 use crate::doctor::Facts;
 use crate::doctor::facts::Script;
 use crate::doctor::firewall::{ChainId, Hook, Packet};
 
-/// What kind of file it is, which says how it is run.
-enum Form<'a> {
-    /// `rc.local` itself has the lines.
-    RcLocal,
-    /// An init script of this name.
-    Init(&'a str),
-    /// `ifcfg-lo:0`, for this alias.
-    Alias(&'a str),
-    /// Something that `rc.local` runs.
-    Called,
-}
-
-fn form(script: &Script) -> Form<'_> {
-    let (directory, name) = script.path.rsplit_once('/').unwrap_or(("", &script.path));
-    match name.strip_prefix("ifcfg-") {
-        Some(alias) => Form::Alias(alias),
-        None if name == "rc.local" => Form::RcLocal,
-        None if directory.ends_with("/init.d") => Form::Init(name),
-        None => Form::Called,
-    }
-}
-
-/// The command that has it put the VIP on `lo` now.
-pub(super) fn start(script: &Script) -> String {
+/// The command that has a boot script put the VIP on `lo` now; none: none is known for
+/// such a file.
+pub(super) fn start(script: &Script) -> Option<String> {
     let path = &script.path;
-    match form(script) {
-        // Whether its first line names another shell, or it may be executed at all,
-        // makes no difference to the lines of the seeds' kind.
-        Form::RcLocal | Form::Called => format!("sh {path}"),
-        Form::Init(_) => format!("{path} start"),
-        Form::Alias(alias) => format!("ifup {alias}"),
+    let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let extension = name.rsplit_once('.').map_or("", |(_, last)| last);
+    if let Some(alias) = name.strip_prefix("ifcfg-") {
+        return Some(format!("ifup {alias}"));
     }
-}
-
-/// What keeps it from putting the VIP on `lo` at the next boot, and leaves alone
-/// whatever else it does.
-pub(super) fn stop(script: &Script) -> String {
-    let path = &script.path;
-    match form(script) {
-        Form::RcLocal => format!(
-            "delete the lines of {path} that put {} on lo",
-            listed(&script.vips)
-        ),
-        Form::Init(name) => format!("rm -f /etc/rc?.d/S??{name}; systemctl daemon-reload"),
-        Form::Alias(_) => format!("rm {path}"),
-        Form::Called => format!("delete the line of rc.local that runs {path}"),
+    match extension {
+        "service" => Some(format!("systemctl start {name}")),
+        _ if directory.ends_with("/init.d") => Some(format!("{path} start")),
+        // Which shell its first line names makes no difference to such lines.
+        "sh" => Some(format!("sh {path}")),
+        "local" if name == "rc.local" => Some(format!("sh {path}")),
+        "" if directory.ends_with("bin") => Some(format!("sh {path}")),
+        _ => None,
     }
 }
 

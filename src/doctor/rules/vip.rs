@@ -179,10 +179,13 @@ pub(super) fn missing(facts: &Facts) -> Vec<Finding> {
                     "`lvsd status` says what keeps the agent from adding it".to_owned()
                 }
                 (None, Some(_), _) => "systemctl enable --now lvsd-realserver".to_owned(),
-                (None, None, Some(script)) => format!(
-                    "{}; or `lvsd realserver --vip {vip}`, which looks after the VIP",
-                    mends::start(script)
-                ),
+                (None, None, Some(script)) => {
+                    let start = mends::start(script).map(|it| format!("{it}; or "));
+                    format!(
+                        "{}`lvsd realserver --vip {vip}`, which looks after the VIP",
+                        start.unwrap_or_default()
+                    )
+                }
                 (None, None, None) => format!("lvsd realserver --vip {vip}"),
             };
             let by = script.map(|it| format!(", where {} puts it", it.path));

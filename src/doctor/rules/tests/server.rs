@@ -23,6 +23,8 @@ fn script(missing: Option<&str>) -> Script {
         vips: [VIP.into()].into(),
         runs_at_boot: missing.is_none(),
         missing: missing.map(str::to_owned),
+        by_hand: false,
+        removal: "sed -i '3s/^/: # /' /etc/rc.local".to_owned(),
     }
 }
 
@@ -103,6 +105,10 @@ fn a_vip_that_a_file_or_a_script_wants_is_missed() {
             "/etc/rc.d/init.d/realserver start",
         ),
         (ALIAS, "ifup lo:0"),
+        (
+            "/etc/systemd/system/vip.service",
+            "systemctl start vip.service",
+        ),
     ] {
         path.clone_into(&mut facts.boot.scripts[0].path);
         let Finding { seen, mend, .. } = only(&facts, "vip-missing");
@@ -337,24 +343,10 @@ fn scripts_of_old_are_told_beside_the_agent_or_where_nothing_runs_them() {
         .boot
         .enabled
         .insert("lvsd-realserver.service".to_owned());
-    for (path, mend) in [
-        (
-            "/etc/rc.local",
-            "delete the lines of /etc/rc.local that put 192.168.1.200 on lo",
-        ),
-        (
-            "/usr/local/sbin/lvs_dr_rs.sh",
-            "delete the line of rc.local that runs /usr/local/sbin/lvs_dr_rs.sh",
-        ),
-        (
-            "/etc/init.d/realserver",
-            "rm -f /etc/rc?.d/S??realserver; systemctl daemon-reload",
-        ),
-        (ALIAS, "rm /etc/sysconfig/network-scripts/ifcfg-lo:0"),
-    ] {
-        path.clone_into(&mut facts.boot.scripts[0].path);
-        assert_eq!(only(&facts, "script-beside").mend, mend);
-    }
+    assert_eq!(
+        only(&facts, "script-beside").mend,
+        "sed -i '3s/^/: # /' /etc/rc.local"
+    );
     facts.boot.scripts = vec![script(Some("chmod +x /etc/rc.local"))];
     assert_eq!(ids(&facts), [""; 0], "the agent is there at the next boot");
     facts.boot.enabled.clear();

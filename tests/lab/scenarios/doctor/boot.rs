@@ -47,7 +47,6 @@ fn what_a_booted_host_lacks_is_named(lab: &Lab) {
     .ok();
     let command = "systemctl disable --now keepalived";
     heals(lab, &host, QUICK, "warning keepalived-beside", command);
-    script(lab, &host);
 
     host.run("ip neigh replace 192.168.1.9 lladdr 02:00:00:00:00:09 dev ens192")
         .ok();
@@ -57,31 +56,6 @@ fn what_a_booted_host_lacks_is_named(lab: &Lab) {
                    net.ipv4.neigh.default.gc_thresh2=2048 net.ipv4.neigh.default.gc_thresh3=4096";
     heals(lab, &host, QUICK, "broken neighbours-full", command);
     host.set_sysctl("net.ipv4.neigh.default.gc_thresh3", before.parse().unwrap());
-}
-
-/// An init script that systemd starts as a unit, beside the agent.
-fn script(lab: &Lab, host: &Host) {
-    let script = "#!/bin/sh\n### BEGIN INIT INFO\n# Provides: realserver\n\
-                  # Required-Start: $network\n# Required-Stop:\n# Default-Start: 2 3 4 5\n\
-                  # Default-Stop: 0 1 6\n### END INIT INFO\nVIP=192.168.1.220\n\
-                  ifconfig lo:0 $VIP netmask 255.255.255.255 broadcast $VIP\n";
-    host.write("/etc/init.d/realserver", script);
-    host.run("chmod +x /etc/init.d/realserver && systemctl enable realserver")
-        .ok();
-    host.run("systemctl enable lvsd-realserver").ok();
-    let findings = finds(
-        lab,
-        host,
-        QUICK,
-        &["broken vip-missing", "warning script-beside"],
-    );
-    let command = "rm -f /etc/rc?.d/S??realserver; systemctl daemon-reload";
-    assert_eq!(findings[1]["mend"], command);
-    host.run(command).ok();
-    finds(lab, host, QUICK, &["broken vip-missing"]);
-    host.run("rm /etc/init.d/realserver && systemctl disable lvsd-realserver")
-        .ok();
-    finds(lab, host, QUICK, &[]);
 }
 
 /// The table of IPVS has few buckets for what is in it, or other ones than were asked for; the

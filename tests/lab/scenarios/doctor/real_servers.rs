@@ -1,6 +1,7 @@
 //! Faults of real servers, and what directors see of them.
 
 use super::{Healthy, QUICK, clean, each_finds, finds, heals, runs_scripts};
+use crate::lab::lvsd::text;
 use crate::lab::scenario::scenario;
 use crate::lab::site::VIP;
 use crate::lab::{Host, Lab, Scenario, Site, eventually, secs, within};
@@ -161,38 +162,30 @@ fn files(lab: &Lab, rs53: &Host, rs54: &Host) {
     rs53.write("/etc/lvs_dr_rs.sh", &script);
     rs53.write("/etc/rc.local", &rs54.read("/etc/rc.local"));
     rs53.run("chmod +x /etc/rc.local").ok();
-    let findings = finds(lab, rs53, QUICK, &["warning script-beside"]);
-    assert_eq!(
-        findings[0]["mend"],
-        "delete the line of rc.local that runs /etc/lvs_dr_rs.sh"
-    );
-    rs53.run("sed -i /lvs_dr_rs/d /etc/rc.local").ok();
-    finds(lab, rs53, QUICK, &[]);
+    obey(lab, rs53);
     rs53.write("/etc/rc.local", &script);
-    let findings = finds(lab, rs53, QUICK, &["warning script-beside"]);
-    let mend = format!("delete the lines of /etc/rc.local that put {VIP} on lo");
-    assert_eq!(findings[0]["mend"], mend);
-    rs53.run("rm /etc/rc.local").ok();
+    obey(lab, rs53);
+    rs53.run("rm -f /etc/rc.local /etc/lvs_dr_rs.sh").ok();
 
     // The others that the guides of old have people write.
+    rs53.write("/etc/init.d/realserver", &script);
     rs53.run(
-        "mkdir -p /etc/init.d /etc/rc3.d && cp /etc/lvs_dr_rs.sh /etc/init.d/realserver && \
-         ln -s ../init.d/realserver /etc/rc3.d/S90realserver",
+        "mkdir -p /etc/rc3.d && ln -s ../init.d/realserver /etc/rc3.d/S90realserver && \
+         chmod +x /etc/init.d/realserver",
     )
     .ok();
-    let command = "rm -f /etc/rc?.d/S??realserver";
-    heals(lab, rs53, QUICK, "warning script-beside", command);
+    obey(lab, rs53);
     let alias = "/etc/sysconfig/network-scripts/ifcfg-lo:0";
     let text = format!("DEVICE=lo:0\nIPADDR={VIP}\nNETMASK=255.255.255.255\nONBOOT=yes\n");
     rs53.write(alias, &text);
-    heals(
-        lab,
-        rs53,
-        QUICK,
-        "warning script-beside",
-        &format!("rm {alias}"),
-    );
-    rs53.run("rm /etc/init.d/realserver").ok();
+    obey(lab, rs53);
+}
+
+/// A script beside the agent is gone after what the finding says.
+fn obey(lab: &Lab, host: &Host) {
+    let findings = finds(lab, host, QUICK, &["warning script-beside"]);
+    host.run(&text(&findings[0]["mend"])).ok();
+    finds(lab, host, QUICK, &[]);
 }
 
 fn a_nat_real_server_whose_answers_miss_the_director_is_named(lab: &Lab) {
