@@ -1,0 +1,223 @@
+//! The table that keeps IPVS out of what another director has balanced already.
+//!
+//! ```text
+//! table inet lvsd-peers {
+//!     set lan4 { type ether_addr . ipv4_addr; elements = { … } }
+//!     set lan6 { type ether_addr . ipv6_addr; elements = { … } }
+//!     set tunnel4 { type ifname . ipv4_addr; elements = { … } }
+//!     set tunnel6 { type ifname . ipv6_addr; elements = { … } }
+//!     chain before-ipvs {
+//!         type filter hook input priority 97; policy accept;
+//!         ether saddr . ip daddr @lan4 counter ip protocol set ip protocol ^ 192
+//!         ether saddr . ip6 daddr @lan6 counter ip6 nexthdr set ip6 nexthdr ^ 192
+//!         iifname . ip daddr @tunnel4 counter ip protocol set ip protocol ^ 192
+//!         iifname . ip6 daddr @tunnel6 counter ip6 nexthdr set ip6 nexthdr ^ 192
+//!     }
+//!     chain after-ipvs {
+//!         type filter hook input priority 100; policy accept;
+//!         (the same without counters)
+//!     }
+//! }
+//! ```
+//!
+//! IPVS has the priorities 98 and 99 of this hook, and leaves alone what is of a protocol
+//! that it does not know. XOR with 192 makes such a number of each that it does know: TCP 6,
+//! UDP 17, SCTP 132, ICMP 1 and 58, ESP 50, AH 51; and of each that may begin an IPv6
+//! packet. Nobody else looks between the two: the packet arrives as it was sent.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use super::Count;
+use super::expression::{Expression, LINK_HEADER, NETWORK_HEADER};
+use super::layout::{Chain, Element, Layout, Seen};
+use super::set::Set;
+use crate::sys::neighbour::Mac;
+
+/// The table's name. Nobody else has one that is called so.
+pub const TABLE: &str = "lvsd-peers";
+
+/// Before IPVS, which has `NF_IP_PRI_NAT_SRC`, 100, minus 2 and minus 1.
+const BEFORE: u32 = 97;
+const AFTER: u32 = 100;
+
+/// What no protocol number that IPVS knows has in common with another one.
+const FLIPPED: u8 = 0xC0;
+
+/// `IFNAMSIZ`: names are filled up with NULs to this length.
+const NAME: usize = 16;
+
+/// Where packets come from.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Origin {
+    /// This hardware address sent the frame.
+    Lan(Mac),
+    /// This device unpacked them.
+    Device(String),
+}
+
+/// Packets from there to an address.
+pub type Pair = (Origin, IpAddr);
+
+/// What the kernel has.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Found {
+    /// No such table.
+    #[default]
+    Absent,
+    /// A table that does something else.
+    Damaged,
+    /// The table as it is made, with these pairs.
+    Whole {
+        /// IPVS does not see packets of these.
+        pairs: BTreeSet<Pair>,
+        /// What it did not see since the table was made.
+        hidden: Count,
+    },
+}
+
+impl Found {
+    /// The pairs that IPVS does not see for sure.
+    pub fn pairs(&self) -> BTreeSet<Pair> {
+        match self {
+            Self::Whole { pairs, .. } => pairs.clone(),
+            Self::Absent | Self::Damaged => BTreeSet::new(),
+        }
+    }
+}
+
+impl From<Seen> for Found {
+    fn from(seen: Seen) -> Self {
+        match seen {
+            Seen::Absent => Self::Absent,
+            Seen::Damaged => Self::Damaged,
+            Seen::Whole(elements, hidden) => Self::Whole {
+                pairs: elements.iter().filter_map(pair).collect(),
+                hidden,
+            },
+        }
+    }
+}
+
+impl From<&Found> for Seen {
+    fn from(found: &Found) -> Self {
+        match found {
+            Found::Absent => Self::Absent,
+            Found::Damaged => Self::Damaged,
+            Found::Whole { pairs, hidden } => Self::Whole(elements(pairs), *hidden),
+        }
+    }
+}
+
+/// The pairs as elements of their sets.
+pub(super) fn elements(pairs: &BTreeSet<Pair>) -> BTreeSet<Element> {
+    let element = |(origin, to): &Pair| {
+        let (mut key, v4, v6) = match origin {
+            Origin::Lan(mac) => {
+                let key = [mac.as_slice(), &[0; 2]].concat();
+                (key, Set::LanV4, Set::LanV6)
+            }
+            Origin::Device(name) => {
+                let mut key = name.as_bytes().to_vec();
+                key.resize(NAME, 0);
+                (key, Set::TunnelV4, Set::TunnelV6)
+            }
+        };
+        match to {
+            IpAddr::V4(to) => {
+                key.extend(to.octets());
+                (v4, key)
+            }
+            IpAddr::V6(to) => {
+                key.extend(to.octets());
+                (v6, key)
+            }
+        }
+    };
+    pairs.iter().map(element).collect()
+}
+
+fn pair((set, key): &Element) -> Option<Pair> {
+    let (from, to) = key.split_at_checked(key.len().checked_sub(set.address_length() as usize)?)?;
+    let to = match set.address_length() {
+        4 => IpAddr::from(<[u8; 4]>::try_from(to).ok()?),
+        _ => IpAddr::from(<[u8; 16]>::try_from(to).ok()?),
+    };
+    let origin = match set {
+        Set::LanV4 | Set::LanV6 => Origin::Lan(*from.first_chunk()?),
+        _ => {
+            let name = from.split(|byte| *byte == 0).next().unwrap_or_default();
+            Origin::Device(String::from_utf8_lossy(name).into_owned())
+        }
+    };
+    Some((origin, to))
+}
+
+/// The table.
+pub(super) fn layout() -> Layout {
+    const SETS: &[Set] = &[Set::LanV4, Set::LanV6, Set::TunnelV4, Set::TunnelV6];
+    let chain = |name, priority, counts| Chain {
+        name,
+        priority,
+        rules: SETS.iter().map(|set| rule(*set, counts)).collect(),
+    };
+    Layout {
+        name: TABLE,
+        sets: SETS,
+        chains: vec![
+            chain("before-ipvs", BEFORE, true),
+            chain("after-ipvs", AFTER, false),
+        ],
+    }
+}
+
+fn rule(set: Set, counts: bool) -> Vec<Expression> {
+    use Expression::{Compare, Counter, Flip, Lookup, Meta, Payload, Write};
+    // NFT_META_NFPROTO, _IIFTYPE, _IIFNAME; NFT_CMP_EQ; ARPHRD_ETHER.
+    let (family_of, type_of, name_of) = (15, 8, 6);
+    let equal = 0;
+    let ethernet = 1_u16.to_ne_bytes().to_vec();
+    let load = |base, offset, length, register| Payload {
+        base,
+        offset,
+        length,
+        register,
+    };
+    let is_ipv4 = set.address_length() == 4;
+    let (family, destination) = if is_ipv4 { (2, 16) } else { (10, 24) };
+    let mut rule = vec![Meta(family_of), Compare(equal, vec![family])];
+    // The address goes behind what is there: NFT_REG32_02, NFT_REG_2.
+    let behind = match set {
+        Set::TunnelV4 | Set::TunnelV6 => {
+            rule.push(Meta(name_of));
+            2
+        }
+        _ => {
+            rule.extend([Meta(type_of), Compare(equal, ethernet)]);
+            rule.push(load(LINK_HEADER, 6, 6, 1));
+            10
+        }
+    };
+    rule.push(load(
+        NETWORK_HEADER,
+        destination,
+        set.address_length(),
+        behind,
+    ));
+    rule.push(Lookup(set));
+    rule.extend(counts.then_some(Counter));
+    // IPv4: the time to live comes along, as a checksum is of pairs of bytes.
+    let (offset, bits, checksum) = match is_ipv4 {
+        true => (8, vec![0, FLIPPED], Some(10)),
+        false => (6, vec![FLIPPED], None),
+    };
+    let length = u32::from(is_ipv4) + 1;
+    rule.push(load(NETWORK_HEADER, offset, length, 1));
+    rule.push(Flip(bits));
+    rule.push(Write {
+        offset,
+        length,
+        checksum,
+    });
+    rule
+}
