@@ -20,6 +20,9 @@
 //! }
 //! ```
 //!
+//! (`nft list` shows time to live and protocol, which are one word of the checksum,
+//! for `ip protocol`: `@nh,64,16 set @nh,64,16 ^ 0xc0`.)
+//!
 //! IPVS has the priorities 98 and 99 of this hook, and leaves alone what is of a protocol
 //! that it does not know. XOR with 192 makes such a number of each that it does know: TCP 6,
 //! UDP 17, SCTP 132, ICMP 1 and 58, ESP 50, AH 51; and of each that may begin an IPv6

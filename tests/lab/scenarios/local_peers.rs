@@ -3,18 +3,20 @@
 
 use nix::sys::signal::Signal;
 
-use crate::lab::asker::Report;
+use crate::lab::asker::{Asker, Report};
 use crate::lab::lvsd::{DIRECTOR_FILE, DirectorFile, number};
 use crate::lab::scenario::scenario;
 use crate::lab::site::VIP;
 use crate::lab::{Host, Lab, Program, Scenario, Site, eventually, millis, secs, within};
 
-pub(crate) const SCENARIOS: &[Scenario] =
-    &[
-        scenario!(what_one_director_balanced_the_other_serves_whatever_happens)
-            .with_nftables()
-            .limited_to(secs(300)),
-    ];
+pub(crate) const SCENARIOS: &[Scenario] = &[
+    scenario!(what_one_director_balanced_the_other_serves_whatever_happens)
+        .with_nftables()
+        .limited_to(secs(300)),
+    scenario!(what_one_director_sent_through_a_tunnel_the_other_serves)
+        .with_nftables()
+        .limited_to(secs(200)),
+];
 
 const VIP6: &str = "2001:db8::200";
 
@@ -28,7 +30,10 @@ const COUNT_LOOPS: &str = "nft add table inet watch && \
     nft add rule inet watch loops ip daddr 192.168.1.200 ip ttl '<' 63 counter && \
     nft add rule inet watch loops ip6 daddr 2001:db8::200 ip6 hoplimit '<' 63 counter";
 
+/// Both hosts and a client; agents and directors run.
 struct Pair {
+    vips: &'static [&'static str],
+    forwarding: &'static str,
     hosts: [Host; 2],
     directors: [Program; 2],
     _agents: [Program; 2],
@@ -37,11 +42,12 @@ struct Pair {
 
 /// Both directors choose alike, and take over connections in their middle: a request that is
 /// under way when the address moves goes on at the same real server.
-fn file(priority: u8) -> String {
+fn file(priority: u8, vips: &[&str], forwarding: &str) -> String {
     let v4 = DirectorFile::quick(priority)
         .vrrp_key("advert_interval", "'500ms'")
         .server_key("scheduler", "'mh'")
         .server_key("scheduler_flags", "['port']")
+        .server_key("forwarding", &format!("'{forwarding}'"))
         .pool("['192.168.1.51:80', '192.168.1.52:80']");
     let v6 = v4
         .clone()
@@ -49,20 +55,15 @@ fn file(priority: u8) -> String {
         .vrrp_key("virtual_addresses", &format!("['{VIP6}']"))
         .server_key("address", &format!("'[{VIP6}]:80'"))
         .pool("['[2001:db8::51]:80', '[2001:db8::52]:80']");
-    format!(
-        "[ipvs.sysctl]\nsloppy_tcp = true\n{}{}",
-        v4.text(),
-        v6.text()
-    )
-}
-
-fn start(host: &Host, priority: u8) -> Program {
-    host.write(DIRECTOR_FILE, &file(priority));
-    host.spawn("lvsd director")
+    let tables = vips.iter().map(|vip| match *vip {
+        VIP6 => v6.text(),
+        _ => v4.text(),
+    });
+    "[ipvs.sysctl]\nsloppy_tcp = true\n".to_owned() + &tables.collect::<String>()
 }
 
 impl Pair {
-    fn start(lab: &Lab) -> Self {
+    fn start(lab: &Lab, vips: &'static [&'static str], forwarding: &'static str) -> Self {
         let lan = lab.lan();
         let host = |name: &str, last: u8| {
             let host = lan.host_with_nic(name, "ens192", &format!("192.168.1.{last}/24"));
@@ -77,10 +78,19 @@ impl Pair {
         for host in &hosts {
             host.run(COUNT_LOOPS).ok();
         }
-        let agent = |host: &Host| host.spawn(&format!("lvsd realserver --vip {VIP} --vip {VIP6}"));
+        let agent = |host: &Host| {
+            let file = format!("vips = {vips:?}\nforwarding = '{forwarding}'\n");
+            host.write("/etc/lvsd/realserver.toml", &file);
+            host.spawn("lvsd realserver --config /etc/lvsd/realserver.toml")
+        };
         let agents = hosts.each_ref().map(agent);
-        let directors = [start(&hosts[0], 200), start(&hosts[1], 100)];
+        let directors = [(&hosts[0], 200), (&hosts[1], 100)].map(|(host, priority)| {
+            host.write(DIRECTOR_FILE, &file(priority, vips, forwarding));
+            host.spawn("lvsd director")
+        });
         let pair = Self {
+            vips,
+            forwarding,
             hosts,
             directors,
             _agents: agents,
@@ -90,20 +100,33 @@ impl Pair {
         pair
     }
 
-    /// That one is master of both, and both have the table.
+    /// Starts a director again, on the file that it had.
+    fn restart(&self, which: usize) -> Program {
+        self.hosts[which].spawn("lvsd director")
+    }
+
+    /// That one is master of all, and both have the table.
     #[track_caller]
     fn settles(&self, master: usize) {
         let (master, backup) = (&self.hosts[master], &self.hosts[1 - master]);
-        eventually(
-            "one is master, and both have the table",
-            within(secs(20)),
-            || {
-                [VIP, VIP6]
-                    .iter()
-                    .all(|vip| is_on_nic(master, vip) && !is_on_nic(backup, vip))
-                    && [master, backup].iter().all(|host| has_table(host))
-            },
-        );
+        let what = "one is master, and both have the table";
+        eventually(what, within(secs(20)), || {
+            let moved = |vip: &&str| is_on_nic(master, vip) && !is_on_nic(backup, vip);
+            self.vips.iter().all(moved) && self.hosts.iter().all(|host| self.has_table(host))
+        });
+    }
+
+    /// That all real servers are in it.
+    fn has_table(&self, host: &Host) -> bool {
+        host.ipvsadm().matches(" -r ").count() == 2 * self.vips.len()
+    }
+
+    /// Has both virtual routers of the first host yield, or reclaim.
+    fn move_mastership(&self, wish: &str) {
+        let names = ["VI_1", "VI_6"].into_iter().zip(self.vips);
+        for (name, _) in names {
+            self.hosts[0].run(&format!("lvsd vrrp {wish} {name}")).ok();
+        }
     }
 
     /// Packets that have passed both directors, or one of them twice.
@@ -111,14 +134,18 @@ impl Pair {
         self.hosts.iter().map(looped).sum()
     }
 
-    /// Makes a change while a client asks over IPv4 and IPv6.
-    fn under_load(&self, change: impl FnOnce()) -> [Report; 2] {
-        let urls = [Site::url(), format!("http://[{VIP6}]/")];
-        let loads = urls.map(|url| self.client.load_within(&url, millis(20), LIMIT));
+    /// Makes a change while a client asks for each VIP.
+    fn under_load(&self, change: impl FnOnce()) -> Vec<Report> {
+        let urls = self.vips.iter().map(|vip| match *vip {
+            VIP6 => format!("http://[{VIP6}]/"),
+            _ => Site::url(),
+        });
+        let load = |url: String| self.client.load_within(&url, millis(20), LIMIT);
+        let loads: Vec<_> = urls.map(load).collect();
         change();
         // What was sent to the former master has been answered by then.
         std::thread::sleep(millis(500));
-        loads.map(crate::lab::asker::Asker::stop)
+        loads.into_iter().map(Asker::stop).collect()
     }
 
     /// The same, and no request fails, and no packet is balanced twice.
@@ -144,12 +171,6 @@ fn is_on_nic(host: &Host, vip: &str) -> bool {
         .any(|address| address.split('/').next() == Some(vip))
 }
 
-/// That all four real servers are in it.
-fn has_table(host: &Host) -> bool {
-    let table = host.ipvsadm();
-    table.matches(" -r ").count() == 4
-}
-
 fn looped(host: &Host) -> u64 {
     let rules = host.run("nft list table inet watch").ok();
     let words: Vec<_> = rules.split_whitespace().collect();
@@ -171,7 +192,7 @@ fn scheduled(host: &Host) -> u64 {
 }
 
 fn what_one_director_balanced_the_other_serves_whatever_happens(lab: &Lab) {
-    let mut pair = Pair::start(lab);
+    let mut pair = Pair::start(lab, &[VIP, VIP6], "dr");
     the_backup_serves_and_does_not_balance(lab, &pair);
     mastership_moves_without_loss(lab, &mut pair);
     the_table_is_put_right_and_touches_nobody_elses(lab, &pair);
@@ -211,15 +232,11 @@ fn the_backup_serves_and_does_not_balance(lab: &Lab, pair: &Pair) {
 fn mastership_moves_without_loss(lab: &Lab, pair: &mut Pair) {
     let [first, _] = pair.hosts.clone();
     pair.nothing_is_lost(lab, "yield", || {
-        for name in ["VI_1", "VI_6"] {
-            first.run(&format!("lvsd vrrp yield {name}")).ok();
-        }
+        pair.move_mastership("yield");
         pair.settles(1);
     });
     pair.nothing_is_lost(lab, "reclaim", || {
-        for name in ["VI_1", "VI_6"] {
-            first.run(&format!("lvsd vrrp reclaim {name}")).ok();
-        }
+        pair.move_mastership("reclaim");
         pair.settles(0);
     });
     pair.nothing_is_lost(lab, "clean stop", || {
@@ -230,7 +247,7 @@ fn mastership_moves_without_loss(lab: &Lab, pair: &mut Pair) {
     assert!(!first.run("nft list tables").ok().contains("lvsd-peers"));
     let mut again = None;
     pair.nothing_is_lost(lab, "return with preemption", || {
-        again = Some(start(&first, 200));
+        again = Some(pair.restart(0));
         pair.settles(0);
     });
     pair.directors[0] = again.expect("it was started");
@@ -264,27 +281,20 @@ fn the_table_is_put_right_and_touches_nobody_elses(lab: &Lab, pair: &Pair) {
 
 fn lvsd_dies_and_its_kernel_balances_on(lab: &Lab, pair: &mut Pair) {
     let [first, second] = pair.hosts.clone();
-    let took_over = || {
-        eventually(
-            "52 is master, and 51 has the addresses too",
-            within(secs(20)),
-            || {
-                [VIP, VIP6]
-                    .iter()
-                    .all(|vip| is_on_nic(&second, vip) && is_on_nic(&first, vip))
-            },
-        );
-    };
     pair.nothing_is_lost(lab, "kill -9, and a takeover", || {
         pair.directors[0].kill9();
-        took_over();
+        let what = "52 is master, and 51 has the addresses too";
+        eventually(what, within(secs(20)), || {
+            let have = |vip: &&str| is_on_nic(&second, vip) && is_on_nic(&first, vip);
+            pair.vips.iter().all(have)
+        });
         std::thread::sleep(secs(3));
     });
-    assert!(has_table(&first), "51 would balance what 52 sends it");
+    assert!(pair.has_table(&first), "51 would balance what 52 sends it");
     assert!(first.run("nft list tables").ok().contains("lvsd-peers"));
     let mut again = None;
     pair.nothing_is_lost(lab, "its return", || {
-        again = Some(start(&first, 200));
+        again = Some(pair.restart(0));
         pair.settles(0);
     });
     pair.directors[0] = again.expect("it was started");
@@ -301,10 +311,14 @@ fn a_clean_stop_takes_it_away(pair: &mut Pair) {
 
 /// The control: the same tables of IPVS on both, with nothing hidden.
 fn without_it_packets_loop(lab: &Lab, pair: &Pair) {
+    let method = match pair.forwarding {
+        "tun" => "-i",
+        _ => "-g",
+    };
     for host in &pair.hosts {
         host.run(&format!(
             "ipvsadm -A -t {VIP}:80 -s rr; \
-             for r in 51 52; do ipvsadm -a -t {VIP}:80 -r 192.168.1.$r:80 -g; done"
+             for r in 51 52; do ipvsadm -a -t {VIP}:80 -r 192.168.1.$r:80 {method}; done"
         ))
         .ok();
     }
@@ -320,4 +334,27 @@ fn without_it_packets_loop(lab: &Lab, pair: &Pair) {
         reports[0].asked.len()
     ));
     assert!(failures > 0 && looped > 0);
+}
+
+fn what_one_director_sent_through_a_tunnel_the_other_serves(lab: &Lab) {
+    let mut pair = Pair::start(lab, &[VIP], "tun");
+    let backup = pair.hosts[1].clone();
+    let before = scheduled(&backup);
+    pair.nothing_is_lost(lab, "at rest", || std::thread::sleep(secs(2)));
+    eventually("the backup has counted it", within(secs(5)), || {
+        hidden(&backup) > 0
+    });
+    assert_eq!(scheduled(&backup), before, "the backup balances nothing");
+    pair.nothing_is_lost(lab, "yield", || {
+        pair.move_mastership("yield");
+        pair.settles(1);
+    });
+    pair.nothing_is_lost(lab, "reclaim", || {
+        pair.move_mastership("reclaim");
+        pair.settles(0);
+    });
+    lvsd_dies_and_its_kernel_balances_on(lab, &mut pair);
+    a_clean_stop_takes_it_away(&mut pair);
+    // The agents' tunnels are still there.
+    without_it_packets_loop(lab, &pair);
 }

@@ -81,6 +81,52 @@ fn the_kernel_gives_back_the_pairs_it_was_given() {
     });
 }
 
+/// From whatever is there to whatever is wanted, damage by others on the way included.
+#[test]
+fn any_pairs_become_any_others() {
+    in_namespace(|| {
+        let all: Vec<Pair> = (0..4)
+            .flat_map(|n| {
+                let (v4, v6) = (format!("192.0.2.{n}"), format!("2001:db8::{n}"));
+                [
+                    lan(n, &v4),
+                    lan(n, &v6),
+                    device("gre0", &v4),
+                    device("sit0", &v6),
+                ]
+            })
+            .collect();
+        let mut nftables = Nftables::open().unwrap();
+        let mut dice = 1_u32;
+        for round in 0..60 {
+            dice = dice.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let wanted: BTreeSet<_> = (0..all.len())
+                .filter(|nth| dice >> (16 + nth % 16) & 1 == 1 && round % 7 != 6)
+                .map(|nth| all[nth].clone())
+                .collect();
+            if round % 5 == 4 {
+                // Somebody takes all of it away, or puts a table of that name there.
+                let layout = super::super::peers::layout();
+                let others = Layout {
+                    chains: vec![],
+                    ..layout
+                };
+                let _ = nftables.transact(others.changes(&Seen::Damaged, &BTreeSet::new()), true);
+                if round % 2 == 0 {
+                    nftables
+                        .transact(others.made(&BTreeSet::new()), true)
+                        .unwrap();
+                }
+            }
+            let found = nftables.look_at_peers().unwrap();
+            nftables.hold_peers(&found, &wanted).unwrap();
+            let found = nftables.look_at_peers().unwrap();
+            assert_eq!(found.pairs(), wanted, "round {round}");
+            assert_eq!(found == Found::Absent, wanted.is_empty(), "round {round}");
+        }
+    });
+}
+
 #[test]
 fn ipvs_sees_another_protocol_and_the_socket_the_packet_as_it_was_sent() {
     in_namespace(|| {
