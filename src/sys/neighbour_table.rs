@@ -71,3 +71,43 @@ fn known(message: &NeighbourMessage) -> Option<Neighbour> {
         mac: mac?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::rtnetlink::tests::in_own_namespace;
+
+    #[test]
+    fn neighbours_are_listed_where_the_kernel_knows_them_and_asked_for_else() {
+        in_own_namespace(async |kernel| {
+            let shell = |words: &str| {
+                let mut shell = std::process::Command::new("sh");
+                let output = shell.args(["-c", words]).output().unwrap();
+                assert!(output.status.success(), "{words}: {output:?}");
+                String::from_utf8(output.stdout).unwrap()
+            };
+            shell(
+                "ip link add a type veth peer name b; ip link set a up; ip link set b up; \
+                 ip address add 192.0.2.1/24 dev a; \
+                 ip neigh add 192.0.2.9 lladdr 02:00:00:00:00:09 dev a nud stale; \
+                 ip neigh add 2001:db8::9 lladdr 02:00:00:00:00:09 dev a nud reachable",
+            );
+            let link = kernel.link("a").await.unwrap().unwrap().index;
+            let known = kernel.neighbours().await.unwrap();
+            for address in ["192.0.2.9", "2001:db8::9"] {
+                let neighbour = Neighbour {
+                    link,
+                    address: address.parse().unwrap(),
+                    mac: [2, 0, 0, 0, 0, 9],
+                };
+                assert!(known.contains(&neighbour), "{known:?}");
+            }
+            let silent = "192.0.2.10".parse().unwrap();
+            kernel.ask_for_neighbour(link, silent).await.unwrap();
+            let asked = shell("ip neigh show 192.0.2.10");
+            assert!(asked.contains("INCOMPLETE"), "{asked}");
+            let known = kernel.neighbours().await.unwrap();
+            assert!(known.iter().all(|it| it.address != silent), "{known:?}");
+        });
+    }
+}

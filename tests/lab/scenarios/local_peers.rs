@@ -197,6 +197,7 @@ fn what_one_director_balanced_the_other_serves_whatever_happens(lab: &Lab) {
     mastership_moves_without_loss(lab, &mut pair);
     the_table_is_put_right_and_touches_nobody_elses(lab, &pair);
     lvsd_dies_and_its_kernel_balances_on(lab, &mut pair);
+    what_is_kept_at_a_stop_is_kept_together(lab, &mut pair);
     a_clean_stop_takes_it_away(&mut pair);
     without_it_packets_loop(lab, &pair);
 }
@@ -298,6 +299,26 @@ fn lvsd_dies_and_its_kernel_balances_on(lab: &Lab, pair: &mut Pair) {
         pair.settles(0);
     });
     pair.directors[0] = again.expect("it was started");
+}
+
+/// `on_stop = "keep"` leaves a backup that would balance what the master sends it.
+fn what_is_kept_at_a_stop_is_kept_together(lab: &Lab, pair: &mut Pair) {
+    let second = pair.hosts[1].clone();
+    let usual = file(100, pair.vips, pair.forwarding);
+    second.reload(
+        &pair.directors[1],
+        &format!("[ipvs]\non_stop = 'keep'\n{usual}"),
+    );
+    assert!(pair.directors[1].terminate().success());
+    assert!(pair.has_table(&second));
+    assert!(second.run("nft list tables").ok().contains("lvsd-peers"));
+    let mut again = None;
+    pair.nothing_is_lost(lab, "a table that is kept, and a start", || {
+        second.write(DIRECTOR_FILE, &usual);
+        again = Some(pair.restart(1));
+        pair.settles(0);
+    });
+    pair.directors[1] = again.expect("it was started");
 }
 
 fn a_clean_stop_takes_it_away(pair: &mut Pair) {

@@ -157,6 +157,35 @@ fn ipvs_sees_another_protocol_and_the_socket_the_packet_as_it_was_sent() {
     });
 }
 
+/// Waits for a change of the rules in this namespace; whether there was one.
+fn hears(runtime: &tokio::runtime::Runtime, watch: &Watch, patience: Duration) -> bool {
+    let heard = async { tokio::time::timeout(patience, watch.changed()).await };
+    runtime.block_on(heard).is_ok_and(|outcome| outcome.is_ok())
+}
+
+#[test]
+fn whoever_changes_rules_is_heard() {
+    in_namespace(|| {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        let runtime = builder.enable_all().build().unwrap();
+        let watch = runtime.block_on(async { Watch::open() }).unwrap();
+        let mut nftables = Nftables::open().unwrap();
+        assert!(
+            !hears(&runtime, &watch, Duration::from_millis(50)),
+            "nothing"
+        );
+        let pairs = [lan(52, "192.168.1.200")].into();
+        nftables.hold_peers(&Found::Absent, &pairs).unwrap();
+        assert!(hears(&runtime, &watch, Duration::from_secs(5)));
+        assert!(!hears(&runtime, &watch, Duration::from_millis(50)), "once");
+        nftables.look_at_peers().unwrap();
+        assert!(
+            !hears(&runtime, &watch, Duration::from_millis(50)),
+            "a look is no change"
+        );
+    });
+}
+
 #[test]
 fn a_chain_that_is_gone_is_noticed_and_made_anew() {
     in_namespace(|| {
