@@ -7,6 +7,7 @@
 //! balanced by it: from its hardware address under direct routing, out of a device that
 //! unpacks tunnels else. [`nftables::peers`](crate::sys::nftables::peers) hides such
 //! packets from IPVS, in the kernel, and so also while mastership moves and after lvsd died.
+//! What this host sends to the VIP itself is hidden too: its own service answers.
 //!
 //! ```text
 //!  core ──watch: Wanted──► [lvsd-peers] ──netlink──► nf_tables

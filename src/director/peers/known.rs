@@ -95,6 +95,10 @@ impl Known {
             let devices = DEVICES.into_iter();
             devices.map(|device| (Origin::Device(device.to_owned()), *vip))
         });
+        // What this host sends itself: its IPVS would send it to others, from an address that
+        // is theirs as well.
+        let vips = wanted.lan.values().flatten().chain(&wanted.tunnels);
+        let of_here = vips.map(|vip| (Origin::Here, *vip));
         let open: BTreeSet<_> = self
             .missing(wanted)
             .filter_map(|address| wanted.lan.get(&address))
@@ -104,7 +108,7 @@ impl Known {
             .inherited
             .iter()
             .filter(|(origin, vip)| matches!(origin, Origin::Lan(_)) && open.contains(vip));
-        let pairs = of_lan.chain(of_tunnels);
+        let pairs = of_lan.chain(of_tunnels).chain(of_here);
         pairs.chain(inherited.cloned()).collect()
     }
 }

@@ -12,8 +12,6 @@ use super::message::{
 };
 use super::set::Set;
 
-/// `NF_INET_LOCAL_IN`.
-const HOOK: u32 = 1;
 const NF_ACCEPT: u32 = 1;
 
 /// Elements in one message: an attribute is shorter than 64 KiB.
@@ -27,11 +25,19 @@ pub(super) struct Layout {
     pub(super) chains: Vec<Chain>,
 }
 
-/// A chain of the hook `input` that lets pass what none of its rules drops.
+/// A hook: `NF_INET_*`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hook {
+    Input = 1,
+    Output = 3,
+}
+
+/// A chain that lets pass what none of its rules drops.
 #[derive(Debug)]
 pub(super) struct Chain {
     pub(super) name: &'static str,
-    pub(super) priority: u32,
+    pub(super) hook: Hook,
+    pub(super) priority: i32,
     pub(super) rules: Vec<Vec<Expression>>,
 }
 
@@ -125,7 +131,8 @@ impl Layout {
 
     fn chain(&self, chain: &Chain) -> Message {
         // NFTA_HOOK_HOOKNUM, _PRIORITY
-        let hook = nested(4, &[number(1, HOOK), number(2, chain.priority)]);
+        let place = [number(1, chain.hook as u32), priority(chain.priority)];
+        let hook = nested(4, &place);
         // NFTA_CHAIN_TABLE, _NAME, _TYPE, _POLICY, _HOOK
         let attributes = vec![
             text(1, self.name),
@@ -180,8 +187,8 @@ impl Chain {
         let hook = of(4).unwrap_or_default();
         let hook = parse(&hook)?;
         let number = |kind| find(&hook, kind).and_then(number_in);
-        Ok(number(1) == Some(HOOK)
-            && number(2) == Some(self.priority)
+        Ok(number(1) == Some(self.hook as u32)
+            && number(2) == Some(self.priority.cast_unsigned())
             && number_of(found, 5) == Some(NF_ACCEPT)
             && of(7).is_some_and(|kind| text_in(&kind) == b"filter"))
     }
@@ -225,6 +232,11 @@ pub(super) fn elements_in(set: Set, found: &[Message]) -> Result<Vec<Element>, D
         }
     }
     Ok(elements)
+}
+
+/// `NFTA_HOOK_PRIORITY`, which may be below zero.
+fn priority(priority: i32) -> DefaultNla {
+    number(2, priority.cast_unsigned())
 }
 
 fn element(key: &[u8]) -> DefaultNla {

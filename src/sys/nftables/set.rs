@@ -12,6 +12,9 @@ pub(super) enum Set {
     /// The name of a device and an address.
     TunnelV4,
     TunnelV6,
+    /// Addresses of this host.
+    OwnV4,
+    OwnV6,
 }
 
 /// What a set is made with.
@@ -27,13 +30,15 @@ struct Make {
 }
 
 impl Set {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 8] = [
         Self::V4,
         Self::V6,
         Self::LanV4,
         Self::LanV6,
         Self::TunnelV4,
         Self::TunnelV6,
+        Self::OwnV4,
+        Self::OwnV6,
     ];
 
     fn make(self) -> Make {
@@ -44,6 +49,8 @@ impl Set {
             Self::LanV6 => ("lan6", 2, 9 << 6 | 8, 8 + 16),
             Self::TunnelV4 => ("tunnel4", 3, 41 << 6 | 7, 16 + 4),
             Self::TunnelV6 => ("tunnel6", 4, 41 << 6 | 8, 16 + 16),
+            Self::OwnV4 => ("own4", 5, 7, 4),
+            Self::OwnV6 => ("own6", 6, 8, 16),
         };
         Make {
             name,
@@ -77,8 +84,8 @@ impl Set {
     /// The length of its addresses.
     pub(super) fn address_length(self) -> u32 {
         match self {
-            Self::V4 | Self::LanV4 | Self::TunnelV4 => 4,
-            Self::V6 | Self::LanV6 | Self::TunnelV6 => 16,
+            Self::V4 | Self::LanV4 | Self::TunnelV4 | Self::OwnV4 => 4,
+            Self::V6 | Self::LanV6 | Self::TunnelV6 | Self::OwnV6 => 16,
         }
     }
 }

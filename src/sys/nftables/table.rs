@@ -22,14 +22,14 @@ use std::net::IpAddr;
 
 use super::Count;
 use super::expression::{Expression, NETWORK_HEADER, TRANSPORT_HEADER};
-use super::layout::{Chain, Element, Layout, Seen};
+use super::layout::{Chain, Element, Hook, Layout, Seen};
 use super::set::Set;
 
 /// The table's name. Nobody else has one that is called so.
 pub const TABLE: &str = "lvsd";
 
 /// After `NF_IP_PRI_NAT_SRC`, 100, from which IPVS counts back.
-const PRIORITY: u32 = 150;
+const PRIORITY: i32 = 150;
 
 const NF_DROP: u32 = 0;
 const NF_ACCEPT: u32 = 1;
@@ -127,6 +127,7 @@ pub(super) fn layout() -> Layout {
         sets: &[Set::V4, Set::V6],
         chains: vec![Chain {
             name: "input",
+            hook: Hook::Input,
             priority: PRIORITY,
             rules: rules().collect(),
         }],

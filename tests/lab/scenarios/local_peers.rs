@@ -1,6 +1,8 @@
 //! Two hosts that are director and real server at once, on a kernel with nf_tables: what one
 //! has balanced, IPVS of the other does not see, whatever becomes of mastership and of lvsd.
 
+use std::collections::BTreeMap;
+
 use nix::sys::signal::Signal;
 
 use crate::lab::asker::{Asker, Report};
@@ -79,7 +81,10 @@ impl Pair {
             host.run(COUNT_LOOPS).ok();
         }
         let agent = |host: &Host| {
-            let file = format!("vips = {vips:?}\nforwarding = '{forwarding}'\n");
+            // It asks the service on each VIP, as clients do.
+            let service = "[[service]]\nname = 'web'\n\
+                           check = { type = 'http', port = 80, interval = '200ms' }\n";
+            let file = format!("vips = {vips:?}\nforwarding = '{forwarding}'\n{service}");
             host.write("/etc/lvsd/realserver.toml", &file);
             host.spawn("lvsd realserver --config /etc/lvsd/realserver.toml")
         };
@@ -212,6 +217,16 @@ fn the_backup_serves_and_does_not_balance(lab: &Lab, pair: &Pair) {
         || hidden(backup) > 0,
     );
     assert_eq!(scheduled(backup), before, "the backup balances nothing");
+    for (host, answer) in pair.hosts.iter().zip(["I am 51", "I am 52"]) {
+        let own = BTreeMap::from([(answer.to_owned(), 10)]);
+        assert_eq!(
+            host.ask(10, &Site::url()),
+            own,
+            "what it asks itself it answers"
+        );
+        assert_eq!(host.ask(10, &format!("http://[{VIP6}]/")), own);
+        assert_eq!(host.agent_status()["ready"], true, "{}", host.name());
+    }
     let status = backup.run("lvsd status").ok();
     assert!(
         status.contains("hidden from IPVS because another director had balanced them: ")

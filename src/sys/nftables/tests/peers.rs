@@ -1,7 +1,7 @@
 //! The table that hides packets from IPVS.
 
 use super::super::expression::{Expression, NETWORK_HEADER};
-use super::super::layout::{Chain, Layout};
+use super::super::layout::{Chain, Hook, Layout};
 use super::super::peers::{Found, Origin, Pair};
 use super::*;
 
@@ -15,7 +15,7 @@ fn device(name: &str, to: &str) -> Pair {
 
 /// Counts what a hook of IPVS's priority sees with this number of a protocol, at an offset of
 /// the header of a family.
-fn witness(name: &'static str, family: u8, offset: u32, protocol: u8) -> Layout {
+fn witness(name: &'static str, hook: Hook, family: u8, offset: u32, protocol: u8) -> Layout {
     let rule = vec![
         Expression::Meta(15),
         Expression::Compare(0, vec![family]),
@@ -29,8 +29,9 @@ fn witness(name: &'static str, family: u8, offset: u32, protocol: u8) -> Layout 
         Expression::Counter,
     ];
     let chain = Chain {
-        name: "input",
-        priority: 98,
+        name: "chain",
+        hook,
+        priority: if hook == Hook::Input { 98 } else { -98 },
         rules: vec![rule],
     };
     Layout {
@@ -57,6 +58,8 @@ fn the_kernel_gives_back_the_pairs_it_was_given() {
             lan(53, "192.168.1.200"),
             device("tunl0", "192.168.1.200"),
             device("lvsd-ip6", "2001:db8::200"),
+            (Origin::Here, "192.168.1.200".parse().unwrap()),
+            (Origin::Here, "2001:db8::200".parse().unwrap()),
         ]
         .into();
         let whole = |pairs: &BTreeSet<Pair>| Found::Whole {
@@ -137,9 +140,9 @@ fn ipvs_sees_another_protocol_and_the_socket_the_packet_as_it_was_sent() {
         nftables.hold_peers(&Found::Absent, &pairs).unwrap();
         // UDP is 17.
         let witnesses = [
-            witness("w4", 2, 9, 17 ^ 192),
-            witness("w6", 10, 6, 17 ^ 192),
-            witness("plain", 2, 9, 17),
+            witness("w4", Hook::Input, 2, 9, 17 ^ 192),
+            witness("w6", Hook::Input, 10, 6, 17 ^ 192),
+            witness("plain", Hook::Input, 2, 9, 17),
         ];
         for witness in &witnesses {
             let made = witness.made(&BTreeSet::new());
@@ -161,6 +164,35 @@ fn ipvs_sees_another_protocol_and_the_socket_the_packet_as_it_was_sent() {
 fn hears(runtime: &tokio::runtime::Runtime, watch: &Watch, patience: Duration) -> bool {
     let heard = async { tokio::time::timeout(patience, watch.changed()).await };
     runtime.block_on(heard).is_ok_and(|outcome| outcome.is_ok())
+}
+
+/// Else its own IPVS would send it elsewhere, with an address that nobody takes it from.
+#[test]
+fn what_this_host_sends_itself_is_hidden_where_it_leaves_and_where_it_arrives() {
+    in_namespace(|| {
+        run("ip link set lo up; ip addr add 192.0.2.1/32 dev lo; \
+             ip addr add 2001:db8::1/128 dev lo nodad");
+        let mut nftables = Nftables::open().unwrap();
+        let own = ["192.0.2.1", "2001:db8::1"].map(|it| (Origin::Here, it.parse().unwrap()));
+        nftables.hold_peers(&Found::Absent, &own.into()).unwrap();
+        let witnesses = [
+            witness("in4", Hook::Input, 2, 9, 17 ^ 192),
+            witness("out4", Hook::Output, 2, 9, 17 ^ 192),
+            witness("in6", Hook::Input, 10, 6, 17 ^ 192),
+            witness("out6", Hook::Output, 10, 6, 17 ^ 192),
+        ];
+        for witness in &witnesses {
+            let made = witness.made(&BTreeSet::new());
+            nftables.transact(made, true).unwrap();
+        }
+        assert!(arrives("192.0.2.1") && arrives("2001:db8::1"));
+        let seen = witnesses.each_ref().map(|it| counted(&mut nftables, it));
+        assert_eq!(seen, [1, 1, 1, 1]);
+        let Found::Whole { hidden, .. } = nftables.look_at_peers().unwrap() else {
+            panic!("the table is whole");
+        };
+        assert_eq!(hidden.packets, 0, "no other director sent it");
+    });
 }
 
 #[test]
