@@ -87,12 +87,13 @@ mod tests {
                 String::from_utf8(output.stdout).unwrap()
             };
             shell(
-                "ip link add a type veth peer name b; ip link set a up; ip link set b up; \
-                 ip address add 192.0.2.1/24 dev a; \
-                 ip neigh add 192.0.2.9 lladdr 02:00:00:00:00:09 dev a nud stale; \
-                 ip neigh add 2001:db8::9 lladdr 02:00:00:00:00:09 dev a nud reachable",
+                "ip link add veth1 type veth peer name veth2; \
+                 ip link set veth1 up; ip link set veth2 up; \
+                 ip address add 192.0.2.1/24 dev veth1; \
+                 ip neigh add 192.0.2.9 lladdr 02:00:00:00:00:09 dev veth1 nud stale; \
+                 ip neigh add 2001:db8::9 lladdr 02:00:00:00:00:09 dev veth1 nud reachable",
             );
-            let link = kernel.link("a").await.unwrap().unwrap().index;
+            let link = kernel.link("veth1").await.unwrap().unwrap().index;
             let known = kernel.neighbours().await.unwrap();
             for address in ["192.0.2.9", "2001:db8::9"] {
                 let neighbour = Neighbour {
