@@ -197,7 +197,7 @@ async fn changed(watch: &mut Option<Watch>) {
             Err(_) => *watch = None,
         }
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// Has the kernel ask for a hardware address, if the host is on a LAN of this one. One that
