@@ -132,6 +132,39 @@ impl Worker {
             None => (Rtnetlink::open()?, Nftables::open()?),
         };
         let found = filter.look_at_peers()?;
+        self.compare(&found);
+        self.learn(&rtnetlink, wanted).await?;
+        let pairs = self.known.pairs(wanted);
+        // Before the table is made, and until it is gone.
+        if !pairs.is_empty() {
+            self.own(true)?;
+        }
+        if self.owned {
+            filter.hold_peers(&found, &pairs)?;
+        }
+        if wanted.is_empty() {
+            self.own(false)?;
+        }
+        self.kernel = Some((rtnetlink, filter));
+        self.last = Some(pairs.clone());
+        let hidden = match found {
+            Found::Whole { hidden, .. } => hidden,
+            Found::Absent | Found::Damaged => nftables::Count::default(),
+        };
+        self.report = Report {
+            pairs,
+            masters: self.known.masters().clone(),
+            known: self.known.macs().clone(),
+            unknown: self.known.missing(wanted).collect(),
+            hidden: (!wanted.is_empty()).then_some(hidden),
+            problem: None,
+            repaired: self.report.repaired,
+        };
+        Ok(())
+    }
+
+    /// Notes what an earlier run left, or that somebody changed the table.
+    fn compare(&mut self, found: &Found) {
         match &self.last {
             None => self.known.inherit(found.pairs()),
             Some(last) if *last != found.pairs() => {
@@ -140,12 +173,15 @@ impl Worker {
             }
             Some(_) => {}
         }
+    }
+
+    /// Takes in the neighbours, and has the kernel ask for those that it does not know.
+    async fn learn(&mut self, rtnetlink: &Rtnetlink, wanted: &Wanted) -> Result<(), Error> {
         let neighbours = rtnetlink.neighbours().await?;
         let link_of = |name: &str| if_nametoindex(name).ok();
         self.known.learn(wanted, &neighbours, link_of);
-        let unknown: Vec<_> = self.known.missing(wanted).collect();
-        for address in &unknown {
-            ask(&rtnetlink, *address).await;
+        for address in self.known.missing(wanted) {
+            ask(rtnetlink, address).await;
         }
         for (address, interface) in self.known.missing_masters(wanted) {
             if let Some(link) = link_of(interface) {
@@ -153,37 +189,19 @@ impl Worker {
                 let _ = rtnetlink.ask_for_neighbour(link, *address).await;
             }
         }
-        let pairs = self.known.pairs(wanted);
-        // Before the table is made, and until it is gone.
-        if !pairs.is_empty() && !self.owned {
-            self.file.save(&true)?;
-            self.owned = true;
+        let known = self.known.macs();
+        if *known != self.report.known {
+            info!(?known, "hardware addresses of other real servers");
         }
-        if self.owned {
-            filter.hold_peers(&found, &pairs)?;
+        Ok(())
+    }
+
+    /// Remembers whether there is a table to remove.
+    fn own(&mut self, owned: bool) -> Result<(), Error> {
+        if self.owned != owned {
+            self.file.save(&owned)?;
+            self.owned = owned;
         }
-        if self.known.macs() != &self.report.known {
-            info!(known = ?self.known.macs(), "hardware addresses of other real servers");
-        }
-        if pairs.is_empty() && self.owned && wanted.is_empty() {
-            self.file.save(&false)?;
-            self.owned = false;
-        }
-        let hidden = match &found {
-            Found::Whole { hidden, .. } => *hidden,
-            Found::Absent | Found::Damaged => nftables::Count::default(),
-        };
-        self.last = Some(pairs.clone());
-        self.report = Report {
-            pairs,
-            masters: self.known.masters().clone(),
-            known: self.known.macs().clone(),
-            unknown,
-            hidden: (!wanted.is_empty()).then_some(hidden),
-            problem: None,
-            repaired: self.report.repaired,
-        };
-        self.kernel = Some((rtnetlink, filter));
         Ok(())
     }
 }
