@@ -16,6 +16,7 @@ mod pools;
 mod readiness;
 mod readme;
 mod realserver;
+mod realserver_adopt;
 mod realserver_forwarding;
 mod realserver_networkd;
 mod realserver_networkmanager;
@@ -30,6 +31,8 @@ mod table;
 mod track;
 mod vrrp;
 mod vrrp_accept;
+mod vrrp_announce;
+mod vrrp_choices;
 mod vrrp_faults;
 mod vrrp_flood;
 mod vrrp_groups;
@@ -65,6 +68,7 @@ const ALL: &[&[Scenario]] = &[
     readme::SCENARIOS,
     readiness::SCENARIOS,
     realserver::SCENARIOS,
+    realserver_adopt::SCENARIOS,
     realserver_forwarding::SCENARIOS,
     realserver_networkd::SCENARIOS,
     realserver_networkmanager::SCENARIOS,
@@ -79,6 +83,8 @@ const ALL: &[&[Scenario]] = &[
     track::SCENARIOS,
     vrrp::SCENARIOS,
     vrrp_accept::SCENARIOS,
+    vrrp_announce::SCENARIOS,
+    vrrp_choices::SCENARIOS,
     vrrp_faults::SCENARIOS,
     vrrp_flood::SCENARIOS,
     vrrp_groups::SCENARIOS,
