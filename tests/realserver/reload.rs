@@ -1,8 +1,10 @@
 //! SIGHUP.
 
+use std::net::TcpListener;
+
 use nix::sys::signal::Signal;
 
-use crate::host::{Host, has_vip, ip, state, until};
+use crate::host::{Host, has_vip, ip, ready, state, until};
 
 #[test]
 fn sighup_adds_and_removes_vips_singly() {
@@ -76,6 +78,34 @@ fn the_command_tells_what_came_of_the_reload() {
     assert_eq!(state("127.0.0.1"), "ready");
     agent.stop();
     assert_eq!(reload().status.code(), Some(1), "nobody is there to ask");
+}
+
+#[test]
+fn another_place_to_listen_at_is_taken_at_once_and_a_taken_one_leaves_the_old() {
+    let host = Host::new();
+    let mut agent = host.start_with("drain = \"10s\"\n");
+    let reload = |listen: &str| {
+        host.configure(&format!("[readiness]\nlisten = \"{listen}\"\n"));
+        host.lvsd("realserver reload")
+    };
+    let done = reload("127.0.0.1:9480");
+    assert_eq!(done.status.code(), Some(0), "{done:?}");
+    assert_eq!(state("127.0.0.1"), "ready");
+    assert!(ready("::1").is_none(), "there it does not listen any more");
+
+    let other = TcpListener::bind("127.0.0.2:9480").unwrap();
+    for taken in ["127.0.0.2:9480", "[::]:9480"] {
+        let refused = reload(taken);
+        assert_eq!(refused.status.code(), Some(78), "{refused:?}");
+        let said = String::from_utf8_lossy(&refused.stderr);
+        assert!(said.contains("port taken"), "{said}");
+        assert_eq!(state("127.0.0.1"), "ready", "as before");
+    }
+    drop(other);
+    let done = reload("[::]:9480");
+    assert_eq!(done.status.code(), Some(0), "{done:?}");
+    assert_eq!(state("::1"), "ready");
+    agent.stop();
 }
 
 #[test]
