@@ -157,6 +157,35 @@ fn the_weight_follows_a_file() {
 }
 
 #[test]
+fn the_weight_comes_from_load_pressure_or_a_script_too() {
+    let host = Host::new();
+    let weight = || {
+        let (_, body) = ready("127.0.0.1")?;
+        let value: serde_json::Value = serde_json::from_str(&body).unwrap();
+        value["weight"].as_u64()
+    };
+    let mut agent = host.start_with("[readiness.weight]\nsource = \"load\"\n");
+    until("there is one by load", || {
+        weight().is_some_and(|it| it <= 100)
+    });
+    let follows = |source: &str| {
+        host.configure(&format!("[readiness.weight]\n{source}\n"));
+        let done = host.lvsd("realserver reload");
+        assert!(done.status.success(), "{done:?}");
+    };
+    follows("source = \"script\"\ncommand = [\"/bin/echo\", \"33\"]");
+    until("the script's is told", || weight() == Some(33));
+    // A host that is loaded beyond all measure, and one that nothing can load.
+    follows("source = \"load\"\nfull = 0\nempty = 100000\nleast = 99");
+    until("it is nearly all", || matches!(weight(), Some(99 | 100)));
+    follows("source = \"pressure\"\nfull = 99999\nempty = 100000");
+    if Path::new("/proc/pressure/cpu").exists() {
+        until("there is one by pressure", || weight() == Some(100));
+    }
+    agent.stop();
+}
+
+#[test]
 fn a_weight_file_that_never_ends_or_answers_holds_up_nothing_and_is_told_once() {
     let host = Host::new();
     let file = host.dir.path().join("weight");

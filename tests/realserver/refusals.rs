@@ -282,6 +282,21 @@ fn without_the_right_to_change_addresses_nothing_is_begun() {
 }
 
 #[test]
+fn any_other_user_is_told_in_one_line() {
+    let host = Host::new();
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
+    command.arg(env!("CARGO_BIN_EXE_lvsd"));
+    command.args(["realserver", "--vip", "192.168.1.200"]);
+    command.env("LVSD_RUNTIME_DIR", host.dir.path().join("run"));
+    let mut agent = Agent::spawn(&host, &mut command);
+    assert_eq!(agent.wait().code(), Some(1));
+    let log = agent.log();
+    assert!(log.contains("lacks CAP_NET_ADMIN; run it as root"), "{log}");
+    assert_eq!(log.lines().count(), 1, "{log}");
+}
+
+#[test]
 fn a_certificate_that_cannot_be_used_is_named() {
     let host = Host::new();
     let (pem, key) = (host.dir.path().join("a.pem"), host.dir.path().join("a.key"));

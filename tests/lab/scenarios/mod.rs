@@ -15,9 +15,11 @@ mod pools;
 mod readiness;
 mod readme;
 mod realserver;
+mod realserver_crash;
 mod realserver_forwarding;
 mod realserver_networkd;
 mod realserver_networkmanager;
+mod realserver_silence;
 mod reload;
 mod schedulers;
 mod servers;
@@ -63,9 +65,11 @@ const ALL: &[&[Scenario]] = &[
     readme::SCENARIOS,
     readiness::SCENARIOS,
     realserver::SCENARIOS,
+    realserver_crash::SCENARIOS,
     realserver_forwarding::SCENARIOS,
     realserver_networkd::SCENARIOS,
     realserver_networkmanager::SCENARIOS,
+    realserver_silence::SCENARIOS,
     reload::SCENARIOS,
     schedulers::SCENARIOS,
     servers::SCENARIOS,

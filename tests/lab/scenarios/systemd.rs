@@ -1,6 +1,8 @@
 //! The units as `make install` puts them there: at boot, in failure, at reload and at stop, and
 //! that lvsd can do all its work within their hardening.
 
+mod agent;
+
 use crate::lab::scenario::scenario;
 use crate::lab::site::VIP;
 use crate::lab::{Host, Lab, Program, Scenario, Site, eventually, millis, secs, within};
@@ -23,6 +25,8 @@ scheduler = "wrr"
 real_servers = ["192.168.1.53", "192.168.1.54", "192.168.1.55"]
 check = { type = "tcp", interval = "200ms", retries = 1, retry_delay = "100ms" }
 "#;
+
+use agent::a_reboot_drains_the_agent_before_the_web_server_is_stopped;
 
 /// Three mistakes, in three lines.
 const REFUSED_FILE: &str = r#"
@@ -100,6 +104,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
                 "[Service]\nTimeoutStopSec=2s\n",
             ),
         ]),
+    scenario!(a_reboot_drains_the_agent_before_the_web_server_is_stopped)
+        .under_systemd(agent::REBOOT),
 ];
 
 fn an_enabled_director_is_up_after_boot_and_ready_only_with_its_table(lab: &Lab) {
@@ -306,6 +312,7 @@ fn an_enabled_agent_is_up_after_boot_and_ready_only_with_its_vip(lab: &Lab) {
     assert!(journal.contains("192.168.1.300"), "{journal}");
     assert_eq!(site.show("MainPID"), pid);
     assert!(site.host.has_address("192.168.1.201"), "it runs on");
+    agent::without_ipv6_it_listens_by_ipv4(&site);
 }
 
 fn an_agent_that_is_killed_or_hangs_is_started_again_and_the_vip_stays(lab: &Lab) {
