@@ -1,6 +1,7 @@
 //! The agent killed at any moment of its life.
 
 use std::collections::BTreeMap;
+use std::net::{TcpListener, TcpStream};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -89,9 +90,14 @@ fn killed_at_a_hundred_moments_of_start_drain_and_stop_a_later_stop_restores_eve
     ));
 }
 
-/// Kills one at a moment of that part of its life; the moments go a little beyond its end.
+/// Kills one at a moment of that part of its life; the moments go a little beyond its end. Of
+/// a start and a stop they lie closer at the beginning: how long either took to be seen from
+/// here is more than it took.
 fn kill_in(host: &Host, part: Part, nth: u32, lengths: &Lengths) {
-    let share = |whole: Duration| whole * 6 / 5 * nth / KILLS;
+    let share = |whole: Duration| match part {
+        Part::Drain => whole * 6 / 5 * nth / KILLS,
+        Part::Start | Part::Stop => whole * 6 / 5 * nth / KILLS * nth / KILLS,
+    };
     let agent = host.spawn("lvsd realserver");
     if part == Part::Start {
         sleep(share(lengths.start));
@@ -152,18 +158,12 @@ fn drains_or_is_gone(host: &Host, agent: &Program) {
 }
 
 /// A client of the VIP, both ends of it.
-fn connection(host: &Host) -> impl Drop + use<> {
+fn connection(host: &Host) -> (TcpStream, TcpListener) {
     host.within(|| {
-        let listener = std::net::TcpListener::bind((VIP, 0)).unwrap();
-        let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        Client(client, listener)
+        let listener = TcpListener::bind((VIP, 0)).unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        (client, listener)
     })
-}
-
-struct Client(std::net::TcpStream, std::net::TcpListener);
-
-impl Drop for Client {
-    fn drop(&mut self) {}
 }
 
 /// What a killed agent left. The VIP must not be there while ARP tells of it.

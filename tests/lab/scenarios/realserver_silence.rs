@@ -146,8 +146,12 @@ fn no_interface_of_several_tells_its_lan_of_a_vip(lab: &Lab) {
     // That it is heard when a host speaks, of its own addresses and by each interface.
     for (n, router, _) in &routers {
         let own = format!("2001:db8:{n}::53");
-        router.run("ip -6 neighbour flush dev eth0").ok();
-        router.run(&format!("ping -6 -c 1 -W 2 {own}")).ok();
+        router
+            .run(&format!(
+                "ip neighbour flush dev eth0
+                 ping -6 -c 1 -W 2 {own} && ping -c 1 -W 2 192.168.{n}.53"
+            ))
+            .ok();
         eventually("its own address is told", within(secs(5)), || {
             let log = sent.log();
             log.contains(&format!("tgt is {own}")) && log.contains(&format!("Reply 192.168.{n}.53"))
