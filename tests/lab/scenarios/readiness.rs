@@ -111,7 +111,9 @@ fn a_director_finds_the_agent_of_an_ipv6_real_server_without_a_word_in_its_file(
             .ok();
     }
     director
-        .run(&format!("ip addr add {VIP6}/128 dev ens192 nodad"))
+        .run(&format!(
+            "ip addr add {VIP6}/128 dev ens192 nodad preferred_lft 0"
+        ))
         .ok();
     rs.spawn(&format!("lvsd realserver --vip {VIP6}"));
     director.write(
