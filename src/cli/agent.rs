@@ -82,6 +82,7 @@ pub(super) fn run(args: RealserverArgs, runtime_dir: PathBuf) -> Result<(), Fail
     }
     let _log = log::start();
     let runtime = Builder::new_current_thread()
+        .thread_name("lvsd-blocking")
         .enable_all()
         .build()
         .map_err(Failure::runtime)?;

@@ -17,6 +17,7 @@ pub(super) fn director(config: &Path, runtime_dir: PathBuf) -> Result<(), Failur
     // VRRP, addresses and IPVS have threads of their own; what is left is
     // checks and HTTP, which one thread does well.
     let runtime = Builder::new_current_thread()
+        .thread_name("lvsd-blocking")
         .enable_all()
         .build()
         .map_err(Failure::runtime)?;

@@ -59,7 +59,7 @@ impl Balancer {
         let (report_tx, report) = watch::channel(Arc::new(reconciler.report.clone()));
         let runtime = Builder::new_current_thread().enable_time().build()?;
         let thread = thread::Builder::new()
-            .name("ipvs".to_owned())
+            .name("lvsd-ipvs".to_owned())
             .spawn(move || {
                 client.beat(pulse.clone());
                 let worker = Worker {

@@ -20,7 +20,8 @@
 //! address down in `director-vips.json` before it adds it. After a crash the
 //! addresses in that file are lvsd's: they stay where they are while the virtual
 //! router listens, are adopted if it becomes master, and go as soon as another
-//! master is heard. It is told, because it listens for a shorter time then.
+//! master is heard. It is told, because it listens for a shorter time then. An
+//! interface is known by its index, too, which stays when it is renamed.
 //!
 //! # Accept mode
 //!
@@ -59,6 +60,7 @@ use tokio::sync::{Notify, watch};
 
 use super::vrrp::{InstanceStatus, VrrpHandle};
 use crate::config::director::VrrpInstance;
+use crate::lvs::Prefixed;
 use crate::pulse::Pulse;
 use crate::status::director::{self as status, VipConflict};
 use crate::sys::neighbour::Mac;
@@ -68,6 +70,7 @@ use crate::sys::rtnetlink::{self, Rtnetlink};
 use crate::sys::state_file::{self, StateFile};
 use crate::vrrp::router::Claim;
 pub use holding::{Holding, Place};
+use names::Owned;
 
 /// What the keeper did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -209,14 +212,14 @@ pub async fn refuse_held_elsewhere(
         let place = |address| Place::of(&instance.interface, &instance.holdings, address);
         instance.addresses.iter().map(place)
     });
-    match plan::held_elsewhere(places, &owned, &kernel) {
+    match plan::held_elsewhere(places, &owned.now(&kernel), &kernel) {
         Some((place, there)) => Err(Error::Elsewhere { place, there }),
         None => Ok(()),
     }
 }
 
 /// What lvsd has added.
-fn state_file(runtime_dir: &Path) -> StateFile<BTreeSet<Holding>> {
+fn state_file(runtime_dir: &Path) -> StateFile<Owned> {
     StateFile::new(runtime_dir.join("director-vips.json"))
 }
 
@@ -241,12 +244,26 @@ impl VipsHandle {
     }
 }
 
-/// The addresses that the director of this runtime directory has on interfaces,
-/// for whoever else on this host must know that they are no stranger's.
-pub fn placed(runtime_dir: &Path) -> BTreeSet<Place> {
-    // A file that cannot be read is the director's to complain about.
-    let owned = state_file(runtime_dir).load().unwrap_or_default();
-    owned.iter().filter_map(Holding::place).cloned().collect()
+/// The addresses that the director of a runtime directory has put on interfaces, for
+/// whoever else on this host must know that they are no stranger's.
+#[derive(Debug, Default)]
+pub struct Placed(Owned);
+
+impl Placed {
+    /// As its file has it. One that cannot be read is the director's to complain about.
+    pub fn read(runtime_dir: &Path) -> Self {
+        Self(state_file(runtime_dir).load().unwrap_or_default())
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.things.is_empty()
+    }
+
+    /// Those on the interface of this index, which has this name now.
+    pub fn on(&self, index: u32, name: &str) -> impl Iterator<Item = Prefixed> {
+        self.0.on(index, name)
+    }
 }
 
 /// Starts the keeper in the network namespace of the caller. `runtime_dir` must

@@ -15,7 +15,7 @@ use tracing::warn;
 use super::agent::{Action, Agent, Observed};
 use super::journal::Store;
 use super::{gateway, mss};
-use crate::director::vips;
+use crate::director::vips::Placed;
 use crate::lvs::Family;
 use crate::status::text::chain;
 use crate::sys::address::Address;
@@ -118,8 +118,8 @@ impl Kernel {
     }
 
     /// What the director of this host has put on interfaces.
-    pub fn placed(&self) -> BTreeSet<vips::Place> {
-        vips::placed(&self.runtime_dir)
+    pub fn placed(&self) -> Placed {
+        Placed::read(&self.runtime_dir)
     }
 
     /// Notes who has taken an address away.
@@ -324,11 +324,8 @@ pub fn ipv6_is_off(name: &str) -> Option<i32> {
 }
 
 /// Whether an address is one that the director put where it is.
-fn is_placed(address: &Address, links: &[Link], placed: &BTreeSet<vips::Place>) -> bool {
+fn is_placed(address: &Address, links: &[Link], placed: &Placed) -> bool {
     let link = links.iter().find(|link| link.index == address.link);
-    link.is_some_and(|link| {
-        placed
-            .iter()
-            .any(|place| place.interface == link.name && place.address == address.address)
-    })
+    let on = link.map(|link| placed.on(link.index, &link.name));
+    on.is_some_and(|mut on| on.any(|it| it == address.address))
 }

@@ -1,6 +1,7 @@
 //! Thin wrappers over the operating system. They know nothing of VRRP or IPVS.
 
 pub mod address;
+mod bpf;
 pub mod capability;
 pub mod clock;
 pub mod command;

@@ -73,7 +73,7 @@ impl SmallFile {
 /// The runtime would wait at its end for a thread of its own.
 fn begin(read: impl FnOnce() -> Text + Send + 'static) -> io::Result<oneshot::Receiver<Text>> {
     let (tell, heard) = oneshot::channel();
-    let reader = thread::Builder::new().name("small-file".to_owned());
+    let reader = thread::Builder::new().name("lvsd-small-file".to_owned());
     reader.spawn(move || {
         // Nobody may wait for it any more.
         let _ = tell.send(read());

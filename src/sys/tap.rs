@@ -7,6 +7,7 @@ use std::num::NonZeroU32;
 
 use socket2::{Domain, InterfaceIndexOrAddress, SockFilter, Socket, Type};
 
+use super::bpf;
 use super::neighbour::{Mac, link_address};
 
 /// `ETH_P_ALL` of `<linux/if_ether.h>`: only such a socket hears its own host.
@@ -75,24 +76,16 @@ fn split(frame: &[u8]) -> Option<Frame<'_>> {
 
 /// The program that lets IPv4 packets of one protocol through.
 fn filter(protocol: u8) -> [SockFilter; 6] {
-    /// `BPF_LD | BPF_H | BPF_ABS`.
-    const LOAD_HALF: u16 = 0x28;
-    /// `BPF_LD | BPF_B | BPF_ABS`.
-    const LOAD_BYTE: u16 = 0x30;
-    /// `BPF_JMP | BPF_JEQ | BPF_K`.
-    const JUMP_IF_EQUAL: u16 = 0x15;
-    /// `BPF_RET | BPF_K`.
-    const RETURN: u16 = 0x06;
     const ETHERTYPE: u32 = 12;
     const IPV4: u32 = 0x0800;
     const PROTOCOL: u32 = 23;
     [
-        SockFilter::new(LOAD_HALF, 0, 0, ETHERTYPE),
-        SockFilter::new(JUMP_IF_EQUAL, 0, 3, IPV4),
-        SockFilter::new(LOAD_BYTE, 0, 0, PROTOCOL),
-        SockFilter::new(JUMP_IF_EQUAL, 0, 1, u32::from(protocol)),
-        SockFilter::new(RETURN, 0, 0, u32::MAX),
-        SockFilter::new(RETURN, 0, 0, 0),
+        bpf::load_half(ETHERTYPE),
+        bpf::skip(IPV4, 0, 3),
+        bpf::load_byte(PROTOCOL),
+        bpf::skip(protocol.into(), 0, 1),
+        bpf::accept(),
+        bpf::reject(),
     ]
 }
 

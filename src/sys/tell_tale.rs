@@ -15,6 +15,7 @@ use nix::sys::socket::{LinkAddr, recvfrom};
 use socket2::{Domain, SockFilter, Socket, Type};
 use tokio::io::unix::AsyncFd;
 
+use super::bpf;
 use super::neighbour::packet_address;
 
 /// `ETH_P_ALL` of `<linux/if_ether.h>`: what leaves is only heard by those who hear
@@ -143,28 +144,21 @@ fn read(protocol: u16, packet: &[u8], outgoing: bool) -> Option<(IpAddr, What)> 
 
 /// Lets through ARP, neighbour solicitations and advertisements; all else stays in the kernel.
 fn filter() -> [SockFilter; 11] {
-    /// `BPF_LD | BPF_W | BPF_ABS`, and the same for a byte.
-    const LOAD: u16 = 0x20;
-    const LOAD_BYTE: u16 = 0x30;
-    /// `SKF_AD_OFF + SKF_AD_PROTOCOL` of `<linux/filter.h>`.
-    const PROTOCOL: u32 = 0xffff_f000;
-    /// `BPF_JMP | BPF_JEQ | BPF_K`.
-    const JUMP_IF_EQUAL: u16 = 0x15;
-    /// `BPF_RET | BPF_K`.
-    const RETURN: u16 = 0x06;
-    const ACCEPT: u32 = 0xffff;
+    /// Where they are in a packet without the link's header.
+    const NEXT_HEADER: u32 = 6;
+    const KIND: u32 = 40;
     [
-        SockFilter::new(LOAD, 0, 0, PROTOCOL),
-        SockFilter::new(JUMP_IF_EQUAL, 0, 1, ETH_P_ARP),
-        SockFilter::new(RETURN, 0, 0, ACCEPT),
-        SockFilter::new(JUMP_IF_EQUAL, 0, 6, ETH_P_IPV6),
-        SockFilter::new(LOAD_BYTE, 0, 0, 6),
-        SockFilter::new(JUMP_IF_EQUAL, 0, 4, ICMPV6),
-        SockFilter::new(LOAD_BYTE, 0, 0, 40),
-        SockFilter::new(JUMP_IF_EQUAL, 1, 0, NEIGHBOUR_ADVERTISEMENT),
-        SockFilter::new(JUMP_IF_EQUAL, 0, 1, NEIGHBOUR_SOLICITATION),
-        SockFilter::new(RETURN, 0, 0, ACCEPT),
-        SockFilter::new(RETURN, 0, 0, 0),
+        bpf::load_word(bpf::PROTOCOL),
+        bpf::skip(ETH_P_ARP, 0, 1),
+        bpf::accept(),
+        bpf::skip(ETH_P_IPV6, 0, 6),
+        bpf::load_byte(NEXT_HEADER),
+        bpf::skip(ICMPV6, 0, 4),
+        bpf::load_byte(KIND),
+        bpf::skip(NEIGHBOUR_ADVERTISEMENT, 1, 0),
+        bpf::skip(NEIGHBOUR_SOLICITATION, 0, 1),
+        bpf::accept(),
+        bpf::reject(),
     ]
 }
 

@@ -113,6 +113,33 @@ impl Discard {
         "interval",
     ];
 
+    /// Whether the checksum was found right before: whoever sent such a packet meant it.
+    pub fn is_of_an_intact_advert(&self) -> bool {
+        match self {
+            Self::Version(_)
+            | Self::UnknownVrid(_)
+            | Self::OwnerHere
+            | Self::AuthType(_)
+            | Self::AuthPassword
+            | Self::Interval { .. } => true,
+            Self::Runt
+            | Self::Giant
+            | Self::IpHeader
+            | Self::Fragment
+            | Self::Protocol(_)
+            | Self::Ttl { .. }
+            | Self::Destination(_)
+            | Self::Source(_)
+            | Self::UnknownPeer
+            | Self::Type(_)
+            | Self::NoAddresses
+            | Self::Length { .. }
+            | Self::Checksum
+            | Self::IntervalZero
+            | Self::OwnPacket => false,
+        }
+    }
+
     /// The name of the counter that this reason adds to; one of
     /// [`COUNTERS`](Self::COUNTERS).
     pub fn counter(&self) -> &'static str {

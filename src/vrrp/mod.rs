@@ -34,7 +34,7 @@
 //! | RFC 9568 §6.4.2: the master down timer fires, the router is master | a timer handled more than one advert interval late starts one further, shorter wait, once | the host slept: the master's adverts may not have been read |
 //! | RFC 9568 §6.4.2: the same | while packets are dropped before they are read, a wait of an interval and a skew more, six times at most | adverts may be among them, and a second master costs more than a late one |
 //! | RFC 9568 §6.4.1: a router that starts listens for a master down interval | for one interval and a skew where its addresses are here since a run that was killed as master | it still serves all clients, whose connections a backup would break; one that has taken over is heard by then |
-//! | RFC 9568 §6.4.3: the advert timer fires, the master sends; a lesser advert is answered | a master that sent nothing for longer than its own master down interval listens for one interval and a skew first, once; whoever it hears is its successor, of whatever priority | the host slept, and a backup serves: it is preempted by the rules, not run over |
+//! | RFC 9568 §6.4.3: the advert timer fires, the master sends; a lesser advert is answered | a master that sent nothing for longer than its own master down interval listens for one interval and a skew first, once, and six times more at most while packets are dropped; whoever it hears is its successor, of whatever priority | the host slept, and a backup serves: it is preempted by the rules, not run over |
 
 pub mod advert;
 pub mod dialects;

@@ -29,6 +29,9 @@ pub struct Refused {
 /// One packet is no master: anybody can send it. A master is who sends adverts at
 /// [`MOMENTS`], each at least half an interval after the last one and with less
 /// silence than a master may keep.
+///
+/// Packets that may be anything, with a wrong checksum say, tell of a master only where
+/// they come as slowly as a master's: a flood of them is a flood.
 #[derive(Debug, Default)]
 pub struct RefusedMaster {
     current: Option<Seen>,
@@ -48,18 +51,36 @@ struct Seen {
     moment_at: Instant,
     /// It is gone then, unless it is heard before.
     until: Instant,
+    /// Since when packets that may be anything are counted, and how many came.
+    counted_since: Instant,
+    doubtful: u32,
 }
 
 impl Seen {
     /// Takes another advert of the same sender. Who it is and why it is refused
     /// changes with the moments only, however fast its adverts alternate.
     fn again(&mut self, now: Instant, (refused, interval): (Refused, Duration)) {
+        let half = self.interval.min(interval) / 2;
+        if !refused.why.is_of_an_intact_advert() && !self.is_after_calm(now, half) {
+            return;
+        }
         self.until = now + patience(interval);
-        if now >= self.moment_at + self.interval.min(interval) / 2 {
+        if now >= self.moment_at + half {
             (self.refused, self.interval) = (refused, interval);
             self.moment_at = now;
             self.moments = self.moments.saturating_add(1);
         }
+    }
+
+    /// Takes a packet that may be anything. Whether it is the first one after half an
+    /// interval in which such packets came as slowly as a master's.
+    fn is_after_calm(&mut self, now: Instant, half: Duration) -> bool {
+        if now < self.counted_since + half {
+            self.doubtful = self.doubtful.saturating_add(1);
+            return false;
+        }
+        self.counted_since = now;
+        std::mem::take(&mut self.doubtful) < CROWD
     }
 }
 
@@ -113,6 +134,8 @@ impl RefusedMaster {
                 moments: 1,
                 moment_at: now,
                 until: now + patience(interval),
+                counted_since: now,
+                doubtful: 0,
             },
         };
         if seen.moments >= MOMENTS && self.lull_until.is_none_or(|until| until <= now) {
@@ -153,6 +176,10 @@ impl RefusedMaster {
 
 /// How often a master is heard before it is one.
 const MOMENTS: u8 = 3;
+
+/// So many packets in half an interval are no master's: it sends an advert, perhaps in both
+/// forms of checksum, and a LAN with a fault may double it.
+const CROWD: u32 = 8;
 
 /// So many are watched for whether they are masters.
 const MOST: usize = 16;

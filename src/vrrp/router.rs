@@ -59,7 +59,7 @@ pub const LINGER: Duration = Duration::from_millis(250);
 /// are held.
 const CLAIM_WITHIN: Duration = Duration::from_secs(5);
 
-/// How often at most a backup listens again, for one advert each time, because packets
+/// How often at most a router listens again, for one advert each time, because packets
 /// were dropped before it could hear them. A master whose adverts are lost in a flood
 /// must then be missed nine times in a row, not three. And where there is no master, the
 /// flood costs six intervals and skews more, not an address for as long as somebody

@@ -1,5 +1,6 @@
 //! A program started in a host, with its log.
 
+use std::collections::BTreeSet;
 use std::marker::PhantomData;
 use std::path::PathBuf;
 use std::process::ExitStatus;
@@ -56,6 +57,14 @@ impl Program {
             std::fs::read_to_string(comm).is_ok_and(|comm| comm.trim() == name)
         };
         ids.filter(named).collect()
+    }
+
+    /// What its threads are called, as `ps -T` and `top -H` show them.
+    pub(crate) fn thread_names(&self) -> BTreeSet<String> {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap();
+        let name = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("comm"));
+        let names = tasks.filter_map(|task| name(task.ok()?).ok());
+        names.map(|name| name.trim().to_owned()).collect()
     }
 
     /// Stops one thread and no other, as a debugger does, until the guard is dropped, in the

@@ -184,7 +184,8 @@ fn in_words(notice: &Notice) -> String {
             format!("woken {late:.3?} late: listens once more before taking over")
         }
         Notice::HeardTooLittle { dropped } => format!(
-            "heard no master, yet {dropped} packets were dropped before they were read: listens once more"
+            "heard no other master, yet {dropped} packets were dropped before they were read: listens \
+             once more"
         ),
         Notice::Starved { silent } => {
             format!("starved: sent no advert for {silent:.3?}, listens before it goes on")

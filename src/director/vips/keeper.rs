@@ -20,7 +20,7 @@ use super::kernel::Kernel;
 use super::left::Left;
 use super::link::{link_of, virtual_addresses};
 use super::log::{self, Line};
-use super::names::Names;
+use super::names::{Names, Owned};
 use super::plan;
 use super::sentry::Sentry;
 use super::vipless::Vipless;
@@ -51,7 +51,7 @@ const SPACING: Duration = Duration::from_millis(20);
 
 /// What a keeper is made of.
 pub(super) struct Config {
-    pub(super) store: StateFile<BTreeSet<Holding>>,
+    pub(super) store: StateFile<Owned>,
     pub(super) vrrp: watch::Receiver<Arc<VrrpStatus>>,
     pub(super) commands: Commands,
     pub(super) publisher: watch::Sender<Arc<VipsStatus>>,
@@ -66,7 +66,7 @@ struct Keeper {
     announcer: Announcer,
     owned: BTreeSet<Holding>,
     /// What the file says is owned.
-    saved: BTreeSet<Holding>,
+    saved: Owned,
     schedule: Schedule,
     sentry: Sentry,
     filter: Filter,
@@ -109,7 +109,7 @@ pub(super) async fn run(config: Config, ready: &mpsc::Sender<Result<(), Error>>)
 }
 
 fn start(config: Config) -> Result<(Keeper, Changes), Error> {
-    let owned = config.store.load()?;
+    let saved = config.store.load()?;
     let now = clock::now();
     let changes = Changes::subscribe().map_err(Error::Netlink)?;
     let keeper = Keeper {
@@ -117,14 +117,14 @@ fn start(config: Config) -> Result<(Keeper, Changes), Error> {
         netlink: Rtnetlink::open().map_err(Error::Netlink)?,
         announcer: Announcer::open().map_err(Error::Announce)?,
         config,
-        left: Left::of(&owned),
-        saved: owned.clone(),
-        owned,
+        left: Left::default(),
+        owned: saved.things.clone(),
+        names: saved.interfaces.clone(),
+        saved,
         schedule: Schedule::default(),
         sentry: Sentry::default(),
         filter: Filter::default(),
         kernel: Kernel::default(),
-        names: Names::default(),
         announced: BTreeMap::new(),
         carried_out: Arc::default(),
         confirmations: Confirmations::default(),
@@ -264,7 +264,7 @@ impl Keeper {
         self.kernel = self.look(wanted).await?;
         self.follow_names(vrrp, wanted);
         self.tell_links(vrrp);
-        for command in self.left.tell(vrrp, &self.kernel) {
+        for command in self.left.tell(vrrp, &self.owned, &self.kernel) {
             self.config.commands.send(command);
         }
         let mut plan = plan::plan(wanted, &self.owned, &self.kernel);
@@ -272,6 +272,7 @@ impl Keeper {
         if let Some(first_step) = plan.first_step() {
             failures = self.apply(first_step).await.status;
             self.kernel = self.look(wanted).await?;
+            self.follow_names(vrrp, wanted);
             plan = plan::plan(wanted, &self.owned, &self.kernel);
             plan.ops
                 .retain(|op| !failures.problems.contains_key(op.holding()));
@@ -295,7 +296,7 @@ impl Keeper {
         let things = wanted.held.keys().chain(&wanted.undecided);
         let things = things.chain(&self.owned).filter_map(Holding::interface);
         let names = vrrp.interfaces.keys().map(String::as_str).chain(things);
-        self.names.note(names, &self.kernel);
+        self.names.note(names, &self.kernel, !vrrp.configured);
     }
 
     /// Routes and rules are listed only where there may be some of lvsd's.

@@ -7,24 +7,30 @@ use super::holding::{Holding, Place};
 use super::kernel::{Index, Kernel};
 use crate::director::vrrp::{Command, VrrpStatus};
 
-/// The addresses that an earlier run has written down as its own, until they are told of.
-#[derive(Debug)]
-pub(super) struct Left(Option<BTreeSet<Place>>);
+/// Whether it was told of what an earlier run has left.
+#[derive(Debug, Default)]
+pub(super) struct Left {
+    is_told: bool,
+}
 
 impl Left {
-    pub(super) fn of(owned: &BTreeSet<Holding>) -> Self {
-        Self(Some(
-            owned.iter().filter_map(Holding::place).cloned().collect(),
-        ))
-    }
-
-    /// What is to be told of them: once, when it is known what is configured.
-    pub(super) fn tell(&mut self, vrrp: &VrrpStatus, kernel: &Kernel) -> Vec<Command> {
-        let Some(left) = self.0.take_if(|_| vrrp.configured) else {
+    /// What is to be told of it: once, when it is known what is configured. Until then
+    /// `owned`, what lvsd has put there, is an earlier run's.
+    pub(super) fn tell(
+        &mut self,
+        vrrp: &VrrpStatus,
+        owned: &BTreeSet<Holding>,
+        kernel: &Kernel,
+    ) -> Vec<Command> {
+        if self.is_told || !vrrp.configured {
             return vec![];
-        };
+        }
+        self.is_told = true;
         let index = Index::new(kernel);
-        let is_left = |place: Place| left.contains(&place) && index.has(&Holding::Address(place));
+        let is_left = |place: Place| {
+            let address = Holding::Address(place);
+            owned.contains(&address) && index.has(&address)
+        };
         let instances = vrrp.instances.iter();
         let resumed = instances.filter(|(_, instance)| instance.places().all(is_left));
         let commands = resumed.map(|(name, _)| Command::VipsLeft {

@@ -274,9 +274,11 @@ impl Instance {
                 InstanceCounters::add(&self.counters.became_master);
             }
         }
-        if let Notice::RivalHeard(peer) = &notice
-            && !self.refused.is_taken_now(peer.address)
-        {
+        if let Notice::RivalHeard(peer) = &notice {
+            if self.refused.is_taken_now(peer.address) {
+                // The split brain was told, and goes on.
+                return;
+            }
             InstanceCounters::add(&self.counters.rivals_heard);
         }
         // Nobody listens any more: the director stops.

@@ -215,7 +215,7 @@ fn write_notice(instance: &str, interface: &str, notice: Notice) {
             instance,
             interface,
             dropped,
-            "heard no master, yet packets were dropped before they were read: listens once more"
+            "heard no other master, yet packets were dropped before they were read: listens once more"
         ),
         Notice::Starved { silent } => warn!(
             instance,

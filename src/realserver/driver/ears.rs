@@ -9,7 +9,7 @@ use std::time::Instant;
 use futures_util::{FutureExt, StreamExt};
 use tracing::{error, warn};
 
-use crate::director::vips::Place;
+use crate::director::vips::Placed;
 use crate::realserver::agent::Said;
 use crate::realserver::leaks::Leaks;
 use crate::status::realserver::Arp;
@@ -115,7 +115,7 @@ impl Ears {
     pub(super) fn listen(
         &mut self,
         vips: &[IpAddr],
-        placed: &BTreeSet<Place>,
+        placed: &Placed,
         name: impl Fn(u32) -> Option<String>,
     ) {
         let Some(tell_tale) = &self.tell_tale else {
@@ -138,9 +138,8 @@ impl Ears {
             let Some(interface) = name(said.interface).filter(|name| name != "lo") else {
                 continue;
             };
-            let is_directors = placed
-                .iter()
-                .any(|place| place.interface == interface && place.address.address == said.address);
+            let mut directors = placed.on(said.interface, &interface);
+            let is_directors = directors.any(|it| it.address == said.address);
             if is_directors {
                 continue;
             }

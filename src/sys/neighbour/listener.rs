@@ -7,13 +7,10 @@ use std::num::NonZeroU32;
 use socket2::{Domain, SockFilter, Socket, Type};
 
 use super::{ETHERTYPE_ARP, FRAME_LEN, Mac, Statement, arp_probe, link_address, statement};
+use crate::sys::bpf;
 
 /// How many frames are read at once, before others get a turn.
 const BURST: usize = 256;
-
-/// The longest program that the kernel takes: `BPF_MAXINSNS` of
-/// `<linux/bpf_common.h>`.
-const MAX_INSTRUCTIONS: usize = 4096;
 
 /// Where the sender's IPv4 address is in the frame.
 const SENDER_ADDRESS: u32 = 28;
@@ -92,18 +89,11 @@ fn attach(socket: &Socket, addresses: &[Ipv4Addr]) -> io::Result<()> {
 /// The program that lets through the frames whose sender has one of the
 /// addresses. None: there are more of them than a program can hold.
 fn filter(addresses: &[Ipv4Addr]) -> Option<Vec<SockFilter>> {
-    /// `BPF_LD | BPF_W | BPF_ABS`.
-    const LOAD: u16 = 0x20;
-    /// `BPF_JMP | BPF_JEQ | BPF_K`.
-    const JUMP_IF_EQUAL: u16 = 0x15;
-    /// `BPF_RET | BPF_K`.
-    const RETURN: u16 = 0x06;
-    let accept = || SockFilter::new(RETURN, 0, 0, u32::MAX);
-    let mut program = vec![SockFilter::new(LOAD, 0, 0, SENDER_ADDRESS)];
+    let mut program = vec![bpf::load_word(SENDER_ADDRESS)];
     for address in addresses {
-        program.push(SockFilter::new(JUMP_IF_EQUAL, 0, 1, address.to_bits()));
-        program.push(accept());
+        program.push(bpf::skip(address.to_bits(), 0, 1));
+        program.push(bpf::accept());
     }
-    program.push(SockFilter::new(RETURN, 0, 0, 0));
-    (program.len() <= MAX_INSTRUCTIONS).then_some(program)
+    program.push(bpf::reject());
+    (program.len() <= bpf::MAX_INSTRUCTIONS).then_some(program)
 }

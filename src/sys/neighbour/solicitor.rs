@@ -8,6 +8,7 @@ use socket2::{Domain, SockFilter, Socket, Type};
 
 use super::advertisement::{ICMPV6, NEIGHBOUR_ADVERTISEMENT, advertised, solicitation};
 use super::{ADVERTISEMENT_LEN, ETHERTYPE_IPV6, Mac, Statement, link_address};
+use crate::sys::bpf;
 
 /// How many frames are read at once, before others get a turn.
 const BURST: usize = 256;
@@ -56,21 +57,15 @@ impl Solicitor {
 
 /// Lets through neighbour advertisements.
 fn filter() -> [SockFilter; 6] {
-    /// `BPF_LD | BPF_B | BPF_ABS`.
-    const LOAD_BYTE: u16 = 0x30;
-    /// `BPF_JMP | BPF_JEQ | BPF_K`.
-    const JUMP_IF_EQUAL: u16 = 0x15;
-    /// `BPF_RET | BPF_K`.
-    const RETURN: u16 = 0x06;
     /// Where the next header and the kind of message are in the frame.
     const NEXT_HEADER: u32 = 20;
     const KIND: u32 = 54;
     [
-        SockFilter::new(LOAD_BYTE, 0, 0, NEXT_HEADER),
-        SockFilter::new(JUMP_IF_EQUAL, 0, 3, ICMPV6.into()),
-        SockFilter::new(LOAD_BYTE, 0, 0, KIND),
-        SockFilter::new(JUMP_IF_EQUAL, 0, 1, NEIGHBOUR_ADVERTISEMENT.into()),
-        SockFilter::new(RETURN, 0, 0, u32::MAX),
-        SockFilter::new(RETURN, 0, 0, 0),
+        bpf::load_byte(NEXT_HEADER),
+        bpf::skip(ICMPV6.into(), 0, 3),
+        bpf::load_byte(KIND),
+        bpf::skip(NEIGHBOUR_ADVERTISEMENT.into(), 0, 1),
+        bpf::accept(),
+        bpf::reject(),
     ]
 }

@@ -112,6 +112,34 @@ fn a_packet_a_burst_or_one_now_and_then_is_no_master() {
     assert_eq!(masters.current(), None);
 }
 
+/// A hundred a second of a router that says to send one.
+#[test]
+fn a_flood_of_wrong_checksums_is_no_master_until_it_keeps_the_time_of_one() {
+    let flood = |masters: &mut RefusedMaster, start: Instant, seconds: u32| {
+        for n in 0..seconds * 100 {
+            let now = start + SECOND / 100 * n;
+            assert_eq!(see(masters, now, (52, &V2), Discard::Checksum), None);
+            masters.tend(now);
+        }
+    };
+    let start = late_enough();
+    let mut masters = RefusedMaster::default();
+    flood(&mut masters, start, 60);
+    assert_eq!(masters.current(), None);
+    let slow = start + SECOND * 70;
+    assert_eq!(
+        meet(&mut masters, slow, Discard::Checksum).why,
+        Discard::Checksum
+    );
+
+    let mut masters = RefusedMaster::default();
+    let told = meet(&mut masters, start, Discard::AuthPassword);
+    flood(&mut masters, start, 3);
+    assert_eq!(masters.current(), Some(told));
+    flood(&mut masters, start + SECOND * 3, 60);
+    assert_eq!(masters.current(), None, "a flood is no sign of its life");
+}
+
 #[test]
 fn a_flood_whose_reason_alternates_begins_one_split_brain_and_ends_one() {
     let start = clock::now();

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use super::role::{Destination, Master, Role, Sighted};
 use super::{
-    ADVERT_SPACING, Action, Cause, Event, Heard, LINGER, Notice, Peer, Router, Settings, Version,
+    ADVERT_SPACING, Action, Cause, DEAF_ROUNDS, Event, Heard, LINGER, Notice, Peer, Router,
+    Settings, Version,
 };
 use crate::vrrp::group::Order;
 
@@ -27,6 +28,10 @@ impl Router {
             Event::LinkDown(fault) => return self.lose_link(now, fault),
             Event::LinkUp { address } => self.link = Ok(address),
             Event::Ready(ready) => self.ready = ready,
+            Event::Dropped { packets } if master.listens_again => {
+                let dropped = master.dropped.saturating_add(packets);
+                self.role = Role::Master(Master { dropped, ..master });
+            }
             Event::Reclaim
             | Event::Dropped { .. }
             | Event::Startup
@@ -69,6 +74,8 @@ impl Router {
             last_advert_at: now,
             next_advert_at: now + interval,
             listens_again: false,
+            dropped: 0,
+            deaf_rounds: 0,
             rival: None,
             announce_again_at,
             disowned_at: None,
@@ -92,10 +99,28 @@ impl Router {
         let listening = Master {
             next_advert_at: now + interval + self.skew_time(interval),
             listens_again: true,
+            dropped: 0,
             ..master
         };
         self.role = Role::Master(listening);
         (listening, Some(Action::Report(Notice::Starved { silent })))
+    }
+
+    /// A master that listened while packets were dropped may have missed its successor. It
+    /// listens once more, [`DEAF_ROUNDS`] times at most, as a backup would.
+    fn listen_on(&mut self, now: Instant, master: Master) -> Option<Notice> {
+        let dropped = master.dropped;
+        if !master.listens_again || dropped == 0 || master.deaf_rounds >= DEAF_ROUNDS {
+            return None;
+        }
+        let interval = self.settings.advert_interval;
+        self.role = Role::Master(Master {
+            next_advert_at: now + interval + self.skew_time(interval),
+            dropped: 0,
+            deaf_rounds: master.deaf_rounds + 1,
+            ..master
+        });
+        Some(Notice::HeardTooLittle { dropped })
     }
 
     /// Somebody else became master while this one was starved. It goes on as one that
@@ -162,12 +187,16 @@ impl Router {
             return vec![];
         }
         let interval = self.settings.advert_interval;
+        if let Some(why) = self.listen_on(now, master) {
+            return vec![Action::Report(why)];
+        }
         let in_rhythm = master.next_advert_at + interval;
         let (master, actions) = master.watch_rival(now, self.down_interval(interval), interval);
         let (master, again) = master.announce_again(now);
         let resumes = master.listens_again;
         self.role = Role::Master(Master {
             listens_again: false,
+            deaf_rounds: 0,
             last_advert_at: now,
             next_advert_at: if in_rhythm > now {
                 in_rhythm

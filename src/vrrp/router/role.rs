@@ -78,6 +78,10 @@ pub(super) struct Master {
     /// It was silent for too long, and sends nothing before it has listened until
     /// `next_advert_at`.
     pub(super) listens_again: bool,
+    /// Packets that the kernel dropped while it listens.
+    pub(super) dropped: u64,
+    /// How often it has listened once more because of such packets.
+    pub(super) deaf_rounds: u32,
     pub(super) rival: Option<Rival>,
     /// The former master has let go by then, and its last answer to a question
     /// by ARP may be younger than our announcement.

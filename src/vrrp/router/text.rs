@@ -27,7 +27,7 @@ pub enum Notice {
         late: Duration,
     },
     /// Nobody was heard, and packets were dropped before they could be: the router
-    /// listens once more before it takes over.
+    /// listens once more before it takes over, or goes on as a master that was starved.
     HeardTooLittle {
         /// How many were dropped.
         dropped: u64,

@@ -28,7 +28,7 @@ struct Advert {
     checksum: [u8; 2],
 }
 
-/// What was captured, in order.
+/// What was captured, by the time of each.
 #[derive(Debug)]
 pub(super) struct Adverts(Vec<Advert>);
 
@@ -71,6 +71,8 @@ impl Adverts {
             adverts.extend(advert(at, &frame[..length]));
             rest = &frame[length..];
         }
+        // What came by two processors was not written in the order of its stamps.
+        adverts.sort_by_key(|advert| advert.at);
         Self(adverts)
     }
 

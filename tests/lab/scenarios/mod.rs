@@ -31,6 +31,8 @@ mod table;
 mod track;
 mod vrrp;
 mod vrrp_accept;
+mod vrrp_announce;
+mod vrrp_choices;
 mod vrrp_faults;
 mod vrrp_flood;
 mod vrrp_groups;
@@ -81,6 +83,8 @@ const ALL: &[&[Scenario]] = &[
     track::SCENARIOS,
     vrrp::SCENARIOS,
     vrrp_accept::SCENARIOS,
+    vrrp_announce::SCENARIOS,
+    vrrp_choices::SCENARIOS,
     vrrp_faults::SCENARIOS,
     vrrp_flood::SCENARIOS,
     vrrp_groups::SCENARIOS,

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use nix::sys::signal::Signal;
 
-use crate::lab::lvsd::{DirectorFile, Pair, number};
+use crate::lab::lvsd::{DIRECTOR_FILE, DirectorFile, Pair, number};
 use crate::lab::scenario::scenario;
 use crate::lab::site::VIP;
 use crate::lab::{Host, Lab, Scenario, eventually, millis, secs, within};
@@ -17,6 +17,9 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario!(what_a_killed_master_left_is_adopted_or_removed).on_any_linux(),
     scenario!(a_deleted_vip_is_back_within_two_seconds).on_any_linux(),
     scenario!(a_log_that_nobody_reads_stops_nothing).on_any_linux(),
+    scenario!(virtual_routers_of_one_interface_have_a_master_each).on_any_linux(),
+    scenario!(a_yield_lasts_until_nobody_else_is_master_and_is_refused_where_nobody_is)
+        .on_any_linux(),
 ];
 
 fn two_routers_of_equal_priority_settle_on_one_master_and_stay_there(lab: &Lab) {
@@ -273,4 +276,102 @@ fn a_log_that_nobody_reads_stops_nothing(lab: &Lab) {
         "with a log that nobody reads it takes over within {} ms",
         took.max(millis(1)).as_millis()
     ));
+}
+
+const VIPS: [&str; 3] = [VIP, "192.168.1.201", "2001:db8::200"];
+
+/// Three on one interface, two of them with one VRID in different families: the host is to be
+/// master of the first and the third, or of the second.
+fn three(is_first: bool) -> String {
+    let all = [("VI_1", 51, 0), ("VI_2", 52, 1), ("VI_6", 51, 2)];
+    let tables = all.map(|(name, vrid, nth)| {
+        let priority = if is_first == (nth != 1) { 100 } else { 50 };
+        let interval = within(millis(250)).limit().as_millis();
+        format!(
+            "[[vrrp]]\nname = '{name}'\ninterface = 'ens192'\nvirtual_router_id = {vrid}\n\
+             priority = {priority}\nadvert_interval = '{interval}ms'\n\
+             virtual_addresses = ['{}']\n",
+            VIPS[nth]
+        )
+    });
+    tables.concat()
+}
+
+fn virtual_routers_of_one_interface_have_a_master_each(lab: &Lab) {
+    let pair = Pair::build(lab);
+    let hosts = [(&pair.lvs51, "51", true), (&pair.lvs52, "52", false)];
+    let directors = hosts.map(|(host, last, is_first)| {
+        host.run("sysctl -qw net.ipv6.conf.ens192.disable_ipv6=0")
+            .ok();
+        let address = format!("ip address add 2001:db8::{last}/64 dev ens192 nodad");
+        host.run(&address).ok();
+        host.write(DIRECTOR_FILE, &three(is_first));
+        host.spawn("lvsd director")
+    });
+    let holders = || VIPS.map(|vip| [pair.lvs51.holds(vip), pair.lvs52.holds(vip)]);
+    let (on_51, on_52) = ([true, false], [false, true]);
+    let shared = [on_51, on_52, on_51];
+    eventually("each has its own", within(secs(20)), || holders() == shared);
+    pair.lvs51.unplug();
+    eventually("52 has all", within(secs(10)), || holders() == [on_52; 3]);
+    pair.lvs51.plug();
+    eventually("each has its own again", within(secs(20)), || {
+        holders() == shared
+    });
+    lab.say(&pair.lvs52.run("lvsd status").ok());
+
+    let others = || {
+        let status = pair.lvs51.status();
+        let all = status["vrrp"].as_array().cloned().unwrap_or_default();
+        let others = all.iter().filter(|it| it["name"] != "VI_2");
+        let seen = others.map(|it| (it["state"].clone(), number(&it["transitions"])));
+        (all.len(), seen.collect::<Vec<_>>())
+    };
+    let before = others();
+    let text = three(true);
+    let (first, rest) = text.split_once("[[vrrp]]\nname = 'VI_2'").unwrap();
+    let third = &rest[rest.find("[[vrrp]]").unwrap()..];
+    pair.lvs51.reload(&directors[0], &format!("{first}{third}"));
+    eventually("one is gone", within(secs(10)), || others().0 == 2);
+    assert_eq!((before.0, before.1), (3, others().1), "the others go on");
+    assert_eq!(holders(), shared);
+}
+
+fn a_yield_lasts_until_nobody_else_is_master_and_is_refused_where_nobody_is(lab: &Lab) {
+    let pair = Pair::build(lab);
+    let first = pair.lvs51.director(&DirectorFile::steady(100));
+    eventually("51 is master", within(secs(10)), || {
+        pair.lvs51.vrrp_state() == "master"
+    });
+    let told = pair.lvs51.run("lvsd vrrp yield VI_1").fails_with(1);
+    lab.say(&told);
+    assert_eq!(pair.lvs51.vrrp_state(), "master");
+    assert!(pair.lvs51.holds(VIP), "there is nobody else");
+
+    let second = pair.lvs52.director(&DirectorFile::steady(50));
+    pair.become_states("master", "backup");
+    pair.lvs51.run("lvsd vrrp yield VI_1").ok();
+    pair.become_states("backup", "master");
+    let phase = || pair.lvs51.status()["vrrp"][0]["phase"].clone();
+    stays_as_it_is(&pair);
+    assert_eq!(phase(), "yielded", "though its priority is higher");
+
+    pair.lvs52.unplug();
+    second.kill9();
+    eventually("51 serves again", within(secs(15)), || {
+        pair.lvs51.vrrp_state() == "master" && pair.lvs51.holds(VIP)
+    });
+    assert_eq!(phase(), "steady", "the yield is over");
+    pair.lvs52.plug();
+    let second = pair.lvs52.director(&DirectorFile::steady(50));
+    pair.become_states("master", "backup");
+    stays_as_it_is(&pair);
+
+    pair.lvs51.run("lvsd vrrp yield VI_1").ok();
+    pair.become_states("backup", "master");
+    first.terminate();
+    pair.lvs51.director(&DirectorFile::steady(100));
+    pair.become_states("master", "backup");
+    lab.say("a restart ends a yield too");
+    assert!(second.is_running());
 }

@@ -10,6 +10,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario!(an_interface_that_goes_down_is_a_fault_until_it_is_back).on_any_linux(),
     scenario!(an_interface_that_is_missing_is_a_fault_until_it_appears).on_any_linux(),
     scenario!(an_interface_that_is_renamed_is_a_fault_and_loses_its_vip).on_any_linux(),
+    scenario!(what_a_killed_master_left_is_its_own_on_an_interface_that_was_renamed).on_any_linux(),
     scenario!(a_master_that_a_reload_makes_another_router_hands_over_first).on_any_linux(),
     scenario!(routers_that_disagree_are_both_master_and_say_why).on_any_linux(),
     scenario!(routers_that_differ_are_told_once_by_name_and_again_when_they_agree).on_any_linux(),
@@ -126,25 +127,87 @@ fn an_interface_that_is_renamed_is_a_fault_and_loses_its_vip(lab: &Lab) {
     let host = lan.host_with_nic("lvs51", "ens192", "192.168.1.51/24");
     let director = host.director(&DirectorFile::vrrp_only(100));
     eventually("it is master", within(secs(5)), || host.holds(VIP));
-    // Before Linux 6.2 an interface must be down for that.
-    let rename = |from, to| {
-        let commands = format!(
-            "ip link set {from} name {to} || (ip link set {from} down && \
-             ip link set {from} name {to} && ip link set {to} up)"
-        );
-        host.run(&commands).ok();
-    };
-    rename("ens192", "nic0");
+    rename(&host, "ens192", "nic0");
     eventually("it is in fault, and has no VIP", within(secs(5)), || {
         host.vrrp_state() == "fault" && !host.has_address(VIP)
     });
     is_in_fault(&host, "the interface does not work: it was renamed to nic0");
-    rename("nic0", "ens192");
+    rename(&host, "nic0", "ens192");
     eventually("it is master again", within(secs(10)), || host.holds(VIP));
     let log = director.log();
     assert!(!log.contains("not put there by lvsd"), "{log}");
     director.terminate();
     assert!(!host.has_address(VIP), "nothing is left");
+}
+
+/// Before Linux 6.2 an interface must be down for that.
+#[track_caller]
+fn rename(host: &Host, from: &str, to: &str) {
+    let commands = format!(
+        "ip link set {from} name {to} || (ip link set {from} down && \
+         ip link set {from} name {to} && ip link set {to} up)"
+    );
+    host.run(&commands).ok();
+}
+
+/// Nobody of lvsd's was there to see it: it goes with the old file, stays with one that knows the
+/// new name, and moves where the old name is another interface's.
+fn what_a_killed_master_left_is_its_own_on_an_interface_that_was_renamed(lab: &Lab) {
+    let lan = lab.lan();
+    let host = lan.host_with_nic("lvs51", "ens192", "192.168.1.51/24");
+    let on = |nic: &str| host.addresses(nic).contains(&format!("{VIP}/32"));
+    let file = DirectorFile::vrrp_only(100);
+    let is_killed_as_master = |file: &DirectorFile| {
+        let director = host.director(file);
+        eventually("it is master", within(secs(10)), || {
+            host.vrrp_state() == "master" && host.holds(VIP)
+        });
+        director.kill9();
+    };
+    let knows_its_own = |director: Program| {
+        let log = director.log();
+        assert!(!log.contains("not put there by lvsd"), "{log}");
+        log
+    };
+
+    is_killed_as_master(&file);
+    rename(&host, "ens192", "nic0");
+    assert!(on("nic0"), "the VIP went along");
+    let director = host.director(&file);
+    eventually("it is in fault, and has no VIP", within(secs(10)), || {
+        host.vrrp_state() == "fault" && !host.has_address(VIP)
+    });
+    is_in_fault(&host, "the interface does not work: it was renamed to nic0");
+    director.terminate();
+    knows_its_own(director);
+    lab.say("started with the old name: in fault, and the VIP is gone");
+
+    rename(&host, "nic0", "ens192");
+    is_killed_as_master(&file);
+    rename(&host, "ens192", "nic0");
+    let director = host.director(&file.clone().vrrp_key("interface", "'nic0'"));
+    eventually("it is master there", within(secs(10)), || {
+        assert!(on("nic0"), "the VIP stays where it is");
+        host.vrrp_state() == "master"
+    });
+    director.terminate();
+    let log = knows_its_own(director);
+    assert!(!log.contains("address added"), "adopted: {log}");
+    assert!(!host.has_address(VIP), "nothing is left");
+    lab.say("started with the new name: the VIP is adopted, and goes at the stop");
+
+    rename(&host, "nic0", "ens192");
+    is_killed_as_master(&file);
+    rename(&host, "ens192", "nic0");
+    lan.connect(&host, "ens192", "192.168.1.61/24");
+    let director = host.director(&file);
+    eventually("the VIP moves", within(secs(10)), || {
+        host.vrrp_state() == "master" && on("ens192") && !on("nic0")
+    });
+    director.terminate();
+    knows_its_own(director);
+    assert!(!host.has_address(VIP), "nothing is left");
+    lab.say("started where the old name is another interface's: the VIP moves there");
 }
 
 /// Three pairs at a time, since version 2 has whole seconds only.

@@ -1,6 +1,6 @@
 //! Planned changes of mastership, seen by a client that asks every 10 ms: nothing is lost.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
@@ -14,6 +14,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario!(planned_changes_of_master_cost_clients_nothing),
     scenario!(a_master_that_is_killed_and_started_again_keeps_mastership_and_connections),
     scenario!(a_director_whose_cable_was_out_takes_over_when_it_knows_its_servers_again),
+    scenario!(a_director_whose_checks_do_not_answer_preempts_after_a_minute).limited_to(secs(150)),
 ];
 
 /// Adverts each 500 ms, so that a busy lab does not elect by itself. Both directors choose
@@ -99,6 +100,34 @@ fn a_director_whose_cable_was_out_takes_over_when_it_knows_its_servers_again(lab
         becomes_master(&site.lvs51, &site.lvs52);
         assert_eq!(balances(&site.lvs51), [true; 3], "it knows its servers");
     });
+}
+
+/// One real server lets its checks of 192.168.1.51 wait for longer than that.
+fn a_director_whose_checks_do_not_answer_preempts_after_a_minute(lab: &Lab) {
+    let Running {
+        site,
+        directors: [first, _second],
+        agents: _agents,
+    } = serving(lab, [file(200), file(100)]);
+    first.terminate();
+    becomes_master(&site.lvs52, &site.lvs51);
+    let deaf = "INPUT -p tcp -s 192.168.1.51 --dport 80 -j DROP";
+    site.real_servers[0]
+        .run(&format!("iptables -I {deaf}"))
+        .ok();
+    let began = Instant::now();
+    let slow = file(200).check_key("timeout", "'200s'");
+    site.lvs51.director(&slow);
+    eventually("it knows the other two", within(secs(20)), || {
+        balances(&site.lvs51) == [false, true, true]
+    });
+    eventually("it preempts all the same", within(secs(90)), || {
+        site.lvs51.holds(VIP) && !site.lvs52.holds(VIP)
+    });
+    let took = began.elapsed();
+    lab.say(&format!("it left the working master alone for {took:.1?}"));
+    assert!(took >= secs(60), "{took:?}");
+    assert_eq!(balances(&site.lvs51), [false, true, true]);
 }
 
 /// The site, with its first director as master.

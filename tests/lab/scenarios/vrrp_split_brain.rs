@@ -209,8 +209,11 @@ fn is_over(pair: &Pair, first: &Program, follower: &Program) {
     };
     eventually("the hook is told", within(secs(5)), || !over().is_empty());
     assert_eq!(over().len(), 1, "{:?}", over());
+    let all = hooks(&pair.lvs51);
+    assert_eq!(all.len(), 2, "one at its begin, one at its end: {all:#?}");
     let over = &over()[0];
     assert!(over.contains("LVSD_PEER=192.168.1.52"), "{over}");
+    assert_eq!(events(follower, "split_brain").len(), 1);
     let told = events(follower, "split_brain_over");
     assert_eq!(told.len(), 1);
     assert_eq!(told[0]["peer"], "192.168.1.52");

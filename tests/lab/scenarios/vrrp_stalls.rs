@@ -40,9 +40,11 @@ fn a_director_of_which_a_part_stands_still_gives_mastership_up(lab: &Lab) {
     };
     moves(&site.lvs51, &site.lvs52);
     eventually("the site serves", within(secs(5)), is_served);
+    let names = first.thread_names();
+    assert!(names.iter().all(|it| it.starts_with("lvsd")), "{names:?}");
 
     for (thread, part, what) in [
-        ("ipvs", "table", "the IPVS thread has not moved for "),
+        ("lvsd-ipvs", "table", "the IPVS thread has not moved for "),
         ("lvsd", "core", "the checks have not moved for "),
     ] {
         let held = first.hold(thread);

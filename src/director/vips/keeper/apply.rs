@@ -9,6 +9,7 @@ use super::Keeper;
 use crate::director::vips::VipsStatus;
 use crate::director::vips::holding::{Holding, Place};
 use crate::director::vips::log::Line;
+use crate::director::vips::names::Owned;
 use crate::director::vips::plan::{Op, Plan};
 use crate::director::vips::wanted::Spec;
 use crate::lvs::Prefixed;
@@ -193,11 +194,12 @@ impl Keeper {
     /// Writes down what lvsd owns, unless the file says so already. What cannot
     /// be written down is added all the same: clients come first.
     fn save(&mut self, applied: &mut Applied) {
-        if self.owned == self.saved {
+        let owned = Owned::new(&self.owned, &self.names);
+        if owned == self.saved {
             return;
         }
-        match self.config.store.save(&self.owned) {
-            Ok(()) => self.saved.clone_from(&self.owned),
+        match self.config.store.save(&owned) {
+            Ok(()) => self.saved = owned,
             Err(error) => {
                 applied.failed = true;
                 applied.status.error = Some(chain(&error));

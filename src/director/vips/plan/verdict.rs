@@ -88,7 +88,7 @@ fn address(place: &Place, label: Option<&str>, owner: bool, world: World<'_>) ->
         .collect();
     let is_owned = owned.contains(&Holding::Address(place.clone()));
     match here.iter().find(|found| is_owned && found.place == *place) {
-        Some(found) if found.label == label => return Verdict::Ours,
+        Some(found) if is_labelled(found, label) => return Verdict::Ours,
         Some(_) => return Verdict::Changed,
         None => {}
     }
@@ -102,6 +102,17 @@ fn address(place: &Place, label: Option<&str>, owner: bool, world: World<'_>) ->
         )),
         None => Verdict::Absent,
     }
+}
+
+/// Where an interface is renamed, the kernel gives all its addresses but the first a label
+/// of its own, such as `nic0:2`. To take that off it would have to take off the address.
+fn is_labelled(found: &Found<'_>, label: Option<&str>) -> bool {
+    let name = found.link.name.as_str();
+    let number = found
+        .label
+        .and_then(|it| it.strip_prefix(name)?.strip_prefix(':'));
+    let is_numbered = number.is_some_and(|it| it.bytes().all(|byte| byte.is_ascii_digit()));
+    found.label == label || label.is_none() && is_numbered
 }
 
 /// On which other interface this host has the address. A director that is a real

@@ -358,6 +358,26 @@ fn another_label_is_a_change_of_that_address_alone() {
     assert_eq!(plan(&wanted, &owned, &kernel).ops, []);
 }
 
+#[test]
+fn a_label_that_the_kernel_gave_when_it_renamed_the_interface_is_left_alone() {
+    let vip = vip("ens192", VIP);
+    let wanted = Wanted {
+        held: [(vip.clone(), PLAIN)].into(),
+        ..Wanted::default()
+    };
+    let owned = owning(std::slice::from_ref(&vip));
+    let mut kernel = kernel(&[("ens192", &[OWN, VIP])]);
+    let mut ops = |label: &str| {
+        kernel.addresses[1].label = Some(label.to_owned());
+        plan(&wanted, &owned, &kernel).ops
+    };
+    assert_eq!(ops("ens192:2"), []);
+    let replaced = [Op::Replace(vip, PLAIN)];
+    for other in ["ens192:vip", "ens192:2b", "ens193:2"] {
+        assert_eq!(ops(other), replaced, "{other}");
+    }
+}
+
 /// 6.4.3-d: no moment in which the address is there and the filter is not.
 #[test]
 fn a_filter_comes_before_its_address_and_goes_after_it_and_is_made_anew_when_damaged() {
