@@ -78,8 +78,9 @@ impl Driver {
         journal: Journal,
         mut kernel: Kernel,
         changes: Changes,
+        adopt: bool,
     ) -> Result<Self, Error> {
-        let agent = first_settle(&config, journal, &mut kernel).await?;
+        let agent = first_settle(&config, journal, &mut kernel, adopt).await?;
         let status = agent.status();
         for vip in status.vips.iter().filter(|vip| vip.stays) {
             info!(vip = %vip.address, "VIP was there before lvsd: used, and left there at the stop");

@@ -11,7 +11,7 @@ use crate::lvs::Prefixed;
 use crate::realserver::journal::{Journal, Origin};
 use crate::realserver::sysctl::{self, Original, Write};
 use crate::realserver::tunnel::Before;
-use crate::realserver::{mss, tunnel, vip};
+use crate::realserver::{adopt, mss, tunnel, vip};
 
 /// How long after a VIP was added anew it may be so again without being seen with a route.
 const RENEW_AGAIN: SignedDuration = SignedDuration::from_secs(5);
@@ -54,6 +54,15 @@ impl Agent {
         }
         journal.routing |= mss::is_needed(&self.method) && !self.wanted_vips().is_empty();
         journal.drained = self.rests();
+    }
+
+    /// Makes what is right the agent's own, if that is to be.
+    pub(super) fn claim(&self, journal: &mut Journal) {
+        if let Some(earlier) = &self.adopting {
+            let vips = self.wanted_vips().iter().copied();
+            let bound: Vec<_> = vips.filter(|vip| self.place(*vip).bound).collect();
+            adopt::claim(journal, earlier, &bound, &self.wanted_sysctls());
+        }
     }
 
     pub(super) fn removals(&self, journal: &Journal) -> Vec<Action> {

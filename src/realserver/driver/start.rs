@@ -11,13 +11,16 @@ use crate::realserver::kernel::{self, Kernel};
 use crate::realserver::{Error, gateway, vip};
 use crate::sys::clock;
 
-/// Puts the host right for the first time, or leaves it as it was.
+/// Puts the host right for the first time, or leaves it as it was. What somebody else has
+/// put right is taken over, if it is to be, once all is right.
 pub(in crate::realserver) async fn first_settle(
     config: &RealServerConfig,
     journal: Journal,
     kernel: &mut Kernel,
+    adopt: bool,
 ) -> Result<Agent, Error> {
     let first_start = journal.is_empty();
+    let earlier = journal.clone();
     let mut agent = Agent::new(config, journal, clock::now(), clock::wall());
     let mut refusals = refusals(config, kernel, &agent).await?;
     if first_start {
@@ -29,12 +32,31 @@ pub(in crate::realserver) async fn first_settle(
     if !first_start {
         // What failed is a reason not to be ready.
         let _ = kernel.settle(&mut agent).await;
-    } else if let Err(failure) = kernel.settle_whole(&mut agent).await {
+        if adopt {
+            agent.adopt(earlier);
+            let _ = kernel.settle(&mut agent).await;
+        }
+    } else if let Err(failure) = settle_first(kernel, &mut agent, adopt.then_some(earlier)).await {
         agent.stop();
         let undone = kernel.settle(&mut agent).await;
         return Err(Error::Start(texts([&failure].into_iter().chain(&undone))));
     }
     Ok(agent)
+}
+
+async fn settle_first(
+    kernel: &mut Kernel,
+    agent: &mut Agent,
+    adopt: Option<Journal>,
+) -> Result<(), kernel::Error> {
+    kernel.settle_whole(agent).await?;
+    match adopt {
+        None => Ok(()),
+        Some(earlier) => {
+            agent.adopt(earlier);
+            kernel.settle_whole(agent).await
+        }
+    }
 }
 
 /// Why the VIPs of a configuration must not be taken as this host is.

@@ -15,6 +15,7 @@ mod pools;
 mod readiness;
 mod readme;
 mod realserver;
+mod realserver_adopt;
 mod realserver_crash;
 mod realserver_forwarding;
 mod realserver_networkd;
@@ -67,6 +68,7 @@ const ALL: &[&[Scenario]] = &[
     readme::SCENARIOS,
     readiness::SCENARIOS,
     realserver::SCENARIOS,
+    realserver_adopt::SCENARIOS,
     realserver_crash::SCENARIOS,
     realserver_forwarding::SCENARIOS,
     realserver_networkd::SCENARIOS,

@@ -20,6 +20,8 @@ fn script(missing: Option<&str>) -> Script {
         vips: [VIP.into()].into(),
         runs_at_boot: missing.is_none(),
         missing: missing.map(str::to_owned),
+        by_hand: false,
+        removal: "sed -i '3s/^/: # /' /etc/rc.local".to_owned(),
     }
 }
 
