@@ -17,9 +17,11 @@ mod readiness;
 mod readme;
 mod realserver;
 mod realserver_adopt;
+mod realserver_crash;
 mod realserver_forwarding;
 mod realserver_networkd;
 mod realserver_networkmanager;
+mod realserver_silence;
 mod reload;
 mod schedulers;
 mod servers;
@@ -69,9 +71,11 @@ const ALL: &[&[Scenario]] = &[
     readiness::SCENARIOS,
     realserver::SCENARIOS,
     realserver_adopt::SCENARIOS,
+    realserver_crash::SCENARIOS,
     realserver_forwarding::SCENARIOS,
     realserver_networkd::SCENARIOS,
     realserver_networkmanager::SCENARIOS,
+    realserver_silence::SCENARIOS,
     reload::SCENARIOS,
     schedulers::SCENARIOS,
     servers::SCENARIOS,
