@@ -1,6 +1,7 @@
 //! `lvsd realserver`: the agent, its work without an agent, and what is asked of a
 //! running one.
 
+use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,8 +13,8 @@ use tokio::time::sleep;
 use super::config::print;
 use super::takeover::Takeover;
 use super::{Failure, log};
-use crate::config::Error;
 use crate::config::realserver::{RealServerConfig, named_vips};
+use crate::config::{Error, REALSERVER_FILE};
 use crate::http::{self, Reply, StatusCode};
 use crate::realserver::{self, SOCKET, Taken, endpoint};
 use crate::status::realserver::{State, Status};
@@ -30,10 +31,11 @@ pub(super) struct RealserverArgs {
     command: Option<AgentCommand>,
 
     /// A VIP to serve; may be given several times.
-    #[arg(long, value_name = "IP", required_unless_present_any = ["config", "undo", "adopt"])]
+    #[arg(long, value_name = "IP")]
     vip: Vec<String>,
 
-    /// A configuration file; not needed where --vip says it all.
+    /// A configuration file; not needed where --vip says it all. Without either it is
+    /// /etc/lvsd/realserver.toml.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 
@@ -90,7 +92,10 @@ pub(super) fn run(args: RealserverArgs, runtime_dir: PathBuf) -> Result<(), Fail
         return runtime.block_on(undone).map_err(Failure::runtime);
     }
     let given = named_vips(&args.vip)?;
-    let file = args.config;
+    let file = match args.config {
+        None if given.is_empty() && !args.adopt => Some(usual_file()?),
+        file => file,
+    };
     let takeover = match args.adopt {
         true => Some(Takeover::find(&runtime, &given, file.as_deref())?),
         false => None,
@@ -116,6 +121,19 @@ pub(super) fn run(args: RealserverArgs, runtime_dir: PathBuf) -> Result<(), Fail
         realserver::Error::Tls(error) => Failure::Refused(chain(&error)),
         error => Failure::runtime(error),
     })
+}
+
+/// The file of a host where neither VIPs nor a file are named.
+fn usual_file() -> Result<PathBuf, Failure> {
+    let file = PathBuf::from(REALSERVER_FILE);
+    // One that cannot be read is told when it is read.
+    match file.symlink_metadata() {
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(Failure::Usage(format!(
+            "neither --vip nor --config is given, and there is no {REALSERVER_FILE}: name the \
+             VIP, as in lvsd realserver --vip 192.168.1.200"
+        ))),
+        _ => Ok(file),
+    }
 }
 
 fn agent_config(vips: &[IpAddr], file: Option<&Path>) -> Result<RealServerConfig, Error> {

@@ -42,11 +42,12 @@ impl Disk {
 
     /// A text; none: it is not there, or something else.
     pub(super) fn read(&self, path: &str) -> Option<Source> {
-        let real = self.real(path)?;
-        let metadata = fs::metadata(self.place(&real)).ok()?;
+        // Most are not there, or too long to be one: that is one question.
+        let metadata = fs::metadata(self.place(path)).ok()?;
         if !metadata.is_file() || metadata.len() > LONGEST {
             return None;
         }
+        let real = self.real(path)?;
         let bytes = fs::read(self.place(&real)).ok()?;
         let text = String::from_utf8_lossy(&bytes).into_owned();
         (!text.contains('\0')).then(|| Source {

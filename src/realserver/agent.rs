@@ -20,7 +20,7 @@ use life::Phase;
 pub use report::{Answer, Said};
 use track::Track;
 
-use super::gateway::Way;
+use super::gateway::{Beyond, Way};
 use super::journal::Journal;
 use super::sysctl::{self, Wanted, Write};
 use super::vip::{self, Place};
@@ -49,6 +49,8 @@ pub struct Observed {
     pub routing: mss::Routing,
     /// The ways of answers through [`Agent::gateways`].
     pub ways: Vec<Way>,
+    /// The ways of answers to networks that have routes of their own.
+    pub beyond: Beyond,
 }
 
 impl Observed {

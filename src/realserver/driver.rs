@@ -16,7 +16,7 @@ use self::ears::Ears;
 use self::listeners::Listeners;
 pub(super) use self::listeners::load_identity;
 pub(super) use self::start::first_settle;
-use self::start::refusals;
+use self::start::{ipv6_refusal, refusals};
 use super::Error;
 use super::agent::Agent;
 use super::askers::Askers;
@@ -56,6 +56,7 @@ pub(super) struct Driver {
     wishes: mpsc::Receiver<Asked>,
     desk: Desk,
     state: Option<State>,
+    warned: Vec<String>,
     listeners: Listeners,
 }
 
@@ -105,6 +106,7 @@ impl Driver {
             wishes,
             desk,
             state: None,
+            warned: Vec::new(),
             listeners: Listeners::default(),
         })
     }
@@ -198,6 +200,12 @@ impl Driver {
             self.state = Some(status.state);
             systemd::status(&line(&status));
         }
+        for warning in &status.warnings {
+            if !self.warned.contains(warning) {
+                warn!(warning, "look at this");
+            }
+        }
+        self.warned.clone_from(&status.warnings);
         let answers = Answers::new(status.clone(), &self.config.readiness);
         self.published.send_replace(Arc::new(answers));
         status
@@ -282,9 +290,10 @@ impl Driver {
         if new.interface != self.config.interface {
             return Err("another interface takes a restart: the VIPs would leave the host".into());
         }
-        let refusals = refusals(&new, &self.kernel, &self.agent)
+        let mut refusals = refusals(&new, &self.kernel, &self.agent)
             .await
             .map_err(|error| chain(&error))?;
+        refusals.extend(ipv6_refusal(&new));
         if !refusals.is_empty() {
             return Err(refusals.join("; "));
         }

@@ -43,11 +43,15 @@ pub async fn undo(config: Option<RealServerConfig>, runtime_dir: PathBuf) -> Res
     let _alone = bind_unix(&runtime_dir.join(SOCKET))?;
     let config = config.map_or_else(|| RealServerConfig::from_vips(&[]), Ok);
     // No VIP is given, so that none can be wrong.
-    let config = config.map_err(|error| Error::Refused(vec![error.to_string()]))?;
+    let mut config = config.map_err(|error| Error::Refused(vec![error.to_string()]))?;
     let (mut kernel, journal) = open(runtime_dir)?;
     if journal.is_empty() {
         info!("there is nothing to undo");
         return Ok(());
+    }
+    if let Some(interface) = &journal.interface {
+        // Whatever the file says by now.
+        config.interface.clone_from(interface);
     }
     let mut agent = Agent::new(&config, journal, clock::now(), clock::wall());
     agent.stop();

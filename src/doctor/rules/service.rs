@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
 use super::{listed, mends};
+use crate::config::realserver::Asked;
 use crate::doctor::firewall::{Fate, Packet};
 use crate::doctor::{Facts, Finding, Kind, Severity};
 use crate::lvs::{Protocol, VirtualServerId};
@@ -92,11 +93,13 @@ fn receives(facts: &Facts, address: IpAddr) -> bool {
     })
 }
 
-/// The TCP ports that the agent's file wants answers from, of the VIP's family.
+/// The TCP ports that the agent's file wants answers from, for clients,
+/// of the VIP's family.
 fn services(facts: &Facts, vip: IpAddr) -> BTreeSet<u16> {
     let files = facts.realserver_config.iter();
     let services = files.flat_map(|file| &file.services);
     services
+        .filter(|service| service.asked != Asked::Internal)
         .flat_map(|service| &service.checks)
         .map(|check| check.probe.address())
         .filter(|address| address.is_ipv4() == vip.is_ipv4())

@@ -6,6 +6,7 @@ use jiff::SignedDuration;
 
 use super::track::cause_of;
 use super::{Action, Agent, Cause};
+use crate::config::realserver::INTERFACE;
 use crate::lvs::Prefixed;
 use crate::realserver::journal::{Journal, Origin};
 use crate::realserver::sysctl::{self, Original, Write};
@@ -33,6 +34,7 @@ impl Agent {
                 false => Origin::Created,
             };
             journal.vips.entry(*vip).or_insert(origin);
+            journal.interface = Some(self.interface.clone()).filter(|name| name != INTERFACE);
         }
         let tunnels = self.tunnels_wanted();
         for device in &tunnels.devices {
@@ -180,6 +182,10 @@ impl Agent {
             let ours = *origin == Origin::Created && self.place(*vip).bound;
             self.wanted_vips().contains(vip) || ours
         });
+        journal.interface = journal
+            .interface
+            .take()
+            .filter(|_| !journal.vips.is_empty());
         let tunnels = self.tunnels_wanted();
         journal.tunnels.retain(|name, before| {
             let wanted = tunnels.devices.iter().any(|device| device.name == *name);
