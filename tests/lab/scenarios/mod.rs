@@ -10,6 +10,7 @@ mod ipvs_commands;
 mod ipvs_traffic;
 mod lab_itself;
 mod local;
+mod local_peers;
 mod nat;
 mod pools;
 mod readiness;
@@ -63,6 +64,7 @@ const ALL: &[&[Scenario]] = &[
     ipvs_traffic::SCENARIOS,
     lab_itself::SCENARIOS,
     local::SCENARIOS,
+    local_peers::SCENARIOS,
     nat::SCENARIOS,
     pools::SCENARIOS,
     readme::SCENARIOS,
