@@ -6,6 +6,7 @@
 //! |---|---|
 //! | the command | [`cli`] |
 //! | looking for faults of either role | [`doctor`] |
+//! | what older ways of making a real server have left | [`leftovers`] |
 //! | the two roles: tasks, threads, order of start and stop | [`director`], [`realserver`] |
 //! | input and output | [`config`], [`ipvs::client`], [`health::probe`], [`http`], [`sys`] |
 //! | decisions: values and the time in, values out | [`vrrp`], [`health`], [`track`], [`pool`], [`pulse`], [`ipvs::plan`], [`keepalived`] |
@@ -20,6 +21,7 @@ pub mod health;
 pub mod http;
 pub mod ipvs;
 pub mod keepalived;
+pub mod leftovers;
 pub mod lvs;
 pub mod pool;
 pub mod pulse;

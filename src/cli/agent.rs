@@ -1,25 +1,25 @@
 //! `lvsd realserver`: the agent, its work without an agent, and what is asked of a
 //! running one.
 
+use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Builder;
 use tokio::time::sleep;
 
 use super::config::print;
+use super::takeover::Takeover;
 use super::{Failure, log};
-use crate::config::Error;
 use crate::config::realserver::{RealServerConfig, named_vips};
+use crate::config::{Error, REALSERVER_FILE};
 use crate::http::{self, Reply, StatusCode};
-use crate::realserver::adopt::{self, Leftover};
-use crate::realserver::{self, SOCKET, endpoint};
+use crate::realserver::{self, SOCKET, Taken, endpoint};
 use crate::status::realserver::{State, Status};
 use crate::status::text::chain;
 use crate::sys::command;
-use crate::sys::rtnetlink::Rtnetlink;
 
 /// How often `--wait` looks.
 const LOOK: Duration = Duration::from_millis(200);
@@ -31,10 +31,11 @@ pub(super) struct RealserverArgs {
     command: Option<AgentCommand>,
 
     /// A VIP to serve; may be given several times.
-    #[arg(long, value_name = "IP", required_unless_present_any = ["config", "undo", "adopt"])]
+    #[arg(long, value_name = "IP")]
     vip: Vec<String>,
 
-    /// A configuration file; not needed where --vip says it all.
+    /// A configuration file; not needed where --vip says it all. Without either it is
+    /// /etc/lvsd/realserver.toml.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 
@@ -91,22 +92,28 @@ pub(super) fn run(args: RealserverArgs, runtime_dir: PathBuf) -> Result<(), Fail
         return runtime.block_on(undone).map_err(Failure::runtime);
     }
     let given = named_vips(&args.vip)?;
-    let file = args.config;
-    let vips = match args.adopt {
-        true => adopted(&runtime, given, file.as_deref())?,
-        false => given,
+    let file = match args.config {
+        None if given.is_empty() && !args.adopt => Some(usual_file()?),
+        file => file,
     };
-    refuse_nothing(&vips, file.as_deref())?;
+    let takeover = match args.adopt {
+        true => Some(Takeover::find(&runtime, &given, file.as_deref())?),
+        false => None,
+    };
+    let vips = takeover.as_ref().map_or(given, |it| it.given.clone());
     let config = agent_config(&vips, file.as_deref())?;
+    // Told once it is so; whoever wanted to read it may have gone.
+    let tell = || drop(takeover.as_ref().map(|it| print(&it.story)));
+    let taken: Taken<'_> = args.adopt.then_some(&tell);
     if args.one_shot {
-        let done = realserver::one_shot(config, runtime_dir, args.adopt);
+        let done = realserver::one_shot(config, runtime_dir, taken);
         return runtime.block_on(done).map_err(Failure::runtime);
     }
     let reload = move || match &file {
         None => Err("started with --vip alone: there is no file to read again".to_owned()),
         Some(file) => agent_config(&vips, Some(file)).map_err(|error| error.to_string()),
     };
-    let ended = runtime.block_on(realserver::run(config, runtime_dir, args.adopt, reload));
+    let ended = runtime.block_on(realserver::run(config, runtime_dir, taken, reload));
     drop(runtime);
     command::all_killed();
     ended.map_err(|error| match error {
@@ -116,87 +123,24 @@ pub(super) fn run(args: RealserverArgs, runtime_dir: PathBuf) -> Result<(), Fail
     })
 }
 
+/// The file of a host where neither VIPs nor a file are named.
+fn usual_file() -> Result<PathBuf, Failure> {
+    let file = PathBuf::from(REALSERVER_FILE);
+    // One that cannot be read is told when it is read.
+    match file.symlink_metadata() {
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(Failure::Usage(format!(
+            "neither --vip nor --config is given, and there is no {REALSERVER_FILE}: name the \
+             VIP, as in lvsd realserver --vip 192.168.1.200"
+        ))),
+        _ => Ok(file),
+    }
+}
+
 fn agent_config(vips: &[IpAddr], file: Option<&Path>) -> Result<RealServerConfig, Error> {
     match file {
         Some(file) => RealServerConfig::read(file, vips),
         None => RealServerConfig::from_vips(vips),
     }
-}
-
-/// The VIPs that become lvsd's: those that are named, by option or file, and without any
-/// name those that somebody has put on `lo`; tells what else was left.
-fn adopted(
-    runtime: &Runtime,
-    given: Vec<IpAddr>,
-    file: Option<&Path>,
-) -> Result<Vec<IpAddr>, Failure> {
-    let on_lo = runtime.block_on(async {
-        let netlink = Rtnetlink::open()?;
-        let (links, addresses) = (netlink.links().await?, netlink.addresses().await?);
-        Ok(adopt::vips_on_lo(&links, &addresses))
-    });
-    let on_lo: Vec<IpAddr> =
-        on_lo.map_err(|error: crate::sys::rtnetlink::Error| Failure::runtime(error))?;
-    let named = match file {
-        Some(file) => RealServerConfig::read(file, &given)?.vips,
-        None => given.clone(),
-    };
-    let (ours, others): (Vec<_>, Vec<_>) = on_lo
-        .into_iter()
-        .partition(|vip| named.is_empty() || named.contains(vip));
-    let vips = match named.is_empty() {
-        true => ours.clone(),
-        false => named,
-    };
-    let leftovers = adopt::leftovers(Path::new("/"), &vips);
-    print(&story(&ours, &others, &vips, &leftovers))?;
-    Ok(match file {
-        Some(_) => given,
-        None => vips,
-    })
-}
-
-/// There must be something to adopt, or to begin with.
-fn refuse_nothing(vips: &[IpAddr], file: Option<&Path>) -> Result<(), Failure> {
-    match vips.is_empty() && file.is_none() {
-        false => Ok(()),
-        true => Err(Failure::with_mend(
-            "there is no VIP on lo to adopt",
-            Some("name it: lvsd realserver --adopt --vip 192.168.1.200"),
-        )),
-    }
-}
-
-/// What was found, for people.
-fn story(on_lo: &[IpAddr], others: &[IpAddr], vips: &[IpAddr], leftovers: &[Leftover]) -> String {
-    let list = |ips: &[IpAddr]| {
-        let quoted: Vec<_> = ips.iter().map(|ip| format!("\"{ip}\"")).collect();
-        quoted.join(", ")
-    };
-    let mut text = match on_lo {
-        [] => "no VIP on lo yet\n".to_owned(),
-        _ => format!("on lo, and lvsd's from now on: {}\n", list(on_lo)),
-    };
-    if !others.is_empty() {
-        let line = format!("on lo too, not named, and left alone: {}\n", list(others));
-        text.push_str(&line);
-    }
-    if !vips.is_empty() {
-        let line = format!("in /etc/lvsd/realserver.toml: vips = [{}]\n", list(vips));
-        text.push_str(&line);
-    }
-    if leftovers.is_empty() {
-        text.push_str("nothing of the old scripts is left\n");
-    }
-    for Leftover {
-        place,
-        text: found,
-        mend,
-    } in leftovers
-    {
-        text.push_str(&format!("{place}: {found}\n    {mend}\n"));
-    }
-    text
 }
 
 /// Asks the running agent, and tells what it does now.

@@ -11,6 +11,7 @@ mod plan;
 mod run;
 mod server;
 mod status;
+mod takeover;
 mod vrrp;
 
 use std::path::PathBuf;

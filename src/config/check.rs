@@ -196,25 +196,21 @@ fn service_address(
     raw: &raw::Check,
     place: &Range<usize>,
 ) -> Option<SocketAddr> {
-    if let Some(port) = &raw.port {
-        document.refuse(
-            &port.span(),
-            "not used here",
-            "write it into address, as in \"127.0.0.1:80\"",
-        );
-    }
-    let mend = "name where the service answers, as in address = \"127.0.0.1:80\"";
+    let mend = "name where the service answers, such as \"192.168.1.53:80\"";
     let Some(address) = &raw.address else {
         document.refuse_missing(place, "address", mend);
         return None;
     };
     let parsed = address.get_ref().parse::<SocketAddr>();
-    let legal = parsed.ok().filter(|address| address.port() != 0);
-    document.accept(
-        &address.span(),
-        legal.ok_or("not an address with a port"),
-        mend,
-    )
+    let legal = parsed
+        .ok()
+        .filter(|address| address.port() != 0)
+        .ok_or("not an address with a port")
+        .and_then(|address| match is_host(address.ip()) {
+            true => Ok(address),
+            false => Err("not the address of a host"),
+        });
+    document.accept(&address.span(), legal, mend)
 }
 
 type HttpPart = (String, Option<String>, (u16, u16));

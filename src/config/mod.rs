@@ -33,6 +33,9 @@ pub use error::Error;
 /// Where the director's file is unless told otherwise.
 pub const DIRECTOR_FILE: &str = "/etc/lvsd/director.toml";
 
+/// The real server's file, unless another is named.
+pub const REALSERVER_FILE: &str = "/etc/lvsd/realserver.toml";
+
 /// Which host a file is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Host {

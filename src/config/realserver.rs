@@ -8,13 +8,13 @@ mod show;
 mod vips;
 mod weight;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
 pub use forwarding::{MAX_MSS, MIN_MSS, Method, Mss, Tunnel};
 pub use readiness::{Readiness, Tls};
-pub use services::Service;
+pub use services::{Asked, Service};
 pub use vips::named as named_vips;
 pub use weight::{Slope, Source, Weight};
 
@@ -51,9 +51,10 @@ pub const DRAIN: Duration = Duration::from_secs(10);
 /// Where the VIPs are bound unless told otherwise.
 pub const INTERFACE: &str = "lo";
 
-/// Where the readiness endpoint listens unless told otherwise.
+/// Where the readiness endpoint listens unless told otherwise: at every address of
+/// both families, since directors check each real server at its own address.
 pub const READINESS_LISTEN: SocketAddr =
-    SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), READINESS_PORT);
+    SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), READINESS_PORT);
 
 /// The keys that only a real server's file has.
 pub(super) const KEYS: [&str; 6] = [

@@ -315,7 +315,7 @@ fn an_agent_needs_no_file() {
     let vip: IpAddr = "192.168.1.200".parse().unwrap();
     let config = RealServerConfig::from_vips(&[vip, vip]).unwrap();
     assert_eq!(config.vips, [vip]);
-    assert_eq!(config.readiness.listen.to_string(), "0.0.0.0:9480");
+    assert_eq!(config.readiness.listen.to_string(), "[::]:9480");
     for address in [
         "127.0.0.1",
         "0.0.0.0",

@@ -29,6 +29,7 @@ use super::balancer::Balancer;
 use super::control::Refused;
 use super::events::Journal;
 use super::hooks::Hooks;
+use super::peers::Peers;
 use super::readiness::Readiness;
 use super::realtime::Realtime;
 use super::reconcile::{Object, Report};
@@ -102,6 +103,8 @@ pub(super) struct Core {
     wanted: Option<Arc<Table>>,
     /// As the balancer.
     settings: Option<Settings>,
+    /// None until there is anything to hide from IPVS.
+    peers: Option<Peers>,
     /// Virtual servers that must not be in the table now.
     held_back: BTreeSet<VirtualServerId>,
     /// The generation of the newest wanted table.
@@ -161,6 +164,7 @@ impl Core {
             reports: None,
             wanted: None,
             settings: None,
+            peers: None,
             held_back: BTreeSet::new(),
             generation: 0,
             tracking: Tracking::new(),
@@ -255,6 +259,7 @@ impl Core {
         self.pulses.core_works();
         self.sysctls.hold(&sysctls::wanted(&self.config))?;
         self.apply_settings()?;
+        self.apply_peers()?;
         self.held_back = self.to_hold_back();
         self.pulses.core_works();
         self.configure_pools(before);
@@ -286,6 +291,8 @@ impl Core {
             Some("IPVS")
         } else if self.settings.as_ref().is_some_and(Settings::is_finished) {
             Some("IPVS settings")
+        } else if self.peers.as_ref().is_some_and(Peers::is_finished) {
+            Some("peers")
         } else if self.checks.is_finished() {
             Some("health check")
         } else {
@@ -309,6 +316,10 @@ impl Core {
         self.hooks.stop().await;
         if let Some(balancer) = self.balancer {
             balance::stop(balancer, on_stop).await;
+        }
+        if let Some(peers) = self.peers {
+            // What still balances must not be without it.
+            peers.stop(on_stop == OnStop::Keep).await;
         }
         if let Some(settings) = self.settings {
             settings.stop().await;

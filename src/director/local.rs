@@ -3,14 +3,17 @@
 //! Under direct routing and tunnels the master's packets reach this host with
 //! the VIP as their destination. If this host balanced them again while it is
 //! backup, it would send some of them back to the master, which would send them
-//! here, and so on until their time to live is over. So a virtual server whose
-//! pool has this host in it is in the kernel's table only while this host holds
-//! the VIP; else its packets go to the local service, where they belong.
+//! here, and so on until their time to live is over. So they are hidden from IPVS
+//! ([`peers`](super::peers)).
 //!
-//! The VIP must be on `lo` all the time, which `lvsd realserver` sees to. While
+//! Where they are not, as in a kernel without nf_tables, a virtual server whose
+//! pool has this host in it is in the kernel's table only while this host holds
+//! the VIP; else its packets go to the local service, where they belong. While
 //! IPVS is being told of a new mastership, new connections are served by the
 //! local service, and stay with it: IPVS lets packets pass that belong to no
 //! connection of its own.
+//!
+//! The VIP must be on `lo` all the time, which `lvsd realserver` sees to.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -22,13 +25,15 @@ use crate::vrrp::router::Claim;
 
 /// The virtual servers that must not be in the kernel's table now.
 ///
-/// `addresses` are this host's. `present` tells what is in the table: after a
+/// `addresses` are this host's. `hidden` tells whether IPVS sees nothing that
+/// another director sent to it. `present` tells what is in the table: after a
 /// crash it stays until the virtual router has decided. A VIP that no virtual
 /// router has is held all the time.
 pub(super) fn held_back(
     config: &DirectorConfig,
     addresses: &BTreeSet<IpAddr>,
     vrrp: &VrrpStatus,
+    hidden: impl Fn((&VirtualServerId, &VirtualServer)) -> bool,
     present: impl Fn(&VirtualServerId) -> bool,
 ) -> BTreeSet<VirtualServerId> {
     let servers = config.virtual_servers.iter();
@@ -37,7 +42,7 @@ pub(super) fn held_back(
             && match claim(id, &config.vrrp, vrrp) {
                 None | Some(Claim::Hold | Claim::Keep) => false,
                 Some(Claim::Undecided) => !present(id),
-                Some(Claim::Release) => true,
+                Some(Claim::Release) => !hidden((id, server)),
             }
     });
     held_back.map(|(id, _)| *id).collect()

@@ -8,7 +8,8 @@
 //!       wanted table  │  │        └─ instances ─▶ [lvsd-vrrp] ◀─ links ─┐
 //!                     ▼  │ timeouts,               │      │             │
 //!                 [ipvs] │ sync daemons     status │      │ claims      │
-//!                        └──▶ [lvsd-settings] ◀────┘      └───▶ [lvsd-vips]
+//!                        ├──▶ [lvsd-settings] ◀────┘      └───▶ [lvsd-vips]
+//!                        └──▶ [lvsd-peers]
 //! ```
 //! Only the core task knows them all. Each thread, in brackets, follows the newest of
 //! what is wanted and tells what it sees through a watch that never blocks it.
@@ -21,6 +22,7 @@ mod events;
 mod hooks;
 mod local;
 mod module;
+mod peers;
 pub mod plan;
 mod preflight;
 mod readiness;
@@ -64,6 +66,9 @@ const SYSCTLS_FILE: &str = "director-sysctl.json";
 
 /// IPVS timeouts as they were, in the runtime directory.
 const SETTINGS_FILE: &str = "director-settings.json";
+
+/// Whether a table of nf_tables is lvsd's, in the runtime directory.
+const PEERS_FILE: &str = "director-peers.json";
 
 /// What the operator changed at run time, in the runtime directory.
 pub const OVERRIDES_FILE: &str = "director-overrides.json";

@@ -191,6 +191,7 @@ pub(super) fn ipvs(
         error: report.error.clone(),
         refused: sentences(report),
         looks_each_ms: u64::try_from(report.pause.as_millis()).unwrap_or(u64::MAX),
+        peers: None,
         timeouts: settings
             .and_then(|settings| settings.timeouts)
             .map(timeouts),

@@ -116,7 +116,8 @@ impl Facts {
         let agent = self.agent.iter().flat_map(|agent| &agent.vips);
         let agent = agent.map(|vip| vip.address);
         let file = self.realserver_config.iter().flat_map(|file| &file.vips);
-        let scripts = self.boot.scripts.iter().flat_map(|script| &script.vips);
+        let scripts = self.boot.scripts.iter().filter(|script| !script.by_hand);
+        let scripts = scripts.flat_map(|script| &script.vips);
         agent.chain(file.copied()).chain(scripts.copied()).collect()
     }
 

@@ -112,6 +112,15 @@ impl Probe {
             | Self::Readiness { address, .. } => *address,
         }
     }
+
+    /// Asks the same elsewhere.
+    pub fn move_to(&mut self, elsewhere: SocketAddr) {
+        match self {
+            Self::Tcp { address }
+            | Self::Http { address, .. }
+            | Self::Readiness { address, .. } => *address = elsewhere,
+        }
+    }
 }
 
 /// For people and logs: `tcp 192.168.1.53:80`, `http 192.168.1.53:80/health`.

@@ -2,17 +2,19 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
-use tokio::net::{TcpListener, TcpSocket, UnixListener};
+use socket2::{Domain, Socket, Type};
+use tokio::net::{TcpListener, UnixListener};
+use tracing::info;
 
 /// Connections the kernel holds until they are accepted.
-const BACKLOG: u32 = 1024;
+const BACKLOG: i32 = 1024;
 
 /// Why nothing can listen there.
 #[derive(Debug, thiserror::Error)]
@@ -83,27 +85,50 @@ pub enum BindError {
     },
 }
 
-/// Listens on a TCP port; port 0 takes a free one.
+/// Listens on a TCP port; port 0 takes a free one. `[::]` is every address of both
+/// families, and of IPv4 alone where there is no IPv6.
 ///
 /// Needs a tokio runtime around it.
 pub fn bind_tcp(address: SocketAddr) -> Result<TcpListener, BindError> {
-    let listen = || {
-        let socket = if address.is_ipv4() {
-            TcpSocket::new_v4()?
-        } else {
-            TcpSocket::new_v6()?
-        };
-        // A restart must not wait for the TIME_WAIT of its predecessor's connections.
-        socket.set_reuseaddr(true)?;
-        socket.bind(address)?;
-        socket.listen(BACKLOG)
-    };
-    listen().map_err(|source: io::Error| match source.kind() {
+    match listen(address) {
+        Err(error) if lacks_ipv6(address, &error) => {
+            let ipv4 = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), address.port());
+            info!(at = %ipv4, "there is no IPv6 here: listening by IPv4 alone");
+            listen(ipv4).map_err(|source| fault(ipv4, source))
+        }
+        other => other.map_err(|source| fault(address, source)),
+    }
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    // A restart must not wait for the TIME_WAIT of its predecessor's connections.
+    socket.set_reuse_address(true)?;
+    if address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) {
+        // Whatever `net.ipv6.bindv6only` says.
+        socket.set_only_v6(false)?;
+    }
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+/// Whether every address was meant, and it failed since there are none of IPv6: the
+/// kernel was started with `ipv6.disable=1`, or systemd keeps the family from the unit.
+fn lacks_ipv6(address: SocketAddr, error: &io::Error) -> bool {
+    let errno = error.raw_os_error().map(Errno::from_raw);
+    address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED)
+        && matches!(errno, Some(Errno::EAFNOSUPPORT | Errno::EADDRNOTAVAIL))
+}
+
+fn fault(address: SocketAddr, source: io::Error) -> BindError {
+    match source.kind() {
         ErrorKind::AddrInUse => BindError::PortTaken(address),
         ErrorKind::AddrNotAvailable => BindError::NotLocal(address),
         ErrorKind::PermissionDenied => BindError::Privileged(address),
         _ => BindError::Tcp { address, source },
-    })
+    }
 }
 
 /// A listening Unix socket that nobody else of its name can replace.

@@ -20,7 +20,7 @@ use life::Phase;
 pub use report::{Answer, Said};
 use track::Track;
 
-use super::gateway::Way;
+use super::gateway::{Beyond, Way};
 use super::journal::Journal;
 use super::sysctl::{self, Wanted, Write};
 use super::vip::{self, Place};
@@ -49,6 +49,8 @@ pub struct Observed {
     pub routing: mss::Routing,
     /// The ways of answers through [`Agent::gateways`].
     pub ways: Vec<Way>,
+    /// The ways of answers to networks that have routes of their own.
+    pub beyond: Beyond,
 }
 
 impl Observed {
@@ -138,6 +140,8 @@ pub struct Agent {
     weight: Option<Result<u8, String>>,
     connections: Option<usize>,
     started: Timestamp,
+    /// What was noted before somebody else's work is taken over; none: nothing is.
+    adopting: Option<Journal>,
 }
 
 impl Agent {
@@ -164,6 +168,7 @@ impl Agent {
             weight: None,
             connections: None,
             started: wall,
+            adopting: None,
         };
         agent.configure(config);
         if agent.journal.drained {
@@ -181,6 +186,12 @@ impl Agent {
         self.secure = config.readiness.tls.is_some();
         self.drain = config.drain;
         self.vips.retain(|vip, _| config.vips.contains(vip));
+    }
+
+    /// Takes over what somebody else has put right: from the next [`Agent::reconcile`] on
+    /// it is the agent's to remove. `earlier` is what was noted before this run.
+    pub fn adopt(&mut self, earlier: Journal) {
+        self.adopting = Some(earlier);
     }
 
     /// The parameters to read for [`Observed::sysctls`] on a host with these
@@ -220,6 +231,7 @@ impl Agent {
         let mut journal = self.journal.clone();
         names::follow(&mut journal, &self.seen.links);
         self.note_first_sight(&mut journal);
+        self.claim(&mut journal);
         let mut actions = self.removals(&journal);
         if actions.is_empty() {
             actions = self.passage_steps(&journal);
@@ -243,7 +255,10 @@ impl Agent {
     /// An action was performed.
     pub fn done(&mut self, action: Action, now: Timestamp) {
         match action {
-            Action::Record(journal) => self.journal = journal,
+            Action::Record(journal) => {
+                self.journal = journal;
+                self.adopting = None;
+            }
             // Noted at once, not at the next look: by then somebody may have taken
             // it away again, and that counts.
             Action::AddVip { .. } | Action::RenewVip { .. } | Action::WriteSysctl { .. } => {

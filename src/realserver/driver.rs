@@ -16,7 +16,7 @@ use self::ears::Ears;
 use self::listeners::Listeners;
 pub(super) use self::listeners::load_identity;
 pub(super) use self::start::first_settle;
-use self::start::refusals;
+use self::start::{ipv6_refusal, refusals};
 use super::Error;
 use super::agent::Agent;
 use super::askers::Askers;
@@ -56,6 +56,7 @@ pub(super) struct Driver {
     wishes: mpsc::Receiver<Asked>,
     desk: Desk,
     state: Option<State>,
+    warned: Vec<String>,
     listeners: Listeners,
 }
 
@@ -77,8 +78,9 @@ impl Driver {
         journal: Journal,
         mut kernel: Kernel,
         changes: Changes,
+        adopt: bool,
     ) -> Result<Self, Error> {
-        let agent = first_settle(&config, journal, &mut kernel).await?;
+        let agent = first_settle(&config, journal, &mut kernel, adopt).await?;
         let status = agent.status();
         for vip in status.vips.iter().filter(|vip| vip.stays) {
             info!(vip = %vip.address, "VIP was there before lvsd: used, and left there at the stop");
@@ -104,6 +106,7 @@ impl Driver {
             wishes,
             desk,
             state: None,
+            warned: Vec::new(),
             listeners: Listeners::default(),
         })
     }
@@ -197,6 +200,12 @@ impl Driver {
             self.state = Some(status.state);
             systemd::status(&line(&status));
         }
+        for warning in &status.warnings {
+            if !self.warned.contains(warning) {
+                warn!(warning, "look at this");
+            }
+        }
+        self.warned.clone_from(&status.warnings);
         let answers = Answers::new(status.clone(), &self.config.readiness);
         self.published.send_replace(Arc::new(answers));
         status
@@ -281,9 +290,10 @@ impl Driver {
         if new.interface != self.config.interface {
             return Err("another interface takes a restart: the VIPs would leave the host".into());
         }
-        let refusals = refusals(&new, &self.kernel, &self.agent)
+        let mut refusals = refusals(&new, &self.kernel, &self.agent)
             .await
             .map_err(|error| chain(&error))?;
+        refusals.extend(ipv6_refusal(&new));
         if !refusals.is_empty() {
             return Err(refusals.join("; "));
         }

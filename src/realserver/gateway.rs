@@ -3,12 +3,16 @@
 //! the way of answers to a few clients all over the Internet.
 
 mod ask;
+mod beyond;
 
 use std::fmt;
 use std::net::IpAddr;
 
-pub use self::ask::ways;
+pub use self::ask::{beyond, ways};
+pub use self::beyond::{Beyond, warnings};
+use super::vip;
 use crate::lvs::Family;
+use crate::sys::address::Address;
 use crate::sys::hop::Hop;
 
 /// Addresses that stand for clients: one in each quarter of IPv4, and one in each large
@@ -49,6 +53,28 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.seen, self.mend)
     }
+}
+
+/// Why an address cannot be a director's where this host has these addresses, each with
+/// the way out.
+pub fn refusals(gateways: &[IpAddr], addresses: &[Address]) -> Vec<String> {
+    let refused = |gateway: &IpAddr| {
+        let of_network = |own: &Address| {
+            let what = vip::reserved(*gateway, own.address)?;
+            Some(format!(
+                "{what} in {}, where no host may have it",
+                own.address
+            ))
+        };
+        let what = match addresses.iter().any(|own| own.address.address == *gateway) {
+            true => Some("this host's own address".to_owned()),
+            false => addresses.iter().find_map(of_network),
+        };
+        what.map(|what| {
+            format!("gateway {gateway} is {what}; name the directors' address on this side")
+        })
+    };
+    gateways.iter().filter_map(refused).collect()
 }
 
 /// Why answers would miss the directors at `gateways`, at most one for each family.
@@ -117,6 +143,8 @@ fn fault<'a>(gateways: &[IpAddr], ways: &[&'a Way], family: &str) -> Option<(&'a
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::realserver::vip::as_listed;
+    use crate::sys::address::NewAddress;
 
     fn way(to: &str, gateway: Option<&str>) -> Way {
         let hop = Hop {
@@ -175,6 +203,23 @@ mod tests {
             [""; 0],
             "a client that is shut out"
         );
+    }
+
+    #[test]
+    fn a_gateway_that_is_this_host_or_no_host_is_refused() {
+        let mut own = NewAddress::host("192.168.1.53".parse().unwrap());
+        own.address.prefix_len = 24;
+        let refused = |gateway: &str| {
+            let gateways = [gateway.parse().unwrap()];
+            refusals(&gateways, &[as_listed(2, &own)]).join("")
+        };
+        let its_own = refused("192.168.1.53");
+        assert!(its_own.contains("gateway 192.168.1.53 is this host's own address;"));
+        assert!(refused("192.168.1.255").contains("is the broadcast address in 192.168.1.53/24,"));
+        assert!(refused("192.168.1.0").contains("is the network's own address in"));
+        for fine in ["192.168.1.254", "10.0.0.1", "fe80::1"] {
+            assert_eq!(refused(fine), "");
+        }
     }
 
     #[test]

@@ -32,6 +32,9 @@ pub struct Journal {
     pub links: BTreeMap<String, u32>,
     /// The VIPs.
     pub vips: BTreeMap<IpAddr, Origin>,
+    /// The interface that they are on; none: `lo`.
+    #[serde(default)]
+    pub interface: Option<String>,
     /// The tunnel devices.
     #[serde(default)]
     pub tunnels: BTreeMap<String, Before>,

@@ -3,10 +3,12 @@
 mod perform;
 mod tell;
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use tracing::warn;
 
@@ -19,6 +21,7 @@ use crate::status::text::chain;
 use crate::sys::address::Address;
 use crate::sys::link::Link;
 use crate::sys::rtnetlink::{self, Rtnetlink};
+use crate::sys::sysctl::Key;
 use crate::sys::{clock, fou, hop, state_file};
 
 /// How often the kernel is asked again before the rest waits for the next
@@ -31,6 +34,14 @@ pub enum Error {
     /// Addresses or interfaces.
     #[error(transparent)]
     Netlink(#[from] rtnetlink::Error),
+    /// A VIP of IPv6, where there is none.
+    #[error("cannot add address {vip}: {why}")]
+    Ipv6Off {
+        /// The VIP.
+        vip: IpAddr,
+        /// Why, and the way out.
+        why: String,
+    },
     /// The journal; nothing was changed.
     #[error(transparent)]
     Journal(#[from] state_file::Error),
@@ -75,7 +86,23 @@ pub struct Kernel {
     runtime_dir: PathBuf,
     /// Who took away which address, where that is known.
     culprits: BTreeMap<IpAddr, String>,
+    /// What was found when routes were looked at the last time.
+    routes: RefCell<Option<Routes>>,
 }
+
+/// The routes past directors, which may be many: they are looked at more rarely where
+/// that takes long.
+#[derive(Debug, Clone)]
+struct Routes {
+    of: Vec<IpAddr>,
+    found: gateway::Beyond,
+    again: Instant,
+}
+
+/// How often they are looked at, at most.
+const ROUTES_INTERVAL: Duration = Duration::from_secs(1);
+/// How much longer than it takes the next look is away, at least.
+const ROUTES_SHARE: u32 = 20;
 
 impl Kernel {
     /// Brings the two together. A director of the same `runtime_dir` may put the
@@ -86,6 +113,7 @@ impl Kernel {
             store,
             runtime_dir,
             culprits: BTreeMap::new(),
+            routes: RefCell::default(),
         }
     }
 
@@ -146,7 +174,29 @@ impl Kernel {
             gue_ports,
             routing,
             ways: gateway::ways(&self.netlink, agent.gateways()).await,
+            beyond: self.beyond(agent.gateways()).await,
         })
+    }
+
+    /// The ways to networks beyond this host's links, as of lately.
+    async fn beyond(&self, gateways: &[IpAddr]) -> gateway::Beyond {
+        if gateways.is_empty() {
+            return gateway::Beyond::default();
+        }
+        let now = clock::now();
+        let known = self.routes.borrow().clone();
+        if let Some(known) = known.filter(|it| it.of == gateways && now < it.again) {
+            return known.found;
+        }
+        let found = gateway::beyond(&self.netlink, gateways).await;
+        let done = clock::now();
+        let took = done.saturating_duration_since(now);
+        self.routes.replace(Some(Routes {
+            of: gateways.to_vec(),
+            found: found.clone(),
+            again: done + (took * ROUTES_SHARE).max(ROUTES_INTERVAL),
+        }));
+        found
     }
 
     /// Which of the VIPs are on an interface that is up and yet have no local route: not
@@ -266,6 +316,11 @@ enum Zeal {
     All,
     /// To the first that fails.
     UntilOneFails,
+}
+
+/// `net.ipv6.conf.NAME.disable_ipv6`, if there is one.
+pub fn ipv6_is_off(name: &str) -> Option<i32> {
+    Key::ipv6_conf(name, "disable_ipv6").read().ok()
 }
 
 /// Whether an address is one that the director put where it is.

@@ -74,6 +74,9 @@ pub enum Error {
     Stop(Vec<String>),
 }
 
+/// What is done once somebody else's work has been taken over; none: it is not.
+pub type Taken<'a> = Option<&'a dyn Fn()>;
+
 /// Name of the agent's socket in the runtime directory.
 pub const SOCKET: &str = "realserver.sock";
 
@@ -81,15 +84,15 @@ pub const SOCKET: &str = "realserver.sock";
 const JOURNAL: &str = "realserver.json";
 
 /// Runs the agent until a signal stops it. Nothing is changed unless everything
-/// it needs is there; `reload` reads the configuration again on SIGHUP. `adopt` is
-/// what others left that becomes lvsd's, see [`adopt`](mod@adopt).
+/// it needs is there; `reload` reads the configuration again on SIGHUP. With `taken`
+/// what others left becomes lvsd's, see [`adopt`](mod@adopt); it is told once that is so.
 ///
 /// Needs a tokio runtime with one thread. What must survive a crash is kept in
 /// `runtime_dir`, as are the control socket and the lock against a second agent.
 pub async fn run(
     config: RealServerConfig,
     runtime_dir: PathBuf,
-    adopt: bool,
+    taken: Taken<'_>,
     reload: impl Fn() -> Result<RealServerConfig, String>,
 ) -> Result<(), Error> {
     let signals = Signals::listen().map_err(Error::Signals)?;
@@ -99,9 +102,13 @@ pub async fn run(
     let public = bind_tcp(config.readiness.listen)?;
     // Before the first look, so that no change falls between the two.
     let changes = Changes::subscribe().map_err(kernel::Error::from)?;
-    let (kernel, journal) = open(&config, runtime_dir, adopt).await?;
-    let mut driver = Driver::start(config, journal, kernel, changes).await?;
+    let (kernel, journal) = open(runtime_dir)?;
+    let adopt = taken.is_some();
+    let mut driver = Driver::start(config, journal, kernel, changes, adopt).await?;
     driver.serve(control, public, identity);
+    if let Some(taken) = taken {
+        taken();
+    }
     driver.run(signals, reload).await
 }
 
@@ -113,20 +120,10 @@ fn check_privilege() -> Result<(), Error> {
     }
 }
 
-/// The kernel, and what an earlier run or, if it is to be adopted, somebody else left.
-async fn open(
-    config: &RealServerConfig,
-    runtime_dir: PathBuf,
-    adopt: bool,
-) -> Result<(Kernel, Journal), Error> {
+/// The kernel, and what an earlier run left.
+fn open(runtime_dir: PathBuf) -> Result<(Kernel, Journal), Error> {
     let store = Store::new(runtime_dir.join(JOURNAL));
-    let mut journal = store.load()?;
+    let journal = store.load()?;
     let netlink = Rtnetlink::open().map_err(kernel::Error::from)?;
-    if adopt {
-        let links = netlink.links().await.map_err(kernel::Error::from)?;
-        let addresses = netlink.addresses().await.map_err(kernel::Error::from)?;
-        adopt::claim(&mut journal, config, &links, &addresses);
-        store.save(&journal)?;
-    }
     Ok((Kernel::new(netlink, store, runtime_dir), journal))
 }

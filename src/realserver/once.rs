@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use tracing::info;
 
 use super::driver::{first_settle, texts};
-use super::{Error, SOCKET, agent::Agent, check_privilege, open};
+use super::{Error, SOCKET, Taken, agent::Agent, check_privilege, open};
 use crate::config::realserver::RealServerConfig;
 use crate::http::bind_unix;
 use crate::sys::clock;
@@ -16,18 +16,21 @@ use crate::sys::clock;
 pub async fn one_shot(
     config: RealServerConfig,
     runtime_dir: PathBuf,
-    adopt: bool,
+    taken: Taken<'_>,
 ) -> Result<(), Error> {
     check_privilege()?;
     // The lock: no agent runs meanwhile.
     let _alone = bind_unix(&runtime_dir.join(SOCKET))?;
-    let (mut kernel, mut journal) = open(&config, runtime_dir, adopt).await?;
+    let (mut kernel, mut journal) = open(runtime_dir)?;
     // Whoever asks for the VIPs by hand wants them now.
     journal.drained = false;
-    let mut agent = first_settle(&config, journal, &mut kernel).await?;
+    let mut agent = first_settle(&config, journal, &mut kernel, taken.is_some()).await?;
     let failures = kernel.settle(&mut agent).await;
     if !failures.is_empty() {
         return Err(Error::Start(texts(&failures)));
+    }
+    if let Some(taken) = taken {
+        taken();
     }
     info!(vips = ?config.vips, "bound; `lvsd realserver --undo` takes it back");
     Ok(())
@@ -40,11 +43,15 @@ pub async fn undo(config: Option<RealServerConfig>, runtime_dir: PathBuf) -> Res
     let _alone = bind_unix(&runtime_dir.join(SOCKET))?;
     let config = config.map_or_else(|| RealServerConfig::from_vips(&[]), Ok);
     // No VIP is given, so that none can be wrong.
-    let config = config.map_err(|error| Error::Refused(vec![error.to_string()]))?;
-    let (mut kernel, journal) = open(&config, runtime_dir, false).await?;
+    let mut config = config.map_err(|error| Error::Refused(vec![error.to_string()]))?;
+    let (mut kernel, journal) = open(runtime_dir)?;
     if journal.is_empty() {
         info!("there is nothing to undo");
         return Ok(());
+    }
+    if let Some(interface) = &journal.interface {
+        // Whatever the file says by now.
+        config.interface.clone_from(interface);
     }
     let mut agent = Agent::new(&config, journal, clock::now(), clock::wall());
     agent.stop();

@@ -25,20 +25,21 @@ pub fn check(proc: &Path) -> Vec<String> {
         );
     }
     let parameter = proc.join("sys/net/ipv4/conf/all/arp_ignore");
-    if let Err(errno) = access(&parameter, AccessFlags::W_OK) {
-        lacking.push(match errno {
-            Errno::EROFS => {
-                "/proc/sys/net is read-only: the ARP parameters cannot be set; remount \
-                             it (mount -o remount,rw /proc/sys), or give the container its own \
-                             writable one"
-                    .to_owned()
-            }
-            other => format!(
-                "cannot write {}: {}; run lvsd as root",
-                parameter.display(),
-                other.desc().to_lowercase()
-            ),
-        });
+    let denied = |errno: Errno| matches!(errno, Errno::EACCES | Errno::EPERM);
+    match access(&parameter, AccessFlags::W_OK) {
+        Ok(()) => {}
+        // Who lacks the right to the one lacks that to the other.
+        Err(errno) if denied(errno) && !lacking.is_empty() => {}
+        Err(Errno::EROFS) => lacking.push(
+            "/proc/sys/net is read-only: the ARP parameters cannot be set; remount it (mount -o \
+             remount,rw /proc/sys), or give the container its own writable one"
+                .to_owned(),
+        ),
+        Err(other) => lacking.push(format!(
+            "cannot write {}: {}; run lvsd as root",
+            parameter.display(),
+            other.desc().to_lowercase()
+        )),
     }
     lacking
 }

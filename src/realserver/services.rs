@@ -1,6 +1,6 @@
 //! The local services: their checks, under the names people gave them.
 
-use crate::config::realserver::Service;
+use crate::config::realserver::{Asked, Service};
 use crate::health::checks::Origin;
 use crate::health::runner::{self, Changes, Runner};
 use crate::health::verdict::{State, Verdict};
@@ -48,16 +48,23 @@ impl Services {
     /// What the checks say now, in configuration order.
     pub(super) fn reports(&self) -> Vec<Report> {
         let report = |service: &Service| {
-            // Of several addresses, the worst speaks for the service.
+            // Of several addresses, the worst speaks for the service; of those, the first.
             let worst = service
                 .checks
                 .iter()
+                .rev()
                 .filter_map(|check| Some((check, self.runner.verdict(check)?)))
                 .max_by_key(|(_, verdict)| badness(verdict))?;
             let (check, verdict) = worst;
-            let reason = match service.on_vips {
-                true => format!("{} on {}", verdict.reason, check.probe.address()),
-                false => verdict.reason.to_string(),
+            let (address, is_first) =
+                (check.probe.address(), Some(check) == service.checks.first());
+            let reason = match service.asked {
+                Asked::Address if !is_first => format!(
+                    "{} on {address}, where clients connect (internal = true says that none does)",
+                    verdict.reason
+                ),
+                Asked::Port => format!("{} on {address}", verdict.reason),
+                Asked::Address | Asked::Internal => verdict.reason.to_string(),
             };
             let health = health(&verdict);
             Some(Report {

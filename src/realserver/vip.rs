@@ -9,9 +9,10 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use crate::lvs::Prefixed;
+use crate::lvs::{Family, Prefixed};
 use crate::sys::address::{Address, MAX_LABEL_LEN, NewAddress};
 use crate::sys::link::Link;
+use crate::sys::sysctl::Key;
 
 /// Where an address is on this host.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -59,23 +60,24 @@ pub fn locate(vip: IpAddr, interface: &str, links: &[Link], addresses: &[Address
     place
 }
 
-/// What an address is in a network where it is no host's.
-fn reserved(vip: IpAddr, network: Prefixed) -> Option<&'static str> {
-    let (IpAddr::V4(vip), IpAddr::V4(neighbour)) = (vip, network.address) else {
-        return None;
-    };
-    // Of 31 bits on, every address is a host's (RFC 3021).
-    let host_bits = 32_u32.checked_sub(network.prefix_len.into())?;
-    if host_bits < 2 {
+/// What an address is in a network where it is no host's. IPv6 has no broadcast, and
+/// the first address of a network is all its routers' (RFC 4291 §2.6.1); which network
+/// that is, only a host in it knows.
+pub fn reserved(address: IpAddr, network: Prefixed) -> Option<&'static str> {
+    let whole = Family::of(network.address).host_prefix_len();
+    // With one bit for hosts, both addresses are hosts' (RFC 3021, RFC 6164).
+    if network.prefix_len + 1 >= whole || !network.contains(address) {
         return None;
     }
-    let mask = u32::MAX.checked_shr(network.prefix_len.into()).unwrap_or(0);
-    let same = (vip.to_bits() ^ neighbour.to_bits()) & !mask == 0;
-    match vip.to_bits() & mask {
-        _ if !same => None,
-        0 => Some("the network's own address"),
-        host if host == mask => Some("the broadcast address"),
-        _ => None,
+    let host = Prefixed { address, ..network };
+    let is_first = host.network().address == address;
+    match address {
+        IpAddr::V4(_) if is_first => Some("the network's own address"),
+        IpAddr::V4(v4) => {
+            let mask = u32::MAX.checked_shr(network.prefix_len.into()).unwrap_or(0);
+            (v4.to_bits() & mask == mask).then_some("the broadcast address")
+        }
+        IpAddr::V6(_) => is_first.then_some("the address of every router (subnet-router anycast)"),
     }
 }
 
@@ -84,9 +86,13 @@ pub fn refusals(vip: IpAddr, wanted_on: &str, place: &Place) -> Vec<String> {
     let reserved = place.reserved.map(|(what, network)| {
         format!("VIP {vip} is {what} in {network}, where no host may have it; name another one")
     });
+    let question = match vip {
+        IpAddr::V4(_) => "ARP",
+        IpAddr::V6(_) => "neighbour solicitations",
+    };
     let elsewhere = place.elsewhere.iter().map(|(interface, len)| {
         format!(
-            "VIP {vip} is on {interface}: this host answers ARP for it there, so clients would \
+            "VIP {vip} is on {interface}: this host answers {question} for it there, so clients would \
              bypass the directors; remove it first (ip address del {vip}/{len} dev {interface}), \
              or name another VIP if it is this host's own address"
         )
@@ -123,6 +129,30 @@ pub fn interface_refusal(name: &str, links: &[Link]) -> Option<String> {
              one of type dummy"
         )),
     }
+}
+
+/// Why VIPs of IPv6 cannot be on an interface, with the way out. `off` reads
+/// `net.ipv6.conf.NAME.disable_ipv6`; none: there is no such parameter.
+pub fn ipv6_refusal(interface: &str, off: impl Fn(&str) -> Option<i32>) -> Option<String> {
+    let key = |name: &str| Key::ipv6_conf(name, "disable_ipv6");
+    let is_off = |name: &str| off(name).is_some_and(|value| value != 0);
+    let (where_, name) = match off("all") {
+        None => {
+            return Some(
+                "this kernel runs without IPv6: start it without ipv6.disable=1, and with the \
+                 module ipv6"
+                    .to_owned(),
+            );
+        }
+        Some(_) if !is_off(interface) => return None,
+        Some(_) if is_off("all") => ("every interface", "all"),
+        Some(_) => (interface, interface),
+    };
+    let key = key(name);
+    Some(format!(
+        "IPv6 is off on {where_} ({key} = 1): sysctl -w {key}=0, and remove what sets it in \
+         /etc/sysctl.conf and /etc/sysctl.d"
+    ))
 }
 
 /// The address to add for the `nth` VIP of the configuration.

@@ -1,5 +1,6 @@
 //! A director's snapshot.
 
+mod peers;
 mod servers;
 mod vrrp;
 
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::text::elapsed;
 use crate::lvs::VirtualServerId;
+pub use peers::{PeerAddress, Peers};
 pub use vrrp::{
     Holding, Mismatch, Overrun, Peer, Rejected, Rival, Tracker, VipConflict, VirtualRouter,
     VrrpInterface,
@@ -106,6 +108,10 @@ pub struct Ipvs {
     /// How often the whole table is looked at, and what is refused tried again.
     #[serde(default)]
     pub looks_each_ms: u64,
+    /// What is hidden from it; none: this host serves nothing that another director
+    /// balances, or nothing can be hidden, which is among the problems.
+    #[serde(default)]
+    pub peers: Option<Peers>,
     /// How long connections are remembered; none before the first look.
     pub timeouts: Option<Timeouts>,
     /// The connection sync daemons that run, other people's included.
@@ -373,6 +379,9 @@ impl fmt::Display for Ipvs {
         }
         for daemon in &self.sync {
             writeln!(f, "{daemon}")?;
+        }
+        if let Some(peers) = &self.peers {
+            writeln!(f, "{peers}")?;
         }
         if let Some(error) = &self.error {
             writeln!(f, "IPVS: {error}")?;

@@ -106,6 +106,23 @@ fn ipvs(text: &mut Exposition, status: &Director) {
     );
     text.sample("lvsd_ipvs_refused", &[], ipvs.refused.len());
     ipvs_settings(text, ipvs);
+    peers(text, ipvs);
+}
+
+fn peers(text: &mut Exposition, ipvs: &Ipvs) {
+    let Some(peers) = &ipvs.peers else {
+        return;
+    };
+    for (unit, value) in [("packets", peers.packets), ("bytes", peers.bytes)] {
+        let name = format!("lvsd_ipvs_hidden_{unit}_total");
+        let help = "Hidden from IPVS because another director had balanced them";
+        text.family(&name, "counter", help);
+        text.sample(&name, &[], value);
+    }
+    let name = "lvsd_ipvs_peers_unknown";
+    let help = "Other real servers whose hardware address is not known";
+    text.family(name, "gauge", help);
+    text.sample(name, &[], peers.unknown.len());
 }
 
 fn ipvs_settings(text: &mut Exposition, ipvs: &Ipvs) {

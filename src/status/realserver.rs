@@ -55,6 +55,9 @@ pub struct Status {
     pub reasons: Vec<String>,
     /// What is repaired again and again, so that somebody must look.
     pub errors: Vec<String>,
+    /// What may be wrong, depending on what only people know, one sentence each.
+    #[serde(default)]
+    pub warnings: Vec<String>,
     /// When draining ends at the latest.
     pub draining_until: Option<Timestamp>,
     /// How many connections the VIPs have, while it drains.
@@ -197,6 +200,9 @@ fn write_all(out: &mut String, status: &Status, now: Timestamp) -> fmt::Result {
     }
     for error in &status.errors {
         writeln!(out, "ERROR      {error}")?;
+    }
+    for warning in &status.warnings {
+        writeln!(out, "WARNING    {warning}")?;
     }
     if let Some(until) = status.draining_until {
         let left = elapsed(now, until);

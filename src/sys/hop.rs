@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use netlink_packet_route::AddressFamily;
-use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteType};
+use netlink_packet_route::route::{
+    RouteAddress, RouteAttribute, RouteMessage, RouteProtocol, RouteType,
+};
 
 use super::route::family;
 use super::rtnetlink::{Error, Rtnetlink, address_family};
-use crate::lvs::Family;
+use crate::lvs::{Family, Prefixed};
 
 /// `RT_TABLE_LOCAL` of `<linux/rtnetlink.h>`.
 pub const LOCAL: u8 = 255;
@@ -93,6 +95,16 @@ impl Rtnetlink {
             .collect())
     }
 
+    /// The networks that some route leads to without being on a link of this host: all
+    /// tables, the default route excepted, and those that packets are thrown away for.
+    pub async fn networks_beyond(&self, family: Family) -> Result<BTreeSet<Prefixed>, Error> {
+        let mut request = RouteMessage::default();
+        request.header.address_family = address_family(family);
+        let what = || "list the routes".to_owned();
+        let routes = self.routes_for(request, what).await?;
+        Ok(routes.iter().filter_map(beyond).collect())
+    }
+
     /// The gateways of the default routes, both families.
     pub async fn gateways(&self) -> Result<BTreeSet<IpAddr>, Error> {
         let mut gateways = BTreeSet::new();
@@ -114,6 +126,31 @@ fn message(address: IpAddr) -> RouteMessage {
     let mut message = RouteMessage::default();
     message.header.address_family = family(address);
     message
+}
+
+/// Where a route leads, unless that is everywhere or a link of this host.
+fn beyond(route: &RouteMessage) -> Option<Prefixed> {
+    let header = &route.header;
+    let thrown_away = matches!(
+        header.kind,
+        RouteType::BlackHole | RouteType::Unreachable | RouteType::Prohibit
+    );
+    // The kernel makes the routes to links, and routers tell of some (RFC 4861 §6.3.4).
+    let made = matches!(header.protocol, RouteProtocol::Kernel | RouteProtocol::Ra);
+    let on_link = made && routers(&route.attributes).is_empty();
+    let elsewhere = header.kind == RouteType::Unicast && !on_link;
+    if header.destination_prefix_length == 0 || !(elsewhere || thrown_away) {
+        return None;
+    }
+    let to = |attribute: &RouteAttribute| match attribute {
+        RouteAttribute::Destination(RouteAddress::Inet(v4)) => Some((*v4).into()),
+        RouteAttribute::Destination(RouteAddress::Inet6(v6)) => Some((*v6).into()),
+        _ => None,
+    };
+    Some(Prefixed {
+        address: route.attributes.iter().find_map(to)?,
+        prefix_len: header.destination_prefix_length,
+    })
 }
 
 /// The routers that a route leads by: several, if it has several next hops.

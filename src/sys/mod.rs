@@ -12,6 +12,7 @@ pub mod host_route;
 pub mod link;
 pub mod memory;
 pub mod neighbour;
+pub mod neighbour_table;
 pub mod netlink;
 pub mod nftables;
 pub mod owners;

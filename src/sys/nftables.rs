@@ -1,13 +1,18 @@
-//! A packet filter of lvsd's own in nf_tables: packets to some addresses of this
-//! host are dropped, if they come as far as its sockets.
+//! Tables of lvsd's own in nf_tables, which it makes, changes and removes as a whole by
+//! netlink messages of its own: the program `nft` need not be there. Other tables are not
+//! touched.
 //!
-//! It is one table, [`TABLE`], which lvsd makes, changes and removes as a whole
-//! by netlink messages of its own: the program `nft` need not be there. Other
-//! tables are not touched. [`table`] draws it.
+//! [`table`] draws the one by which packets to some addresses of this host are dropped, if
+//! they come as far as its sockets, [`peers`] the one that keeps IPVS out of what another
+//! director has balanced.
 
 mod expression;
+mod layout;
 mod message;
+pub mod peers;
+mod set;
 mod table;
+mod watch;
 
 use std::collections::BTreeSet;
 use std::io;
@@ -18,14 +23,15 @@ use netlink_sys::protocols::NETLINK_NETFILTER;
 use nix::errno::Errno;
 
 use super::netlink::{self, Netlink, malformed};
-use expression::Set;
+use layout::{Element, Layout, Seen};
 use message::{BATCH_BEGIN, BATCH_END, Message};
 pub use table::{Found, TABLE};
+pub use watch::Watch;
 
 /// How often a dump is begun again that somebody else's change spoilt.
 const ATTEMPTS: usize = 3;
 
-/// What was dropped.
+/// What a rule has counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Count {
     /// Packets.
@@ -90,54 +96,83 @@ impl Nftables {
             IpAddr::from([192, 0, 2, 1]),
             IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1]),
         ];
-        let messages = table::changes(&Found::Damaged, &any.into());
+        let elements = table::elements(&any.into());
+        let messages = table::layout().changes(&Seen::Damaged, &elements);
         let outcome = Self::open()?.transact(messages, false);
         outcome.map_err(|cause| Error::new("try the table inet lvsd of nf_tables", cause))
     }
 
-    /// What the kernel has of the table.
+    /// What the kernel has of the table that drops.
     pub fn look(&mut self) -> Result<Found, Error> {
-        let looked = self.found();
+        let looked = self.seen(&table::layout()).map(Found::from);
         looked.map_err(|cause| Error::new("read the table inet lvsd of nf_tables", cause))
     }
 
     /// Turns what was found into a table for these addresses, at once or not at all;
     /// no address, no table.
     pub fn hold(&mut self, found: &Found, wanted: &BTreeSet<IpAddr>) -> Result<(), Error> {
-        let messages = table::changes(found, wanted);
-        if messages.is_empty() {
-            return Ok(());
-        }
-        let outcome = self.transact(messages, true);
+        let outcome = self.make(&table::layout(), &found.into(), &table::elements(wanted));
         outcome.map_err(|cause| Error::new("change the table inet lvsd of nf_tables", cause))
     }
 
-    fn found(&mut self) -> io::Result<Found> {
-        let Some(table) = absent(self.ask(table::get_table(), NLM_F_ACK))? else {
-            return Ok(Found::Absent);
-        };
-        let chain = absent(self.ask(table::get_chain(), NLM_F_ACK))?.unwrap_or_default();
-        let in_place = match (table.first(), chain.first()) {
-            (Some(table), Some(chain)) => {
-                table::is_awake(table) && table::is_in_place(chain).map_err(malformed)?
-            }
-            _ => false,
-        };
-        if !in_place {
-            return Ok(Found::Damaged);
+    /// What the kernel has of the table that hides from IPVS.
+    pub fn look_at_peers(&mut self) -> Result<peers::Found, Error> {
+        let looked = self.seen(&peers::layout()).map(peers::Found::from);
+        looked.map_err(|cause| Error::new("read the table inet lvsd-peers of nf_tables", cause))
+    }
+
+    /// Turns what was found into a table for these pairs, at once or not at all; no pair,
+    /// no table.
+    pub fn hold_peers(
+        &mut self,
+        found: &peers::Found,
+        wanted: &BTreeSet<peers::Pair>,
+    ) -> Result<(), Error> {
+        let outcome = self.make(&peers::layout(), &found.into(), &peers::elements(wanted));
+        outcome.map_err(|cause| Error::new("change the table inet lvsd-peers of nf_tables", cause))
+    }
+
+    fn make(&mut self, layout: &Layout, seen: &Seen, wanted: &BTreeSet<Element>) -> io::Result<()> {
+        match layout.changes(seen, wanted) {
+            messages if messages.is_empty() => Ok(()),
+            messages => self.transact(messages, true),
         }
-        let rules = self.dump(&table::get_rules())?;
-        let Some(dropped) = table::are_whole(&rules).map_err(malformed)? else {
-            return Ok(Found::Damaged);
+    }
+
+    fn seen(&mut self, layout: &Layout) -> io::Result<Seen> {
+        let Some(table) = absent(self.ask(layout.get_table(), NLM_F_ACK))? else {
+            return Ok(Seen::Absent);
         };
-        let mut addresses = BTreeSet::new();
-        for set in Set::ALL {
-            match absent(self.dump(&table::get_elements(set)))? {
-                Some(found) => addresses.extend(table::addresses_in(&found).map_err(malformed)?),
-                None => return Ok(Found::Damaged),
+        if !table.first().is_some_and(layout::is_awake) {
+            return Ok(Seen::Damaged);
+        }
+        let mut counted = Count::default();
+        for chain in &layout.chains {
+            let found = absent(self.ask(layout.get_chain(chain), NLM_F_ACK))?.unwrap_or_default();
+            let in_place = match found.first() {
+                Some(found) => chain.is_in_place(found).map_err(malformed)?,
+                None => false,
+            };
+            if !in_place {
+                return Ok(Seen::Damaged);
+            }
+            let rules = self.dump(&layout.get_rules(chain))?;
+            let Some(count) = chain.is_whole(&rules).map_err(malformed)? else {
+                return Ok(Seen::Damaged);
+            };
+            counted.packets += count.packets;
+            counted.bytes += count.bytes;
+        }
+        let mut elements = BTreeSet::new();
+        for set in layout.sets {
+            match absent(self.dump(&layout.get_elements(*set)))? {
+                Some(found) => {
+                    elements.extend(layout::elements_in(*set, &found).map_err(malformed)?);
+                }
+                None => return Ok(Seen::Damaged),
             }
         }
-        Ok(Found::Whole { addresses, dropped })
+        Ok(Seen::Whole(elements, counted))
     }
 
     /// Sends messages as one batch. Not `for_good`: the kernel only tries.

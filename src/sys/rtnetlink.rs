@@ -293,4 +293,4 @@ fn change_from(payload: NetlinkPayload<RouteNetlinkMessage>, by: u32) -> Option<
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -24,6 +24,23 @@ fn one_shot_does_what_the_scripts_do_and_undo_takes_it_back() {
 }
 
 #[test]
+fn undo_finds_the_vip_of_a_killed_agent_on_whatever_interface_it_is() {
+    let host = Host::new();
+    ip("link add vips type veth peer name other");
+    ip("link set vips arp off up");
+    let mut agent = host.start_with("interface = \"vips\"\n");
+    let is_there = || ip("-o address show dev vips").contains("192.168.1.200/32");
+    assert!(is_there());
+    agent.kill();
+    // Without the file, which may be another by now.
+    let undone = host.lvsd("realserver --undo");
+    assert!(undone.status.success(), "{undone:?}");
+    assert!(!is_there());
+    assert_eq!(arp(), ["0", "0", "0", "0"]);
+    assert!(!host.journal().exists());
+}
+
+#[test]
 fn an_agent_takes_over_from_one_shot_and_neither_works_beside_an_agent() {
     let host = Host::new();
     let done = host.lvsd("realserver --vip 192.168.1.200 --one-shot");

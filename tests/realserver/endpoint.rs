@@ -43,12 +43,18 @@ fn what_the_unit_grants_is_enough_for_any_port() {
 fn only_the_directors_in_allow_may_ask() {
     let host = Host::new();
     let director = Neighbour::new();
-    let allow = "[readiness]\nlisten = \"0.0.0.0:9480\"\nallow = [\"192.168.1.10\"]\n";
+    ip("address add 2001:db8::53/64 dev eth0 nodad");
+    director.run(|| ip("address add 2001:db8::10/64 dev eth0 nodad"));
+    let allow = "[readiness]\nallow = [\"192.168.1.10\", \"2001:db8::10\"]\n";
     let mut agent = host.spawn(allow);
     until("it answers", || ready("127.0.0.1").is_some());
-    assert_eq!(ready("127.0.0.1").unwrap().0, 403);
+    for stranger in ["127.0.0.1", "::1", "192.168.1.53", "2001:db8::53"] {
+        assert_eq!(ready(stranger).unwrap().0, 403, "{stranger}");
+    }
     assert_eq!(get("127.0.0.1", "/healthz").unwrap().0, 403);
-    assert_eq!(director.run(|| ready("192.168.1.53").unwrap().0), 200);
+    for rip in ["192.168.1.53", "2001:db8::53"] {
+        assert_eq!(director.run(|| ready(rip).unwrap().0), 200, "{rip}");
+    }
     agent.signal(Signal::SIGTERM);
     agent.signal(Signal::SIGINT);
     assert!(agent.wait().success());
@@ -58,16 +64,23 @@ fn only_the_directors_in_allow_may_ask() {
 fn a_service_that_does_not_answer_makes_it_not_ready_by_name() {
     let host = Host::new();
     let config = "[[service]]\nname = \"nginx\"\n\
-                  check = { type = \"tcp\", address = \"127.0.0.1:80\", interval = \"100ms\" }\n";
+                  check = { type = \"tcp\", address = \"127.0.0.1:80\", interval = \"100ms\" }\n\
+                  [[service]]\nname = \"php\"\ninternal = true\n\
+                  check = { type = \"tcp\", address = \"127.0.0.1:9000\", interval = \"100ms\" }\n";
     let mut agent = host.start_with(config);
-    until("it is down", || {
-        ready("127.0.0.1")
-            .unwrap()
-            .1
-            .contains("service nginx: connection refused")
-    });
-    assert_eq!(ready("127.0.0.1").unwrap().0, 503);
+    let is_told = |what: &str| {
+        until(what, || {
+            let (status, body) = ready("127.0.0.1").unwrap();
+            status == 503 && body.contains(what)
+        });
+    };
+    is_told("service nginx: connection refused\"");
+    is_told("service php: connection refused\"");
+    let _php = TcpListener::bind("127.0.0.1:9000").unwrap();
     let nginx = TcpListener::bind("127.0.0.1:80").unwrap();
+    is_told("service nginx: connection refused on 192.168.1.200:80, where clients connect");
+    drop(nginx);
+    let nginx = TcpListener::bind("0.0.0.0:80").unwrap();
     until("it is up", || state("127.0.0.1") == "ready");
     drop(nginx);
     until("it is down again", || state("127.0.0.1") == "not-ready");
@@ -140,6 +153,35 @@ fn the_weight_follows_a_file() {
         text.contains("ERROR      cannot read the weight from"),
         "{text}"
     );
+    agent.stop();
+}
+
+#[test]
+fn the_weight_comes_from_load_pressure_or_a_script_too() {
+    let host = Host::new();
+    let weight = || {
+        let (_, body) = ready("127.0.0.1")?;
+        let value: serde_json::Value = serde_json::from_str(&body).unwrap();
+        value["weight"].as_u64()
+    };
+    let mut agent = host.start_with("[readiness.weight]\nsource = \"load\"\n");
+    until("there is one by load", || {
+        weight().is_some_and(|it| it <= 100)
+    });
+    let follows = |source: &str| {
+        host.configure(&format!("[readiness.weight]\n{source}\n"));
+        let done = host.lvsd("realserver reload");
+        assert!(done.status.success(), "{done:?}");
+    };
+    follows("source = \"script\"\ncommand = [\"/bin/echo\", \"33\"]");
+    until("the script's is told", || weight() == Some(33));
+    // A host that is loaded beyond all measure, and one that nothing can load.
+    follows("source = \"load\"\nfull = 0\nempty = 100000\nleast = 99");
+    until("it is nearly all", || matches!(weight(), Some(99 | 100)));
+    follows("source = \"pressure\"\nfull = 99999\nempty = 100000");
+    if Path::new("/proc/pressure/cpu").exists() {
+        until("there is one by pressure", || weight() == Some(100));
+    }
     agent.stop();
 }
 
@@ -254,6 +296,31 @@ fn behind_nat_the_kernel_is_asked_which_way_answers_take() {
     ip("route replace default via 192.168.1.10 table 7");
     ip("route replace default via 192.168.1.98");
     is_ready();
+    ip("route del default table 7");
+    ip("rule del from 192.168.1.53 table 7");
+    ip("route replace default via 192.168.1.10");
+
+    // Whether clients are there nobody has told.
+    ip("route add 10.0.0.0/8 via 192.168.1.99");
+    ip("route add blackhole 172.16.0.0/12");
+    ip("route add 192.168.0.0/16 via 192.168.1.10");
+    for what in [
+        "answers to 10.0.0.0/8 leave by 192.168.1.99, which is no director",
+        "answers to 172.16.0.0/12 go nowhere",
+    ] {
+        is_told(what);
+        let status = String::from_utf8(host.lvsd("status").stdout).unwrap();
+        assert!(status.contains(&format!("WARNING    {what}")), "{status}");
+        assert!(agent.log().contains(what), "{}", agent.log());
+    }
+    let (status, body) = ready("127.0.0.1").unwrap();
+    assert_eq!(status, 200, "{body}");
+    assert!(!body.contains("192.168.0.0/16"), "by a director: {body}");
+    ip("route del 10.0.0.0/8");
+    ip("route del blackhole 172.16.0.0/12");
+    until("nothing is told any more", || {
+        !ready("127.0.0.1").unwrap().1.contains("warnings")
+    });
     agent.signal(Signal::SIGTERM);
     assert!(agent.wait().success());
 }
@@ -321,7 +388,7 @@ fn with_a_certificate_it_speaks_tls() {
     assert!(get("127.0.0.1", "/ready").is_err(), "and nothing else");
     let status = String::from_utf8(host.lvsd("status").stdout).unwrap();
     assert!(
-        status.contains("readiness  https://0.0.0.0:9480/ready"),
+        status.contains("readiness  https://[::]:9480/ready"),
         "{status}"
     );
     agent.signal(Signal::SIGTERM);

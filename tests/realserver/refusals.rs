@@ -4,7 +4,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::process::Command;
 
-use crate::host::{Agent, Host, Neighbour, arp, has_vip, ip, state};
+use crate::host::{Agent, Host, Neighbour, arp, has_vip, ip, ready, state, until};
 
 #[test]
 fn a_vip_on_another_interface_is_refused_and_nothing_is_touched() {
@@ -46,7 +46,7 @@ fn a_taken_port_is_one_clear_line_and_nothing_is_touched() {
     assert_eq!(agent.wait().code(), Some(1));
     let log = agent.log();
     assert!(
-        log.contains("cannot listen on 0.0.0.0:9480: port taken"),
+        log.contains("cannot listen on [::]:9480: port taken"),
         "{log}"
     );
     assert!(!has_vip());
@@ -56,13 +56,90 @@ fn a_taken_port_is_one_clear_line_and_nothing_is_touched() {
 #[test]
 fn a_start_that_cannot_be_completed_is_undone() {
     let host = Host::new();
-    fs::write("/proc/sys/net/ipv6/conf/lo/disable_ipv6", "1").unwrap();
-    let mut agent = host.spawn("vips = [\"2001:db8::200\"]\n");
+    // The last parameter but one cannot be written.
+    let mut command = Command::new("unshare");
+    let script = "f=/proc/sys/net/ipv4/conf/lo/arp_announce && mount --bind $f $f && \
+                  mount -o remount,bind,ro $f && exec \"$0\" realserver --vip 192.168.1.200";
+    command.args(["--mount", "sh", "-c", script, env!("CARGO_BIN_EXE_lvsd")]);
+    command.env("LVSD_RUNTIME_DIR", host.dir.path().join("run"));
+    let mut agent = Agent::spawn(&host, &mut command);
     assert_eq!(agent.wait().code(), Some(1));
-    assert!(agent.log().contains("2001:db8::200/128"), "{}", agent.log());
+    let log = agent.log();
+    assert!(
+        log.contains("cannot set net.ipv4.conf.lo.arp_announce"),
+        "{log}"
+    );
+    assert!(log.contains("sysctl restored"), "it was begun: {log}");
     assert!(!has_vip());
     assert_eq!(arp(), ["0", "0", "0", "0"]);
     assert!(!host.journal().exists());
+}
+
+#[test]
+fn where_ipv6_is_off_it_is_told_before_anything_is_touched_and_by_a_running_agent() {
+    let off = |name: &str, value: &str| {
+        fs::write(
+            format!("/proc/sys/net/ipv6/conf/{name}/disable_ipv6"),
+            value,
+        )
+        .unwrap();
+    };
+    let host = Host::new();
+    let config = "vips = [\"2001:db8::200\"]\n";
+    for (name, told) in [
+        (
+            "lo",
+            "IPv6 is off on lo (net.ipv6.conf.lo.disable_ipv6 = 1)",
+        ),
+        (
+            "all",
+            "IPv6 is off on every interface (net.ipv6.conf.all.disable_ipv6 = 1)",
+        ),
+    ] {
+        off(name, "1");
+        let log = refused(&host, config);
+        assert!(log.contains(told), "{log}");
+        assert!(log.contains("VIP 2001:db8::200 cannot be on lo"), "{log}");
+        assert_eq!(log.lines().count(), 1, "{log}");
+        off(name, "0");
+    }
+    let mut agent = host.start_with(config);
+    until("it is ready", || state("127.0.0.1") == "ready");
+    off("lo", "1");
+    let reason = "VIP 2001:db8::200 is not on lo: cannot add address 2001:db8::200: IPv6 is off \
+                  on lo (net.ipv6.conf.lo.disable_ipv6 = 1): sysctl -w \
+                  net.ipv6.conf.lo.disable_ipv6=0";
+    until("the cause is told", || {
+        ready("127.0.0.1").is_some_and(|(status, body)| status == 503 && body.contains(reason))
+    });
+    off("lo", "0");
+    until("it is ready again", || state("127.0.0.1") == "ready");
+    agent.stop();
+}
+
+#[test]
+fn a_gateway_that_is_no_director_is_refused() {
+    let host = Host::new();
+    let _lan = Neighbour::new();
+    for (gateway, what) in [
+        ("192.168.1.53", "this host's own address"),
+        ("192.168.1.255", "the broadcast address in 192.168.1.53/24"),
+    ] {
+        let file = format!("forwarding = \"nat\"\ngateways = [\"{gateway}\"]\n");
+        host.configure(&file);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lvsd"));
+        let file = host.dir.path().join("realserver.toml");
+        command.args(["realserver", "--config"]).arg(file);
+        command.env("LVSD_RUNTIME_DIR", host.dir.path().join("run"));
+        let mut agent = Agent::spawn(&host, &mut command);
+        assert_eq!(agent.wait().code(), Some(1));
+        let said = agent.log();
+        assert!(
+            said.contains(&format!("gateway {gateway} is {what}")),
+            "{said}"
+        );
+        assert_eq!(said.lines().count(), 1, "{said}");
+    }
 }
 
 #[test]
@@ -118,10 +195,15 @@ fn an_address_that_no_host_of_the_lan_may_have_is_refused() {
     let host = Host::new();
     ip("link add eth0 type veth peer name eth1");
     ip("address add 192.168.1.53/24 dev eth0");
+    ip("address add 2001:db8::53/64 dev eth0 nodad");
     for (vip, what) in [
         (
             "192.168.1.0",
             "the network's own address in 192.168.1.53/24",
+        ),
+        (
+            "2001:db8::",
+            "the address of every router (subnet-router anycast) in 2001:db8::53/64",
         ),
         ("192.168.1.255", "the broadcast address in 192.168.1.53/24"),
         ("192.168.1.53", "VIP 192.168.1.53 is on eth0"),
@@ -197,6 +279,21 @@ fn without_the_right_to_change_addresses_nothing_is_begun() {
         agent.log()
     );
     assert!(!has_vip());
+}
+
+#[test]
+fn any_other_user_is_told_in_one_line() {
+    let host = Host::new();
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
+    command.arg(env!("CARGO_BIN_EXE_lvsd"));
+    command.args(["realserver", "--vip", "192.168.1.200"]);
+    command.env("LVSD_RUNTIME_DIR", host.dir.path().join("run"));
+    let mut agent = Agent::spawn(&host, &mut command);
+    assert_eq!(agent.wait().code(), Some(1));
+    let log = agent.log();
+    assert!(log.contains("lacks CAP_NET_ADMIN; run it as root"), "{log}");
+    assert_eq!(log.lines().count(), 1, "{log}");
 }
 
 #[test]

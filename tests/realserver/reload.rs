@@ -1,8 +1,10 @@
 //! SIGHUP.
 
+use std::net::TcpListener;
+
 use nix::sys::signal::Signal;
 
-use crate::host::{Host, has_vip, ip, state, until};
+use crate::host::{Host, Monitor, has_vip, ip, ready, state, until};
 
 #[test]
 fn sighup_adds_and_removes_vips_singly() {
@@ -22,6 +24,39 @@ fn sighup_adds_and_removes_vips_singly() {
     assert_eq!(state("127.0.0.1"), "ready");
     agent.stop();
     assert!(!lo().contains("192.168.1.20"), "{}", lo());
+}
+
+#[test]
+fn of_many_vips_a_reload_touches_only_those_that_come_and_go() {
+    let host = Host::new();
+    let file = |gone: u8, new: u8| {
+        let lasts = (1..=100).filter(|last| *last != gone).chain([new]);
+        let vips: Vec<_> = lasts.map(|last| format!("\"10.0.0.{last}\"")).collect();
+        format!("vips = [{}]\n", vips.join(", "))
+    };
+    let mut agent = host.start_with(&file(0, 101));
+    until("it is ready", || state("127.0.0.1") == "ready");
+    let monitor = Monitor::start(&host);
+    host.configure(&file(7, 102));
+    let done = host.lvsd("realserver reload");
+    assert_eq!(done.status.code(), Some(0), "{done:?}");
+    let seen = monitor.seen();
+    let mut changed: Vec<_> = seen
+        .lines()
+        .filter_map(|line| Some((line.contains("Deleted"), line.split("inet ").nth(1)?)))
+        .filter_map(|(gone, rest)| Some((gone, rest.split('/').next()?)))
+        .filter(|(_, address)| address.starts_with("10.0.0."))
+        .collect();
+    changed.sort_unstable();
+    let expected = [
+        (false, "10.0.0.102"),
+        (true, "10.0.0.101"),
+        (true, "10.0.0.7"),
+    ];
+    assert_eq!(changed, expected, "{seen}");
+    assert_eq!(state("127.0.0.1"), "ready");
+    agent.stop();
+    assert!(!ip("-o address show dev lo").contains("10.0.0."));
 }
 
 #[test]
@@ -76,6 +111,34 @@ fn the_command_tells_what_came_of_the_reload() {
     assert_eq!(state("127.0.0.1"), "ready");
     agent.stop();
     assert_eq!(reload().status.code(), Some(1), "nobody is there to ask");
+}
+
+#[test]
+fn another_place_to_listen_at_is_taken_at_once_and_a_taken_one_leaves_the_old() {
+    let host = Host::new();
+    let mut agent = host.start_with("drain = \"10s\"\n");
+    let reload = |listen: &str| {
+        host.configure(&format!("[readiness]\nlisten = \"{listen}\"\n"));
+        host.lvsd("realserver reload")
+    };
+    let done = reload("127.0.0.1:9480");
+    assert_eq!(done.status.code(), Some(0), "{done:?}");
+    assert_eq!(state("127.0.0.1"), "ready");
+    assert!(ready("::1").is_none(), "there it does not listen any more");
+
+    let other = TcpListener::bind("127.0.0.2:9480").unwrap();
+    for taken in ["127.0.0.2:9480", "[::]:9480"] {
+        let refused = reload(taken);
+        assert_eq!(refused.status.code(), Some(78), "{refused:?}");
+        let said = String::from_utf8_lossy(&refused.stderr);
+        assert!(said.contains("port taken"), "{said}");
+        assert_eq!(state("127.0.0.1"), "ready", "as before");
+    }
+    drop(other);
+    let done = reload("[::]:9480");
+    assert_eq!(done.status.code(), Some(0), "{done:?}");
+    assert_eq!(state("::1"), "ready");
+    agent.stop();
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::num::NonZeroU16;
 use toml::Spanned;
 
 use super::raw;
-use crate::config::check::is_host;
+use super::vips::of_another_host;
 use crate::config::document::Document;
 use crate::config::values::{number, parsed};
 use crate::lvs::{Checksum, Forwarding};
@@ -131,19 +131,28 @@ fn nat(document: &mut Document<'_>, raw: &raw::Agent) -> Option<Method> {
     if list.get_ref().is_empty() {
         document.refuse(&list.span(), "no gateway", mend);
     }
-    let gateways: Vec<_> = list
-        .get_ref()
-        .iter()
-        .filter_map(|text| host(document, text, mend))
-        .collect();
+    let mut gateways = Vec::new();
+    for text in list.get_ref() {
+        let gateway = host(document, text, mend);
+        match gateway {
+            Some(gateway) if gateways.contains(&gateway) => {
+                document.refuse(
+                    &text.span(),
+                    "this gateway is there already",
+                    "list it once",
+                );
+            }
+            _ => gateways.extend(gateway),
+        }
+    }
     (!gateways.is_empty()).then_some(Method::Nat { gateways })
 }
 
 fn host(document: &mut Document<'_>, text: &Spanned<String>, mend: &str) -> Option<IpAddr> {
-    let address = text.get_ref().parse::<IpAddr>().ok();
+    let address = text.get_ref().parse::<IpAddr>();
     let legal = address
-        .filter(|address| is_host(*address))
-        .ok_or("not the address of a host");
+        .map_err(|_| "not an IP address")
+        .and_then(|address| of_another_host(address).map(|()| address));
     document.accept(&text.span(), legal, mend)
 }
 

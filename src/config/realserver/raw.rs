@@ -60,5 +60,6 @@ pub(super) struct Weight {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Service {
     pub(super) name: Field<String>,
+    pub(super) internal: Field<bool>,
     pub(super) check: Option<Spanned<Check>>,
 }

@@ -61,7 +61,7 @@ impl Default for Readiness {
 }
 
 pub(super) fn read(document: &mut Document<'_>, raw: &raw::Readiness) -> Option<Readiness> {
-    let mend = "write ADDRESS:PORT, such as \"0.0.0.0:9480\"";
+    let mend = "write ADDRESS:PORT, such as \"[::]:9480\"";
     let listen = parsed(document, &raw.listen, READINESS_LISTEN, mend);
     let allow = raw.allow.as_ref().map(|list| allowed(document, list));
     let token = token(document, &raw.token);

@@ -5,7 +5,7 @@ use toml::Table;
 use super::forwarding::{Method, Mss, Tunnel};
 use super::readiness::Readiness;
 use super::weight::{Slope, Source, Weight};
-use super::{RealServerConfig, Service};
+use super::{Asked, RealServerConfig, Service};
 use crate::config::show::{Keys, check, print, shortest, texts};
 use crate::config::values::show_duration;
 
@@ -103,11 +103,11 @@ fn weight(weight: &Weight) -> Table {
 
 fn service(service: &Service) -> Table {
     let first = service.checks.first();
-    let vip = first
-        .filter(|_| service.on_vips)
-        .map(|check| check.probe.address());
-    Keys::default()
-        .set_text("name", &service.name)
-        .set("check", check(first, vip))
-        .0
+    let on_vips = service.asked == Asked::Port;
+    let vip = first.filter(|_| on_vips).map(|check| check.probe.address());
+    let mut keys = Keys::default().set_text("name", &service.name);
+    if service.asked == Asked::Internal {
+        keys = keys.set("internal", true);
+    }
+    keys.set("check", check(first, vip)).0
 }

@@ -55,6 +55,26 @@ fn every_mistake_is_told_with_its_line_key_and_way_out() {
             "not the address of a host",
         ),
         (
+            "forwarding = 'nat'\ngateways = ['127.0.0.1']",
+            "not the address of a host",
+        ),
+        (
+            "forwarding = 'nat'\ngateways = ['255.255.255.255']",
+            "not the address of a host",
+        ),
+        (
+            "forwarding = 'nat'\ngateways = ['240.0.0.1']",
+            "from a reserved range",
+        ),
+        (
+            "forwarding = 'nat'\ngateways = ['lvs51']",
+            "not an IP address",
+        ),
+        (
+            "forwarding = 'nat'\ngateways = ['10.0.0.2', '10.0.0.2']",
+            "this gateway is there already",
+        ),
+        (
             "forwarding = 'nat'\ngateways = ['10.0.0.2']\nvips = ['10.0.0.1']",
             "remove vips",
         ),
@@ -158,11 +178,74 @@ fn a_service_with_a_port_is_checked_on_every_vip() {
         shown.contains("port = 80") && !shown.contains("address ="),
         "{shown}"
     );
-    let elsewhere = parse(
-        "forwarding = 'nat'\ngateways = ['10.0.0.9']\n[[service]]\n\
-                           name = 'x'\ncheck = { port = 80 }",
-    );
-    assert!(elsewhere.unwrap_err().contains("there is no VIP to check"));
+}
+
+/// A file with one service, whose table has these keys.
+fn served(above: &str, keys: &str) -> String {
+    format!("{above}[[service]]\nname = 'nginx'\n{keys}\n")
+}
+
+const BEHIND_NAT: &str = "forwarding = 'nat'\ngateways = ['10.0.0.9']\n";
+
+#[test]
+fn a_service_elsewhere_on_this_host_is_asked_on_every_vip_too() {
+    let probes = |above: &str, keys: &str| {
+        let config = good(&served(above, keys));
+        let checks = config.services[0].checks.iter();
+        let probes: Vec<_> = checks.map(|check| check.probe.to_string()).collect();
+        probes
+    };
+    let http = "check = { type = 'http', address = '127.0.0.1:80', path = '/up' }";
+    let on_vip = ["http 127.0.0.1:80/up", "http 192.168.1.200:80/up"];
+    assert_eq!(probes(VIP, http), on_vip);
+    let rip = "check = { address = '192.168.1.53:80' }";
+    let on_vip = ["tcp 192.168.1.53:80", "tcp 192.168.1.200:80"];
+    assert_eq!(probes(VIP, rip), on_vip);
+    assert_eq!(probes(BEHIND_NAT, rip), ["tcp 192.168.1.53:80"]);
+    let vip = "check = { address = '192.168.1.200:80' }";
+    assert_eq!(probes(VIP, vip), ["tcp 192.168.1.200:80"]);
+    let internal = "internal = true\ncheck = { address = '127.0.0.1:9000' }";
+    assert_eq!(probes(VIP, internal), ["tcp 127.0.0.1:9000"]);
+    assert_eq!(probes(BEHIND_NAT, internal), ["tcp 127.0.0.1:9000"]);
+}
+
+#[test]
+fn a_service_that_clients_could_not_reach_where_it_is_asked_is_refused() {
+    for (above, keys, expected) in [
+        (
+            VIP,
+            "check = {}",
+            "r.toml:4: service[0].check.port: missing",
+        ),
+        (
+            VIP,
+            "check = { port = 80, address = '10.0.0.1:80' }",
+            "a port alone is asked on each VIP",
+        ),
+        (
+            VIP,
+            "check = { address = '0.0.0.0:80' }",
+            "not the address of a host",
+        ),
+        (
+            VIP,
+            "internal = true\ncheck = { port = 80 }",
+            "so it is not asked on the VIPs",
+        ),
+        (
+            BEHIND_NAT,
+            "check = { port = 80 }",
+            "behind NAT there is no VIP to check",
+        ),
+        (
+            BEHIND_NAT,
+            "check = { address = '127.0.0.1:80' }",
+            "r.toml:5: service[0].check.address = '127.0.0.1:80': clients never reach it",
+        ),
+    ] {
+        let error = parse(&served(above, keys)).unwrap_err();
+        assert!(error.contains(expected), "{keys}: {error}");
+    }
 }
 
 #[test]
@@ -182,7 +265,8 @@ fn what_is_shown_means_the_same() {
              certificate = '/a.pem'\nkey = '/a.key'\nmax_connections = 7\ntimeout = '1s'\n\
              weight = {{ source = 'script', command = ['/bin/w', 'x'], interval = '1m' }}\n\
              [[service]]\nname = 'a'\ncheck = {{ port = 80 }}\n\
-             [[service]]\nname = 'b'\ncheck = {{ address = '127.0.0.1:81' }}"
+             [[service]]\nname = 'b'\ncheck = {{ address = '127.0.0.1:81' }}\n\
+             [[service]]\nname = 'c'\ninternal = true\ncheck = {{ address = '127.0.0.1:82' }}"
         ),
         format!("{VIP}[readiness.weight]\nsource = 'pressure'\nleast = 5"),
     ] {

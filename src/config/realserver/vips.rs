@@ -114,13 +114,20 @@ fn legal(vip: IpAddr) -> Result<(), &'static str> {
         IpAddr::V4(v4) => v4.is_link_local(),
         IpAddr::V6(v6) => v6.is_unicast_link_local(),
     };
-    if !is_host(vip) || vip.is_loopback() {
+    of_another_host(vip)?;
+    match of_a_link {
+        true => Err("an address of one link only, which no client reaches"),
+        false => Ok(()),
+    }
+}
+
+/// Whether hosts can reach each other by an address, whatever network it is in.
+pub(super) fn of_another_host(address: IpAddr) -> Result<(), &'static str> {
+    if !is_host(address) || address.is_loopback() {
         Err("not the address of a host")
-    } else if of_a_link {
-        Err("an address of one link only, which no client reaches")
-    } else if matches!(vip, IpAddr::V4(v4) if v4.octets()[0] == 0 || v4.octets()[0] >= 240) {
+    } else if matches!(address, IpAddr::V4(v4) if v4.octets()[0] == 0 || v4.octets()[0] >= 240) {
         Err("not the address of a host: from a reserved range")
-    } else if matches!(vip, IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some()) {
+    } else if matches!(address, IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some()) {
         Err("an IPv4 address in the dress of IPv6: write it as IPv4")
     } else {
         Ok(())

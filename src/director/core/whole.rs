@@ -8,14 +8,16 @@ use std::time::Duration;
 use tracing::{debug, info, warn};
 
 use super::Core;
-use crate::config::director::DirectorConfig;
+use crate::config::director::{DirectorConfig, VirtualServer};
 use crate::director::balancer::Balancer;
+use crate::director::peers::{self, Peers};
 use crate::director::reconcile::Report;
 use crate::director::settings::{self, Settings};
 use crate::director::vrrp::Occurrence;
 use crate::director::{Error, hooks, local, module, snapshot, sysctls};
 use crate::lvs::VirtualServerId;
 use crate::status::director as status;
+use crate::status::text::chain;
 use crate::sys::{address, clock, memory};
 use crate::vrrp::router::State;
 
@@ -46,6 +48,22 @@ impl Core {
         }
         for advice in self.config.advice() {
             info!(advice, "advice on the configuration");
+        }
+        Ok(())
+    }
+
+    /// Tells what to hide from IPVS, once there is anything.
+    pub(super) fn apply_peers(&mut self) -> Result<(), Error> {
+        let addresses = address::of_this_host().unwrap_or_default();
+        let vrrp = Arc::clone(&self.vrrp.status.borrow());
+        let wanted = peers::wanted(&self.config, &addresses, &vrrp);
+        let file = self.runtime_dir.join(crate::director::PEERS_FILE);
+        match &self.peers {
+            Some(peers) => peers.want(wanted),
+            None if Peers::are_needed(&wanted, &file) => {
+                self.peers = Some(Peers::start(file, wanted)?);
+            }
+            None => {}
         }
         Ok(())
     }
@@ -99,11 +117,14 @@ impl Core {
     pub(super) fn follow_vrrp(&mut self) {
         self.finish_removals();
         self.wait_for_checks_where_links_changed();
+        if let Err(error) = self.apply_peers() {
+            warn!(error = chain(&error), "cannot hide anything from IPVS");
+        }
         let held_back = self.to_hold_back();
         if held_back != self.held_back {
             for id in held_back.symmetric_difference(&self.held_back) {
                 let in_table = !held_back.contains(id);
-                info!(%id, in_table, "this host is a real server of it, and balances only as master");
+                info!(%id, in_table, "this host is a real server of it, and has it as master or while nothing loops");
             }
             self.held_back = held_back;
             self.rebalance();
@@ -121,7 +142,12 @@ impl Core {
         let kernel = Arc::clone(&balancer.report().borrow().kernel);
         let vrrp = Arc::clone(&self.vrrp.status.borrow());
         let addresses = address::of_this_host().unwrap_or_default();
-        local::held_back(config, &addresses, &vrrp, |id| {
+        let report = self.peers.as_ref().map(Peers::report);
+        let hidden = |server: (&VirtualServerId, &VirtualServer)| {
+            let report = report.as_ref();
+            report.is_some_and(|it| peers::are_hidden(config, &addresses, &vrrp, it, server))
+        };
+        local::held_back(config, &addresses, &vrrp, hidden, |id| {
             kernel.virtual_servers.contains_key(id)
         })
     }
@@ -133,6 +159,10 @@ impl Core {
             let size = ipvs.connection_table_size;
             let shortfall = module::shortfall(self.config.ipvs.conn_tab_bits, size);
             ipvs.problems.extend(shortfall);
+        }
+        if let Some(peers) = self.peers.as_ref().map(Peers::report) {
+            ipvs.peers = peers.describe();
+            ipvs.problems.extend(peers.problem());
         }
         ipvs
     }

@@ -34,9 +34,18 @@ fn status(config: &DirectorConfig, claim: Claim) -> VrrpStatus {
 }
 
 fn held_back_by(config: &DirectorConfig, claim: Claim, present: bool) -> Vec<String> {
+    held_back_where(config, claim, false, present)
+}
+
+fn held_back_where(
+    config: &DirectorConfig,
+    claim: Claim,
+    hidden: bool,
+    present: bool,
+) -> Vec<String> {
     let here = ["192.168.1.51", "192.168.1.200", "127.0.0.1"].map(|a| a.parse().unwrap());
     let status = status(config, claim);
-    let held_back = held_back(config, &here.into(), &status, |_| present);
+    let held_back = held_back(config, &here.into(), &status, |_| hidden, |_| present);
     held_back.iter().map(ToString::to_string).collect()
 }
 
@@ -48,6 +57,15 @@ fn a_backup_holds_back_what_it_serves_itself_and_nothing_else() {
         ["tcp 192.168.1.200:80"]
     );
     assert_eq!(held_back_by(&dr, Claim::Hold, false), Vec::<String>::new());
+}
+
+#[test]
+fn a_backup_keeps_what_nothing_of_other_directors_comes_to() {
+    let dr = config("dr");
+    let held_back = held_back_where(&dr, Claim::Release, true, false);
+    assert_eq!(held_back, Vec::<String>::new());
+    let held_back = held_back_where(&dr, Claim::Undecided, true, false);
+    assert_eq!(held_back, ["tcp 192.168.1.200:80"], "nobody is heard yet");
 }
 
 #[test]

@@ -46,6 +46,10 @@ pub struct Script {
     pub runs_at_boot: bool,
     /// What is missing where something was meant to run it at boot.
     pub missing: Option<String>,
+    /// Whether nothing was: it lies about, and may be somebody's old one.
+    pub by_hand: bool,
+    /// How to be rid of it, the VIP staying where it is.
+    pub removal: String,
 }
 
 /// A line that sets a kernel parameter.

@@ -32,9 +32,11 @@ pub fn parse(text: &str) -> serde_json::Result<Ruleset> {
     Ok(ruleset)
 }
 
-/// What lvsd itself drops is what the configuration wants, and comes after IPVS.
+/// What lvsd itself drops is what the configuration wants, and comes after IPVS; what it
+/// hides from IPVS arrives.
 fn is_of_lvsd(object: &Value) -> bool {
-    text(&object["family"]) == "inet" && text(&object["table"]) == sys::nftables::TABLE
+    let ours = [sys::nftables::TABLE, sys::nftables::peers::TABLE];
+    text(&object["family"]) == "inet" && ours.contains(&text(&object["table"]))
 }
 
 fn list(value: &Value) -> &[Value] {

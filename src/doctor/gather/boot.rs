@@ -8,47 +8,28 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::doctor::facts::{Boot, Setting};
-
-/// Directories whose links `*.wants/NAME` start units at boot.
-const WANTS: [&str; 3] = [
-    "etc/systemd/system",
-    "run/systemd/generator",
-    "run/systemd/generator.late",
-];
-
-/// Directories whose links `S20NAME` start init scripts at boot.
-const RUNLEVELS: [&str; 6] = [
-    "etc/rc2.d",
-    "etc/rc3.d",
-    "etc/rc5.d",
-    "etc/rc.d/rc2.d",
-    "etc/rc.d/rc3.d",
-    "etc/rc.d/rc5.d",
-];
+use crate::doctor::facts::Boot;
+use crate::leftovers;
 
 /// Files that are longer are not read: a `keepalived.conf` of ten thousand real
 /// servers is shorter.
 const LONGEST: u64 = 16 * 1024 * 1024;
 
-/// The names of parameters that lines of `sysctl.conf` are looked for.
-const PARAMETERS: [&str; 4] = ["arp_ignore", "arp_announce", "rp_filter", "ip_forward"];
-
 pub(super) fn look(root: &Path) -> Boot {
-    let enabled = enabled(root);
+    let leftovers = leftovers::look(root);
     let keepalived = keepalived::parse(&text(&root.join("etc/keepalived/keepalived.conf")));
     Boot {
         running: running(root),
         keepalived_routes: keepalived.routes,
         keepalived_balances: keepalived.balances,
         keepalived_maps: keepalived.mapped,
-        scripts: scripts::look(root, &enabled),
-        settings: settings(root),
+        scripts: scripts::scripts(&leftovers),
+        settings: scripts::settings(&leftovers),
         conn_tab_bits: conn_tab_bits(root),
         has_ip_vs: ["modules.dep", "modules.builtin"]
             .iter()
             .any(|list| module_list(root, list).contains("/ip_vs.ko")),
-        enabled,
+        enabled: leftovers.enabled,
     }
 }
 
@@ -83,29 +64,6 @@ fn name(path: &Path) -> String {
     name.to_string_lossy().into_owned()
 }
 
-/// `keepalived.service`, and `realserver` of `S99realserver`.
-fn enabled(root: &Path) -> BTreeSet<String> {
-    let directories = WANTS
-        .iter()
-        .flat_map(|directory| files(&root.join(directory)));
-    let wants = directories
-        .filter(|path| name(path).ends_with(".wants"))
-        .flat_map(|path| files(&path));
-    let units = wants.map(|path| name(&path));
-    let links = RUNLEVELS
-        .iter()
-        .flat_map(|directory| files(&root.join(directory)));
-    let scripts = links.filter_map(|path| {
-        let name = name(&path);
-        let rest = name.strip_prefix('S')?;
-        Some(
-            rest.trim_start_matches(|c: char| c.is_ascii_digit())
-                .to_owned(),
-        )
-    });
-    units.chain(scripts).collect()
-}
-
 /// Programs of this network namespace.
 fn running(root: &Path) -> BTreeSet<String> {
     let processes = files(&root.join("proc"))
@@ -120,35 +78,6 @@ fn running(root: &Path) -> BTreeSet<String> {
         (name == "keepalived" && !is_elsewhere).then(|| name.to_owned())
     });
     names.collect()
-}
-
-/// The lines that set one of the parameters: the files in the order in which they
-/// are read, the later ones winning.
-fn settings(root: &Path) -> Vec<Setting> {
-    let mut paths: Vec<_> = ["usr/lib/sysctl.d", "run/sysctl.d", "etc/sysctl.d"]
-        .iter()
-        .flat_map(|directory| files(&root.join(directory)))
-        .filter(|path| name(path).ends_with(".conf"))
-        .collect();
-    paths.push(root.join("etc/sysctl.conf"));
-    let mut settings = Vec::new();
-    for path in paths {
-        let text = text(&path);
-        for (number, line) in (1..).zip(text.lines()) {
-            let place = format!("{}:{number}", path.display());
-            settings.extend(setting(place, line));
-        }
-    }
-    settings
-}
-
-fn setting(place: String, line: &str) -> Option<Setting> {
-    let (key, value) = line.trim().trim_start_matches('-').split_once('=')?;
-    let key = key.trim().replace('/', ".");
-    let wanted = PARAMETERS.iter().any(|name| key.ends_with(name));
-    let is_comment = key.starts_with(['#', ';']);
-    let value = value.trim().parse().ok()?;
-    (wanted && !is_comment).then_some(Setting { place, key, value })
 }
 
 /// `options ip_vs conn_tab_bits=20`

@@ -78,8 +78,7 @@ pub(super) fn script_beside(facts: &Facts) -> Vec<Finding> {
                 "{} puts {vips} on lo at boot, beside lvsd realserver",
                 script.path
             );
-            let mend = format!("take {} away, or what runs it at boot", script.path);
-            SCRIPT_BESIDE.found(seen, mend)
+            SCRIPT_BESIDE.found(seen, script.removal.clone())
         })
         .collect()
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::listed;
+use crate::config::realserver::Asked;
 use crate::doctor::firewall::{Fate, Packet};
 use crate::doctor::{Facts, Finding, Kind};
 use crate::lvs::{Protocol, VirtualServerId};
@@ -60,11 +61,12 @@ pub(super) fn not_on_vip(facts: &Facts) -> Vec<Finding> {
     found.collect()
 }
 
-/// The TCP ports that the agent's file wants answers from.
+/// The TCP ports that the agent's file wants answers from, for clients.
 fn services(facts: &Facts) -> BTreeSet<u16> {
     let files = facts.realserver_config.iter();
     let services = files.flat_map(|file| &file.services);
     services
+        .filter(|service| service.asked != Asked::Internal)
         .flat_map(|service| &service.checks)
         .map(|check| check.probe.address().port())
         .collect()

@@ -1,3 +1,4 @@
+use std::net::TcpStream;
 use std::os::unix::net::UnixListener as StdUnixListener;
 
 use tempfile::TempDir;
@@ -28,6 +29,28 @@ async fn an_address_of_another_host_is_named_as_such() {
         text.contains("192.0.2.1:0: no interface of this host"),
         "{text}"
     );
+}
+
+#[tokio::test]
+async fn no_address_of_ipv6_means_every_address_of_ipv4_too() {
+    let both = bind_tcp("[::]:0".parse().unwrap()).unwrap();
+    let port = both.local_addr().unwrap().port();
+    for ip in ["127.0.0.1", "::1"] {
+        let ip: IpAddr = ip.parse().unwrap();
+        TcpStream::connect((ip, port)).unwrap_or_else(|error| panic!("{ip}: {error}"));
+    }
+}
+
+#[test]
+fn only_for_every_address_does_ipv4_stand_in_for_ipv6() {
+    let lacks = |address: &str, errno: Errno| {
+        let error = io::Error::from(errno);
+        lacks_ipv6(address.parse().unwrap(), &error)
+    };
+    assert!(lacks("[::]:9480", Errno::EAFNOSUPPORT));
+    assert!(!lacks("[::]:9480", Errno::EADDRINUSE));
+    assert!(!lacks("[::1]:9480", Errno::EAFNOSUPPORT));
+    assert!(!lacks("0.0.0.0:9480", Errno::EADDRNOTAVAIL));
 }
 
 #[tokio::test]

@@ -1,129 +1,74 @@
 use super::*;
+use crate::realserver::{sysctl, vip};
+use crate::sys::address::NewAddress;
+use crate::sys::sysctl::Key;
 
-const VIP: &str = "192.168.1.200";
-
-/// A host on which the steps of the usual guides were done.
-fn host(files: &[(&str, &str)]) -> tempfile::TempDir {
-    let root = tempfile::tempdir().unwrap();
-    for (path, text) in files {
-        let path = root.path().join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    }
-    root
+fn ips(texts: &[&str]) -> Vec<IpAddr> {
+    texts.iter().map(|text| text.parse().unwrap()).collect()
 }
 
-fn found(files: &[(&str, &str)]) -> Vec<String> {
-    let root = host(files);
-    let prefix = format!("{}/", root.path().display());
-    leftovers(root.path(), &[VIP.parse().unwrap()])
-        .into_iter()
-        .map(|left| format!("{}: {}", left.place.replace(&prefix, ""), left.text))
-        .collect()
-}
-
-const SCRIPT: &str = "#!/bin/bash\nvip=192.168.1.200\n\
-    ifconfig lo:0 $vip broadcast $vip netmask 255.255.255.255 up\n\
-    echo \"1\" >/proc/sys/net/ipv4/conf/lo/arp_ignore\n\
-    echo \"2\" >/proc/sys/net/ipv4/conf/lo/arp_announce\n";
-
-#[test]
-fn every_step_of_the_guides_is_recognised() {
-    assert_eq!(
-        found(&[
-            (
-                "etc/sysconfig/network-scripts/ifcfg-lo:0",
-                "DEVICE=lo:0\nIPADDR=192.168.1.200\nNETMASK=255.255.255.255\n",
-            ),
-            (
-                "etc/sysctl.conf",
-                "# quiet\nnet.ipv4.conf.lo.arp_ignore = 1\nnet.ipv4.conf.all.arp_announce=2\n\
-                 net.ipv4.ip_forward = 1\n",
-            ),
-            (
-                "etc/rc.d/rc.local",
-                "#!/bin/sh\ntouch /var/lock/subsys/local\nsh /usr/local/sbin/lvs_dr_rs.sh\n",
-            ),
-            ("usr/local/sbin/lvs_dr_rs.sh", SCRIPT),
-            ("etc/init.d/realserver", SCRIPT),
-        ]),
-        [
-            "etc/sysconfig/network-scripts/ifcfg-lo:0: IPADDR=192.168.1.200",
-            "etc/sysctl.conf:2: net.ipv4.conf.lo.arp_ignore = 1",
-            "etc/sysctl.conf:3: net.ipv4.conf.all.arp_announce=2",
-            "etc/rc.d/rc.local:3: sh /usr/local/sbin/lvs_dr_rs.sh",
-            "etc/init.d/realserver: sets up the VIP and the ARP sysctls by itself",
-            "usr/local/sbin/lvs_dr_rs.sh: sets up the VIP and the ARP sysctls by itself",
-        ]
-    );
-}
-
-#[test]
-fn a_file_named_lo_0_and_debians_interfaces_are_recognised_too() {
-    assert_eq!(
-        found(&[
-            (
-                "etc/sysconfig/network-scripts/lo:0",
-                "DEVICE=lo:0\nIPADDR=192.168.1.120\n"
-            ),
-            (
-                "etc/network/interfaces",
-                "auto lo\niface lo inet loopback\nauto lo:0\niface lo:0 inet static\n",
-            ),
-            (
-                "etc/sysctl.d/90-lvs.conf",
-                "net/ipv4/conf/enp0s3/arp_ignore=1\n"
-            ),
-        ]),
-        [
-            "etc/sysconfig/network-scripts/lo:0: IPADDR=192.168.1.120",
-            "etc/network/interfaces:3: auto lo:0",
-            "etc/network/interfaces:4: iface lo:0 inet static",
-            "etc/sysctl.d/90-lvs.conf:1: net/ipv4/conf/enp0s3/arp_ignore=1",
-        ]
-    );
-}
-
-#[test]
-fn a_host_without_them_has_none_and_binary_files_are_no_scripts() {
-    assert_eq!(
-        found(&[
-            ("etc/sysctl.conf", "net.ipv4.conf.all.rp_filter = 1\n"),
-            (
-                "etc/rc.local",
-                "exit 0\n# sh /usr/local/sbin/lvs_dr_rs.sh\n"
-            ),
-            ("usr/local/sbin/tool", "\u{0}\u{1}arp_ignore"),
-            ("etc/sysconfig/network-scripts/ifcfg-lo", "DEVICE=lo\n"),
-        ]),
-        [""; 0]
-    );
-}
-
-#[test]
-fn aliases_of_lo_are_vips_and_its_own_addresses_are_not() {
-    let address = |link, text: &str| {
-        let parsed = text.parse::<crate::lvs::Prefixed>().unwrap();
-        let new = crate::sys::address::NewAddress {
-            address: parsed,
-            ..crate::sys::address::NewAddress::host(parsed.address)
-        };
-        vip::as_listed(link, &new)
+fn listed(link: u32, text: &str, label: Option<&str>) -> Address {
+    let address = text.parse::<Prefixed>().unwrap();
+    let new = NewAddress {
+        address,
+        label: label.map(str::to_owned),
+        ..NewAddress::host(address.address)
     };
+    vip::as_listed(link, &new)
+}
+
+#[test]
+fn without_a_name_only_aliases_and_what_a_leftover_has_are_vips() {
+    let links = [Link::working(1, "lo"), Link::working(2, "eth0")];
     let addresses = [
-        address(1, "127.0.0.1/8"),
-        address(1, "::1/128"),
-        address(1, "192.168.1.200/32"),
-        address(1, "10.0.0.0/24"),
-        address(2, "192.168.1.53/24"),
-        address(1, "2001:db8::200/128"),
+        listed(1, "127.0.0.1/8", Some("lo")),
+        listed(1, "::1/128", None),
+        listed(1, "192.168.1.200/32", Some("lo:0")),
+        listed(1, "192.168.1.201/32", Some("lo")),
+        listed(1, "10.0.0.7/32", Some("lo")),
+        listed(1, "10.0.0.0/24", Some("lo:1")),
+        listed(2, "192.168.1.53/24", Some("eth0")),
+        listed(1, "2001:db8::200/128", None),
+        listed(1, "2001:db8::7/128", None),
     ];
-    let vips = vips_on_lo(
-        &[Link::working(1, "lo"), Link::working(2, "eth0")],
-        &addresses,
-    );
+    let leftovers = ips(&["192.168.1.201", "2001:db8::200", "192.168.1.202"]);
+    let leftovers = leftovers.into_iter().collect();
+    let found = on_lo(&links, &addresses, &[], &leftovers);
     assert_eq!(
-        vips,
-        ["192.168.1.200", "2001:db8::200"].map(|ip| ip.parse::<IpAddr>().unwrap())
+        found.vips,
+        ips(&["192.168.1.200", "192.168.1.201", "2001:db8::200"])
     );
+    assert_eq!(found.others, ips(&["10.0.0.7", "2001:db8::7"]));
+
+    let found = on_lo(&links, &addresses, &ips(&["10.0.0.7"]), &leftovers);
+    assert_eq!(found.vips, ips(&["10.0.0.7"]), "a name is a name");
+    assert_eq!(found.others.len(), 4);
+}
+
+#[test]
+fn values_of_a_script_become_lvsds_and_intentions_stay() {
+    let key = |interface, name| Key::ipv4_conf(interface, name);
+    let found = |value, changed| Original { value, changed };
+    let mut journal = Journal::default();
+    for (name, original) in [
+        ("all", found(1, false)),
+        ("eth0", found(2, false)),
+        ("eth1", found(0, true)),
+        ("eth2", found(1, false)),
+    ] {
+        journal.sysctls.insert(key(name, "arp_ignore"), original);
+    }
+    let mut earlier = Journal::default();
+    earlier
+        .sysctls
+        .insert(key("eth2", "arp_ignore"), found(1, false));
+    let wanted = sysctl::wanted(&["eth0", "eth1", "eth2"], &[]);
+    claim(&mut journal, &earlier, &ips(&["192.168.1.200"]), &wanted);
+    let of = |name| journal.sysctls[&key(name, "arp_ignore")];
+    assert_eq!(of("all"), found(0, true), "the script's");
+    assert_eq!(of("eth0"), found(2, false), "somebody's intention");
+    assert_eq!(of("eth1"), found(0, true), "lvsd's own already");
+    assert_eq!(of("eth2"), found(1, false), "noted by an earlier run");
+    let vip: IpAddr = "192.168.1.200".parse().unwrap();
+    assert_eq!(journal.vips[&vip], Origin::Created);
 }

@@ -20,6 +20,8 @@ use crate::sys::sysctl::Key;
 pub struct Answer {
     #[serde(flatten)]
     readiness: Readiness,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
     vips: Vec<Vip>,
     sysctls: Vec<Sysctl>,
     services: Vec<Service>,
@@ -43,6 +45,7 @@ impl From<Status> for Answer {
         };
         Self {
             readiness: Readiness::new(state, status.reasons).with_weight(status.weight),
+            warnings: status.warnings,
             vips: status.vips,
             sysctls: status.sysctls,
             services: status.services,
@@ -95,6 +98,7 @@ impl Agent {
             state,
             reasons: phase_reason.into_iter().chain(faults).collect(),
             errors: self.errors(),
+            warnings: self.warnings(),
             draining_until,
             connections: self.connections.filter(|_| draining_until.is_some()),
             weight: self
@@ -154,6 +158,12 @@ impl Agent {
             )],
             Some(_) => Vec::new(),
         }
+    }
+
+    /// What may be as it must be or not, which only people know.
+    fn warnings(&self) -> Vec<String> {
+        let seen = &self.seen;
+        gateway::warnings(self.gateways(), &seen.beyond, &seen.links, &seen.addresses)
     }
 
     /// What is repaired again and again: somebody has to look.

@@ -6,11 +6,12 @@ use jiff::SignedDuration;
 
 use super::track::cause_of;
 use super::{Action, Agent, Cause};
+use crate::config::realserver::INTERFACE;
 use crate::lvs::Prefixed;
 use crate::realserver::journal::{Journal, Origin};
 use crate::realserver::sysctl::{self, Original, Write};
 use crate::realserver::tunnel::Before;
-use crate::realserver::{mss, tunnel, vip};
+use crate::realserver::{adopt, mss, tunnel, vip};
 
 /// How long after a VIP was added anew it may be so again without being seen with a route.
 const RENEW_AGAIN: SignedDuration = SignedDuration::from_secs(5);
@@ -33,6 +34,7 @@ impl Agent {
                 false => Origin::Created,
             };
             journal.vips.entry(*vip).or_insert(origin);
+            journal.interface = Some(self.interface.clone()).filter(|name| name != INTERFACE);
         }
         let tunnels = self.tunnels_wanted();
         for device in &tunnels.devices {
@@ -52,6 +54,15 @@ impl Agent {
         }
         journal.routing |= mss::is_needed(&self.method) && !self.wanted_vips().is_empty();
         journal.drained = self.rests();
+    }
+
+    /// Makes what is right the agent's own, if that is to be.
+    pub(super) fn claim(&self, journal: &mut Journal) {
+        if let Some(earlier) = &self.adopting {
+            let vips = self.wanted_vips().iter().copied();
+            let bound: Vec<_> = vips.filter(|vip| self.place(*vip).bound).collect();
+            adopt::claim(journal, earlier, &bound, &self.wanted_sysctls());
+        }
     }
 
     pub(super) fn removals(&self, journal: &Journal) -> Vec<Action> {
@@ -171,6 +182,10 @@ impl Agent {
             let ours = *origin == Origin::Created && self.place(*vip).bound;
             self.wanted_vips().contains(vip) || ours
         });
+        journal.interface = journal
+            .interface
+            .take()
+            .filter(|_| !journal.vips.is_empty());
         let tunnels = self.tunnels_wanted();
         journal.tunnels.retain(|name, before| {
             let wanted = tunnels.devices.iter().any(|device| device.name == *name);

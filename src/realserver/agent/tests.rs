@@ -44,6 +44,7 @@ impl Host {
                 gue_ports: vec![],
                 routing: mss::Routing::default(),
                 ways: vec![],
+                beyond: Beyond::default(),
             },
             disk: Journal::default(),
         }

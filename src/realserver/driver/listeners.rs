@@ -1,5 +1,7 @@
 //! The ports and sockets that answer, and how they are replaced.
 
+use std::net::SocketAddr;
+
 use futures_util::FutureExt;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -15,6 +17,8 @@ use crate::realserver::endpoint::Desk;
 pub(super) struct Listeners {
     control: Option<Server>,
     public: Option<Server>,
+    /// What the public one proves itself with.
+    identity: Option<Identity>,
 }
 
 /// A listener's task, and how to end it.
@@ -46,6 +50,7 @@ impl Listeners {
         readiness: &Readiness,
         desk: &Desk,
     ) {
+        self.identity.clone_from(&identity);
         let listener = match identity {
             Some(identity) => Listener::Tls(listener, identity),
             None => Listener::Tcp(listener),
@@ -53,8 +58,9 @@ impl Listeners {
         self.public = Some(Server::spawn(listener, limits(readiness), desk));
     }
 
-    /// Answers directors as another configuration says. Where the address stays, the
-    /// old listener ends before the new one begins; else only when it is there.
+    /// Answers directors as another configuration says, or, where that cannot be, as
+    /// before. Where the two are in each other's way, the old listener ends before the
+    /// new one begins; else only when that is there.
     pub(super) async fn renew(
         &mut self,
         old: &Readiness,
@@ -67,15 +73,31 @@ impl Listeners {
         if same_place && limits(old) == limits(new) && old.tls.is_none() && new.tls.is_none() {
             return Ok(());
         }
-        let free = if same_place {
+        if overlap(old.listen, new.listen) {
             self.end_public().await;
-            bind_tcp(new.listen)?
-        } else {
-            bind_tcp(new.listen)?
-        };
-        self.end_public().await;
-        self.public(free, identity, new, desk);
-        Ok(())
+        }
+        match bind_tcp(new.listen) {
+            Ok(free) => {
+                self.end_public().await;
+                self.public(free, identity, new, desk);
+                Ok(())
+            }
+            Err(refused) => {
+                self.take_back(old, desk);
+                Err(refused)
+            }
+        }
+    }
+
+    /// Answers as before, if that has ended.
+    fn take_back(&mut self, old: &Readiness, desk: &Desk) {
+        if self.public.is_some() {
+            return;
+        }
+        match bind_tcp(old.listen) {
+            Ok(free) => self.public(free, self.identity.clone(), old, desk),
+            Err(error) => error!(%error, "nobody answers the directors any more"),
+        }
     }
 
     async fn end_public(&mut self) {
@@ -93,6 +115,12 @@ impl Listeners {
             server.stop().await;
         }
     }
+}
+
+/// Whether the kernel would not let both listen.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let everywhere = one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() == other.port() && (one.ip() == other.ip() || everywhere)
 }
 
 /// How many connections one address may have, of so many: one client that holds them

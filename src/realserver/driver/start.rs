@@ -4,34 +4,59 @@
 use std::net::IpAddr;
 
 use super::texts;
-use crate::config::realserver::RealServerConfig;
+use crate::config::realserver::{Method, RealServerConfig};
 use crate::realserver::agent::Agent;
 use crate::realserver::journal::Journal;
 use crate::realserver::kernel::{self, Kernel};
-use crate::realserver::{Error, vip};
+use crate::realserver::{Error, gateway, vip};
 use crate::sys::clock;
 
-/// Puts the host right for the first time, or leaves it as it was.
+/// Puts the host right for the first time, or leaves it as it was. What somebody else has
+/// put right is taken over, if it is to be, once all is right.
 pub(in crate::realserver) async fn first_settle(
     config: &RealServerConfig,
     journal: Journal,
     kernel: &mut Kernel,
+    adopt: bool,
 ) -> Result<Agent, Error> {
     let first_start = journal.is_empty();
+    let earlier = journal.clone();
     let mut agent = Agent::new(config, journal, clock::now(), clock::wall());
-    let refusals = refusals(config, kernel, &agent).await?;
+    let mut refusals = refusals(config, kernel, &agent).await?;
+    if first_start {
+        refusals.extend(ipv6_refusal(config));
+    }
     if !refusals.is_empty() {
         return Err(Error::Refused(refusals));
     }
     if !first_start {
         // What failed is a reason not to be ready.
         let _ = kernel.settle(&mut agent).await;
-    } else if let Err(failure) = kernel.settle_whole(&mut agent).await {
+        if adopt {
+            agent.adopt(earlier);
+            let _ = kernel.settle(&mut agent).await;
+        }
+    } else if let Err(failure) = settle_first(kernel, &mut agent, adopt.then_some(earlier)).await {
         agent.stop();
         let undone = kernel.settle(&mut agent).await;
         return Err(Error::Start(texts([&failure].into_iter().chain(&undone))));
     }
     Ok(agent)
+}
+
+async fn settle_first(
+    kernel: &mut Kernel,
+    agent: &mut Agent,
+    adopt: Option<Journal>,
+) -> Result<(), kernel::Error> {
+    kernel.settle_whole(agent).await?;
+    match adopt {
+        None => Ok(()),
+        Some(earlier) => {
+            agent.adopt(earlier);
+            kernel.settle_whole(agent).await
+        }
+    }
 }
 
 /// Why the VIPs of a configuration must not be taken as this host is.
@@ -54,5 +79,21 @@ pub(super) async fn refusals(
         .then(|| vip::interface_refusal(interface, &observed.links))
         .flatten();
     let vips = config.vips.iter().flat_map(refused);
-    Ok(unfit.into_iter().chain(vips).collect())
+    let directors = match &config.method {
+        Method::Nat { gateways } => gateway::refusals(gateways, &observed.addresses),
+        Method::DirectRoute | Method::Tunnel { .. } => Vec::new(),
+    };
+    let refusals = unfit.into_iter().chain(vips).chain(directors);
+    Ok(refusals.collect())
+}
+
+/// Why VIPs of IPv6 cannot be added. Whoever took IPv6 away from a host that serves
+/// has not taken away the VIPs of IPv4, so a start after a crash goes on.
+pub(super) fn ipv6_refusal(config: &RealServerConfig) -> Option<String> {
+    let vip = config.vips.iter().find(|vip| vip.is_ipv6())?;
+    let why = vip::ipv6_refusal(&config.interface, kernel::ipv6_is_off)?;
+    Some(format!(
+        "VIP {vip} cannot be on {}: {why}",
+        config.interface
+    ))
 }

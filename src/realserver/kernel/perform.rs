@@ -6,10 +6,10 @@ use std::process::{Command, Stdio};
 
 use tracing::{debug, info};
 
-use super::{Error, Kernel};
+use super::{Error, Kernel, ipv6_is_off};
 use crate::lvs::Prefixed;
 use crate::realserver::agent::Action;
-use crate::realserver::{mss, tunnel};
+use crate::realserver::{mss, tunnel, vip};
 use crate::status::text::chain;
 use crate::sys::address::{NewAddress, Scope};
 use crate::sys::fou;
@@ -40,8 +40,23 @@ impl Kernel {
         match self.netlink.add_address(link, address).await {
             // Somebody was faster; the next round looks at what it is.
             Err(error) if error.is_exists() => Ok(()),
-            other => Ok(other?),
+            Err(error) => {
+                let vip = address.address.address;
+                match self.ipv6_off(link).await.filter(|_| vip.is_ipv6()) {
+                    Some(why) => Err(Error::Ipv6Off { vip, why }),
+                    None => Err(error.into()),
+                }
+            }
+            Ok(()) => Ok(()),
         }
+    }
+
+    /// Why an interface takes no address of IPv6, if that is so. The kernel says
+    /// "permission denied".
+    async fn ipv6_off(&self, link: u32) -> Option<String> {
+        let links = self.netlink.links().await.ok()?;
+        let link = links.iter().find(|it| it.index == link)?;
+        vip::ipv6_refusal(&link.name, ipv6_is_off)
     }
 
     async fn remove(&self, link: u32, vip: IpAddr) -> Result<(), Error> {

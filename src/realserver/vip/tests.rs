@@ -47,10 +47,38 @@ fn a_vip_on_another_interface_is_refused_by_name() {
 }
 
 #[test]
+fn a_vip_of_ipv6_on_another_interface_is_refused_in_the_words_of_ipv6() {
+    let vip = ip("2001:db8::200");
+    let taken = [address(2, "2001:db8::200/128", "eth0")];
+    let refused = refusals(vip, "lo", &locate(vip, "lo", &links(), &taken));
+    let told = "is on eth0: this host answers neighbour solicitations for it there";
+    assert!(refused[0].contains(told), "{refused:?}");
+}
+
+#[test]
+fn where_ipv6_is_off_it_is_told_by_what_and_how_to_mend_it() {
+    let refused = |values: [Option<i32>; 2]| {
+        let of = |name: &str| values[usize::from(name == "lo")];
+        ipv6_refusal("lo", of).unwrap_or_default()
+    };
+    assert_eq!(refused([Some(0), Some(0)]), "");
+    // `all` was written, and then `lo` again.
+    assert_eq!(refused([Some(1), Some(0)]), "");
+    let on_lo = refused([Some(0), Some(1)]);
+    assert!(on_lo.contains("IPv6 is off on lo (net.ipv6.conf.lo.disable_ipv6 = 1): sysctl -w"));
+    assert!(on_lo.contains("sysctl -w net.ipv6.conf.lo.disable_ipv6=0,"));
+    let on_all = refused([Some(1), Some(1)]);
+    assert!(on_all.contains("off on every interface (net.ipv6.conf.all.disable_ipv6 = 1)"));
+    assert!(refused([None, None]).contains("this kernel runs without IPv6"));
+}
+
+#[test]
 fn an_address_that_no_host_may_have_is_refused_by_its_network() {
     let taken = [
         address(2, "192.168.1.53/24", "eth0"),
         address(2, "10.0.0.0/31", "eth0"),
+        address(2, "2001:db8::53/64", "eth0"),
+        address(2, "2001:db8:1::1/127", "eth0"),
     ];
     for (vip, expected) in [
         (
@@ -64,6 +92,14 @@ fn an_address_that_no_host_may_have_is_refused_by_its_network() {
         ("192.168.1.254", None),
         ("192.168.2.255", None),
         ("10.0.0.1", None),
+        (
+            "2001:db8::",
+            Some("the address of every router (subnet-router anycast) in 2001:db8::53/64"),
+        ),
+        // Of another network, perhaps a host's: there are such addresses.
+        ("2001:db8:2::", None),
+        ("2001:db8:1::", None),
+        ("2001:db8::ffff:ffff:ffff:ffff", None),
     ] {
         let place = locate(ip(vip), "lo", &links(), &taken);
         let refused = refusals(ip(vip), "lo", &place);

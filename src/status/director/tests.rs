@@ -124,6 +124,16 @@ pub(crate) fn example() -> Director {
             error: None,
             refused: vec![],
             looks_each_ms: 1_000,
+            peers: Some(Peers {
+                known: vec![PeerAddress {
+                    address: "192.168.1.52".parse().unwrap(),
+                    mac: "02:00:00:00:00:52".to_owned(),
+                }],
+                unknown: (53..58).map(|last| [192, 168, 1, last].into()).collect(),
+                packets: 40,
+                bytes: 2_400,
+                repaired: 0,
+            }),
             timeouts: Some(Timeouts {
                 tcp_s: 900,
                 tcp_fin_s: 120,

@@ -29,6 +29,9 @@ pub fn render(status: &Status) -> String {
     let name = "lvsd_agent_errors";
     text.family(name, "gauge", "Things repaired again and again");
     text.sample(name, &[], status.errors.len());
+    let name = "lvsd_agent_warnings";
+    text.family(name, "gauge", "Things that people should look at");
+    text.sample(name, &[], status.warnings.len());
     if let Some(weight) = status.weight {
         let name = "lvsd_agent_weight";
         text.family(name, "gauge", "Wanted share of clients, of 100");

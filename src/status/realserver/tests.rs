@@ -35,6 +35,7 @@ fn what_is_wrong_stands_out_and_comes_with_its_reason() {
         "draining until 2023-11-14T22:14:30Z".into(),
         "service nginx: connection refused".into(),
     ];
+    status.warnings = vec!["answers to 10.0.0.0/8 go nowhere".into()];
     status.vips.truncate(1);
     status.vips[0].present = false;
     status.sysctls.truncate(1);
@@ -49,6 +50,7 @@ lvsd realserver, version 0.1.0, pid 4711, up 1m 2s
 state      DRAINING
 because    draining until 2023-11-14T22:14:30Z
            service nginx: connection refused
+WARNING    answers to 10.0.0.0/8 go nowhere
 lets go    in 8s; 3 connections are served until then
 readiness  http://0.0.0.0:9480/ready
 forwarding dr
@@ -102,6 +104,7 @@ pub(super) fn status() -> Status {
         state: State::Ready,
         reasons: vec![],
         errors: vec![],
+        warnings: vec![],
         draining_until: None,
         connections: None,
         weight: None,

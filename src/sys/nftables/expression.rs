@@ -4,8 +4,9 @@ use netlink_packet_core::{DecodeError, DefaultNla};
 
 use super::Count;
 use super::message::{find, long_in, nested, number, number_in, parse, text, text_in};
+use super::set::Set;
 
-/// `NFT_REG_1`, the only register that is used.
+/// `NFT_REG_1`: what is compared, looked up and written begins here.
 const REGISTER: u32 = 1;
 /// `NFT_REG_VERDICT`.
 const VERDICT: u32 = 0;
@@ -21,7 +22,21 @@ pub(super) const VALUE: u16 = 1;
 const DATA_VERDICT: u16 = 2;
 const CODE: u16 = 1;
 
-/// An expression, on the one register.
+/// `NFT_PAYLOAD_LL_HEADER`.
+pub(super) const LINK_HEADER: u32 = 0;
+/// `NFT_PAYLOAD_NETWORK_HEADER`.
+pub(super) const NETWORK_HEADER: u32 = 1;
+/// `NFT_PAYLOAD_TRANSPORT_HEADER`.
+pub(super) const TRANSPORT_HEADER: u32 = 2;
+
+// NFT_PAYLOAD_CSUM_*
+const CHECKSUM_NONE: u32 = 0;
+const CHECKSUM_INET: u32 = 1;
+
+/// `NFT_BITWISE_BOOL`; kernels before 5.6 know no other and do not tell.
+const BITWISE_BOOL: u32 = 0;
+
+/// An expression.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Expression {
     /// Loads something about the packet: `NFT_META_*`.
@@ -36,6 +51,19 @@ pub(super) enum Expression {
         offset: u32,
         /// So many.
         length: u32,
+        /// Into this register: the first, or one behind what is there.
+        register: u32,
+    },
+    /// Turns round those bits of the register that are set here.
+    Flip(Vec<u8>),
+    /// Writes the register to the network header.
+    Write {
+        /// From here.
+        offset: u32,
+        /// So many bytes.
+        length: u32,
+        /// Where the header's checksum is, which follows.
+        checksum: Option<u32>,
     },
     /// Goes on if the register is in the set.
     Lookup(Set),
@@ -45,40 +73,6 @@ pub(super) enum Expression {
     Immediate(u32),
     /// One that this program does not write.
     Foreign,
-}
-
-/// The sets of the table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Set {
-    V4,
-    V6,
-}
-
-impl Set {
-    pub(super) const ALL: [Self; 2] = [Self::V4, Self::V6];
-
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::V4 => "v4",
-            Self::V6 => "v6",
-        }
-    }
-
-    /// By which the messages of one batch know it.
-    pub(super) fn id(self) -> u32 {
-        match self {
-            Self::V4 => 1,
-            Self::V6 => 2,
-        }
-    }
-
-    /// The length of its elements in bytes.
-    pub(super) fn key_length(self) -> u32 {
-        match self {
-            Self::V4 => 4,
-            Self::V6 => 16,
-        }
-    }
 }
 
 impl Expression {
@@ -98,10 +92,44 @@ impl Expression {
                 base,
                 offset,
                 length,
+                register,
             } => {
-                let numbers = [REGISTER, *base, *offset, *length];
+                let numbers = [*register, *base, *offset, *length];
                 let attributes = (1..).zip(numbers).map(|(kind, it)| number(kind, it));
                 ("payload", attributes.collect())
+            }
+            // NFTA_BITWISE_SREG, _DREG, _LEN, _MASK, _XOR: the mask leaves all.
+            Self::Flip(bits) => {
+                let data =
+                    |kind, value: &[u8]| nested(kind, &[super::message::bytes(VALUE, value)]);
+                let length = u32::try_from(bits.len()).unwrap_or(u32::MAX);
+                let mut attributes = (1..)
+                    .zip([REGISTER, REGISTER, length])
+                    .map(|(kind, it)| number(kind, it))
+                    .collect::<Vec<_>>();
+                attributes.push(data(4, &vec![0xFF; bits.len()]));
+                attributes.push(data(5, bits));
+                ("bitwise", attributes)
+            }
+            Self::Write {
+                offset,
+                length,
+                checksum,
+            } => {
+                // NFTA_PAYLOAD_SREG, _BASE, _OFFSET, _LEN, _CSUM_TYPE, _CSUM_OFFSET, _CSUM_FLAGS:
+                // that of the segment does not follow.
+                let kind_of_sum = checksum.map_or(CHECKSUM_NONE, |_| CHECKSUM_INET);
+                let attributes = [
+                    (5, REGISTER),
+                    (2, NETWORK_HEADER),
+                    (3, *offset),
+                    (4, *length),
+                    (6, kind_of_sum),
+                    (7, checksum.unwrap_or(0)),
+                    (8, 0),
+                ];
+                let attributes = attributes.map(|(kind, it)| number(kind, it));
+                ("payload", attributes.into())
             }
             // NFTA_LOOKUP_SREG, _SET, _SET_ID
             Self::Lookup(set) => {
@@ -140,20 +168,28 @@ impl Expression {
                     .zip(value)
                     .map(|(op, value)| Self::Compare(op, value.to_vec()))
             }
-            b"payload" if on_register(1) => match (number(2), number(3), number(4)) {
-                (Some(base), Some(offset), Some(length)) => Some(Self::Payload {
+            b"payload" if on_register(5) => write_in(&number),
+            b"payload" => match (number(1), number(2), number(3), number(4)) {
+                (Some(register), Some(base), Some(offset), Some(length)) => Some(Self::Payload {
                     base,
                     offset,
                     length,
+                    register,
                 }),
                 _ => None,
             },
+            b"bitwise" if on_register(1) && on_register(2) => {
+                let data = |kind| parse(find(&attributes, kind).unwrap_or_default());
+                let (mask, bits) = (data(4)?, data(5)?);
+                let is_flip = number(6).unwrap_or(0) == BITWISE_BOOL
+                    && find(&mask, VALUE).is_some_and(|mask| mask.iter().all(|it| *it == 0xFF));
+                let bits = find(&bits, VALUE).filter(|_| is_flip);
+                bits.map(|bits| Self::Flip(bits.to_vec()))
+            }
             // NFTA_LOOKUP_FLAGS: not "not in the set".
             b"lookup" if on_register(2) && number(5).unwrap_or(0) == 0 => {
                 let name = text_in(find(&attributes, 1).unwrap_or_default());
-                let mut sets = Set::ALL.into_iter();
-                sets.find(|set| set.name().as_bytes() == name)
-                    .map(Self::Lookup)
+                Set::named(name).map(Self::Lookup)
             }
             // NFTA_COUNTER_BYTES, _PACKETS
             b"counter" => {
@@ -174,4 +210,19 @@ impl Expression {
         };
         Ok((read.unwrap_or(Self::Foreign), count))
     }
+}
+
+/// A payload expression that writes, if it is one of ours.
+fn write_in(number: &impl Fn(u16) -> Option<u32>) -> Option<Expression> {
+    let ours = number(2) == Some(NETWORK_HEADER) && number(8).unwrap_or(0) == 0;
+    let (offset, length) = number(3).zip(number(4)).filter(|_| ours)?;
+    let checksum = match number(6).unwrap_or(CHECKSUM_NONE) {
+        CHECKSUM_NONE => None,
+        _ => number(7),
+    };
+    Some(Expression::Write {
+        offset,
+        length,
+        checksum,
+    })
 }

@@ -1,3 +1,5 @@
+mod peers;
+
 use std::process::Command;
 use std::time::Duration;
 
@@ -5,6 +7,7 @@ use netlink_packet_core::NetlinkSerializable;
 use nix::sched::{CloneFlags, unshare};
 
 use super::message::{Kind, SUBSYSTEM, bytes};
+use super::set::Set;
 use super::*;
 
 /// What nft 1.0.6 sent for `lvsd.nft`, told by `nft --debug=mnl`: the number of each message and its bytes.
@@ -23,6 +26,10 @@ fn whole(addresses: &BTreeSet<IpAddr>) -> Found {
     }
 }
 
+fn made(addresses: &BTreeSet<IpAddr>) -> Vec<Message> {
+    table::layout().made(&table::elements(addresses))
+}
+
 fn hex(message: &Message) -> String {
     let mut bytes = vec![0; message.buffer_len()];
     message.serialize(&mut bytes);
@@ -35,14 +42,15 @@ fn hex(message: &Message) -> String {
 #[test]
 fn the_table_is_sent_to_the_byte_as_nft_sends_it() {
     let wanted = addresses(&["192.168.1.200", "2001:db8::200"]);
-    let made: Vec<_> = table::made(&wanted).map(|message| hex(&message)).collect();
+    let made: Vec<_> = made(&wanted).iter().map(hex).collect();
     assert_eq!(made, SENT_BY_NFT.lines().collect::<Vec<_>>());
 }
 
 #[test]
 fn nothing_is_sent_where_nothing_is_to_do_and_no_more_than_the_difference_else() {
     let kinds = |found: &Found, wanted: &[&str]| {
-        let messages = table::changes(found, &addresses(wanted));
+        let wanted = table::elements(&addresses(wanted));
+        let messages = table::layout().changes(&found.into(), &wanted);
         let kinds: Vec<_> = messages.iter().map(|it| it.message_type() & 0xff).collect();
         kinds
     };
@@ -70,22 +78,25 @@ fn thousands_of_addresses_go_in_messages_that_are_short_enough() {
     let many: BTreeSet<_> = (0..5_000_u32)
         .map(|n| IpAddr::from(n.to_be_bytes()))
         .collect();
-    let messages: Vec<_> = table::made(&many).collect();
+    let messages = made(&many);
     let elements = messages.iter().filter(|it| it.is(Kind::NewElements));
     let mut read = BTreeSet::new();
     for message in elements {
         assert!(message.buffer_len() < 1 << 16, "{}", message.buffer_len());
-        read.extend(table::addresses_in(std::slice::from_ref(message)).unwrap());
+        let found = layout::elements_in(Set::V4, std::slice::from_ref(message));
+        read.extend(found.unwrap());
     }
-    assert_eq!(read, many);
+    assert_eq!(read, table::elements(&many));
 }
 
 #[test]
 fn rules_are_known_again_by_what_they_do_and_counted() {
-    let rules: Vec<_> = table::made(&BTreeSet::new())
+    let rules: Vec<_> = made(&BTreeSet::new())
+        .into_iter()
         .filter(|it| it.is(Kind::NewRule))
         .collect();
-    let whole = |rules: &[Message]| table::are_whole(rules).unwrap();
+    let layout = table::layout();
+    let whole = |rules: &[Message]| layout.chains[0].is_whole(rules).unwrap();
     assert_eq!(whole(&rules), Some(Count::default()));
     assert_eq!(whole(&rules[..2]), None, "one is missing");
     let turned: Vec<_> = rules.iter().rev().cloned().collect();
@@ -100,10 +111,10 @@ fn rules_are_known_again_by_what_they_do_and_counted() {
 #[test]
 fn what_makes_no_sense_is_an_error_and_no_panic() {
     let broken = Message::new(Kind::NewRule, vec![bytes(4, &[9, 0, 1])]);
-    assert!(table::are_whole(&[broken]).is_err());
+    assert!(table::layout().chains[0].is_whole(&[broken]).is_err());
     let broken = Message::new(Kind::NewElements, vec![bytes(3, &[9, 0, 1])]);
-    assert!(table::addresses_in(&[broken]).is_err());
-    let odd = table::addresses_in(&[Message::new(
+    assert!(layout::elements_in(Set::V4, &[broken]).is_err());
+    let odd = [Message::new(
         Kind::NewElements,
         vec![message::nested(
             3,
@@ -112,8 +123,8 @@ fn what_makes_no_sense_is_an_error_and_no_panic() {
                 &[message::nested(1, &[bytes(1, &[1, 2])])],
             )],
         )],
-    )]);
-    assert_eq!(odd.unwrap(), BTreeSet::new());
+    )];
+    assert!(layout::elements_in(Set::V4, &odd).unwrap().is_empty());
 }
 
 /// In a network namespace of its own; None, and a word why, where that cannot be.
@@ -202,7 +213,8 @@ fn a_table_that_somebody_changed_is_damaged_and_made_anew() {
         nftables.hold(&Found::Damaged, &wanted).unwrap();
         assert!(nftables.look().unwrap().is_like(&whole(&wanted)));
         // A fourth rule, which lets everything pass.
-        let rule = table::made(&BTreeSet::new()).find(|it| it.is(Kind::NewRule));
+        let mut messages = made(&BTreeSet::new()).into_iter();
+        let rule = messages.find(|it| it.is(Kind::NewRule));
         nftables.transact(vec![rule.unwrap()], true).unwrap();
         assert_eq!(nftables.look().unwrap(), Found::Damaged);
         nftables.hold(&Found::Damaged, &wanted).unwrap();

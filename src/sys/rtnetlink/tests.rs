@@ -119,7 +119,7 @@ async fn next(changes: &mut Changes) -> Change {
 }
 
 /// Runs `test` in a network namespace that lasts as long as this thread.
-fn in_own_namespace(test: impl AsyncFnOnce(Rtnetlink)) {
+pub(crate) fn in_own_namespace(test: impl AsyncFnOnce(Rtnetlink)) {
     if let Err(error) = unshare(CloneFlags::CLONE_NEWNET) {
         eprintln!("SKIPPED: needs root for a network namespace of its own: {error}");
         return;

@@ -10,14 +10,18 @@ mod ipvs_commands;
 mod ipvs_traffic;
 mod lab_itself;
 mod local;
+mod local_peers;
 mod nat;
 mod pools;
 mod readiness;
 mod readme;
 mod realserver;
+mod realserver_adopt;
+mod realserver_crash;
 mod realserver_forwarding;
 mod realserver_networkd;
 mod realserver_networkmanager;
+mod realserver_silence;
 mod reload;
 mod schedulers;
 mod servers;
@@ -60,14 +64,18 @@ const ALL: &[&[Scenario]] = &[
     ipvs_traffic::SCENARIOS,
     lab_itself::SCENARIOS,
     local::SCENARIOS,
+    local_peers::SCENARIOS,
     nat::SCENARIOS,
     pools::SCENARIOS,
     readme::SCENARIOS,
     readiness::SCENARIOS,
     realserver::SCENARIOS,
+    realserver_adopt::SCENARIOS,
+    realserver_crash::SCENARIOS,
     realserver_forwarding::SCENARIOS,
     realserver_networkd::SCENARIOS,
     realserver_networkmanager::SCENARIOS,
+    realserver_silence::SCENARIOS,
     reload::SCENARIOS,
     schedulers::SCENARIOS,
     servers::SCENARIOS,

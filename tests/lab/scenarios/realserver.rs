@@ -288,12 +288,17 @@ fn status_of_an_agent_names_what_is_wrong(lab: &Lab) {
     let lan = lab.lan();
     let host = lan.host_with_nic("rs53", "ens192", "192.168.1.53/24");
     host.nginx("I am 53\n");
+    let nothing = host.run("lvsd realserver").fails_with(2);
+    assert!(
+        nothing.contains("there is no /etc/lvsd/realserver.toml"),
+        "{nothing}"
+    );
     let file = format!(
         "vips = ['{VIP}', '192.168.1.201']\n[[service]]\nname = 'nginx'\n\
          check = {{ type = 'tcp', address = '127.0.0.1:80', interval = '200ms', retries = 0 }}\n"
     );
     host.write("/etc/lvsd/realserver.toml", &file);
-    let agent = host.spawn("lvsd realserver --config /etc/lvsd/realserver.toml");
+    let agent = host.spawn("lvsd realserver");
     eventually("it is ready", within(secs(10)), || {
         host.run("lvsd status --json")
             .stdout

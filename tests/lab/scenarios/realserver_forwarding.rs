@@ -287,6 +287,13 @@ fn behind_nat_an_agent_is_ready_only_while_answers_pass_the_director(lab: &Lab) 
     let counts = client.ask(30, "http://192.0.2.200/");
     lab.say(&format!("through NAT: {counts:?}"));
     assert!(counts.values().eq(&[10, 10, 10]), "{counts:?}");
+    first.run("ip route add 10.0.0.0/8 via 192.168.1.10").ok();
+    eventually("a route past the director is told", within(secs(5)), || {
+        let warnings = first.agent_status()["warnings"].to_string();
+        warnings.contains("10.0.0.0/8 leave by 192.168.1.10,")
+    });
+    lab.say(&first.run("lvsd status").ok());
+    assert_eq!(first.agent_status()["ready"], true, "nobody need be there");
     first.run("ip route del default").ok();
     eventually("53 is out", within(secs(10)), || {
         !site.lvs51.balances_onto("192.168.1.53:80")

@@ -1,6 +1,8 @@
 //! The units as `make install` puts them there: at boot, in failure, at reload and at stop, and
 //! that lvsd can do all its work within their hardening.
 
+mod agent;
+
 use crate::lab::scenario::scenario;
 use crate::lab::site::VIP;
 use crate::lab::{Host, Lab, Program, Scenario, Site, eventually, millis, secs, within};
@@ -306,6 +308,7 @@ fn an_enabled_agent_is_up_after_boot_and_ready_only_with_its_vip(lab: &Lab) {
     assert!(journal.contains("192.168.1.300"), "{journal}");
     assert_eq!(site.show("MainPID"), pid);
     assert!(site.host.has_address("192.168.1.201"), "it runs on");
+    agent::without_ipv6_it_listens_by_ipv4(&site);
 }
 
 fn an_agent_that_is_killed_or_hangs_is_started_again_and_the_vip_stays(lab: &Lab) {

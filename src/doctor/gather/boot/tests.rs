@@ -32,6 +32,8 @@ impl Root {
         for script in &mut boot.scripts {
             script.path = script.path.replace(&root, "");
             script.missing = script.missing.take().map(|text| text.replace(&root, ""));
+            // What it says is tested where it is found.
+            script.removal.clear();
         }
         boot
     }
@@ -43,6 +45,8 @@ fn script(path: &str, vip: [u8; 4], missing: Option<&str>) -> Script {
         vips: [vip.into()].into(),
         runs_at_boot: missing.is_none(),
         missing: missing.map(str::to_owned),
+        by_hand: false,
+        removal: String::new(),
     }
 }
 

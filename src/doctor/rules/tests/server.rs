@@ -20,6 +20,8 @@ fn script(missing: Option<&str>) -> Script {
         vips: [VIP.into()].into(),
         runs_at_boot: missing.is_none(),
         missing: missing.map(str::to_owned),
+        by_hand: false,
+        removal: "sed -i '3s/^/: # /' /etc/rc.local".to_owned(),
     }
 }
 
@@ -136,6 +138,9 @@ fn a_service_of_the_agents_file_must_listen_on_the_vip() {
         "[[service]]\nname = 'nginx'\ncheck = { type = 'tcp', address = '127.0.0.1:8080' }\n";
     facts.realserver_config = agent_file(service);
     assert_eq!(only(&facts, "service-not-on-vip").mend, "start the service");
+    facts.realserver_config = agent_file(&service.replace("check", "internal = true\ncheck"));
+    assert_eq!(ids(&facts), [""; 0], "no client connects to it");
+    facts.realserver_config = agent_file(service);
     facts.listening.insert("0.0.0.0:8080".parse().unwrap());
     assert_eq!(ids(&facts), [""; 0]);
     let rules =

@@ -180,4 +180,16 @@ fn behind_nat_nothing_is_changed_and_the_default_route_decides() {
     host.kernel.ways = vec![way("192.168.1.254")];
     host.settle(&mut agent);
     assert_eq!(agent.status().state, State::Ready);
+    let answer = || serde_json::to_string(&Answer::from(agent.status())).unwrap();
+    assert!(!answer().contains("warnings"), "{}", answer());
+
+    let network = "10.0.0.0/8".parse().unwrap();
+    host.kernel.beyond.ways = vec![(network, way("192.168.1.1"))];
+    host.settle(&mut agent);
+    let status = agent.status();
+    assert_eq!(status.state, State::Ready, "clients may be elsewhere");
+    let told = "answers to 10.0.0.0/8 leave by 192.168.1.1, which is no director:";
+    assert!(status.warnings[0].starts_with(told), "{status:?}");
+    let answer = serde_json::to_string(&Answer::from(status)).unwrap();
+    assert!(answer.contains(told), "{answer}");
 }
