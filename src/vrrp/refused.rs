@@ -167,6 +167,14 @@ impl RefusedMaster {
         self.current.take_if(is_it).is_some()
     }
 
+    /// Packets were dropped before they were read: how many came is not known, only that
+    /// they were too many.
+    pub fn lose_packets(&mut self) {
+        for seen in self.suspects.iter_mut().chain(&mut self.current) {
+            seen.doubtful = seen.doubtful.max(CROWD);
+        }
+    }
+
     /// Forgets it: we are no longer master ourselves.
     pub fn forget(&mut self) {
         self.current = None;

@@ -112,7 +112,7 @@ fn where_it_cannot_start_nothing_is_lvsds_and_nothing_else_is_told() {
     assert_eq!(String::from_utf8_lossy(&output.stdout), "");
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
-        told.contains("cannot listen on 0.0.0.0:9480: port taken"),
+        told.contains("cannot listen on [::]:9480: port taken"),
         "{told}"
     );
     assert!(!host.journal().exists(), "nothing half done");

@@ -219,6 +219,9 @@ impl Instance {
         if self.stops && event == Event::Startup {
             return;
         }
+        if let Event::Dropped { .. } = event {
+            self.refused.lose_packets();
+        }
         for action in self.router.handle(now, event) {
             match action {
                 Action::SendAdvert {

@@ -112,6 +112,18 @@ fn a_packet_a_burst_or_one_now_and_then_is_no_master() {
     assert_eq!(masters.current(), None);
 }
 
+#[test]
+fn what_is_left_of_a_flood_that_filled_the_socket_is_no_master_either() {
+    let start = late_enough();
+    let mut masters = RefusedMaster::default();
+    for n in 0..60 {
+        let now = start + SECOND * n;
+        let heard = see(&mut masters, now, (52, &V2), Discard::Checksum);
+        assert_eq!(heard, None);
+        masters.lose_packets();
+    }
+}
+
 /// A hundred a second of a router that says to send one.
 #[test]
 fn a_flood_of_wrong_checksums_is_no_master_until_it_keeps_the_time_of_one() {
