@@ -9,9 +9,10 @@ use crate::lab::{Host, Lab, Scenario, Site, eventually, secs, within};
 
 use super::table::balances_onto;
 
-pub(crate) const SCENARIOS: &[Scenario] = &[scenario!(
-    a_director_follows_the_weight_of_an_agent_that_wants_a_token_over_tls
-)];
+pub(crate) const SCENARIOS: &[Scenario] = &[
+    scenario!(a_director_follows_the_weight_of_an_agent_that_wants_a_token_over_tls),
+    scenario!(a_director_finds_the_agent_of_an_ipv6_real_server_without_a_word_in_its_file),
+];
 
 const RS53: &str = "192.168.1.53:80";
 const TOKEN: &str = "/etc/lvsd/agent.token";
@@ -99,4 +100,41 @@ fn a_director_follows_the_weight_of_an_agent_that_wants_a_token_over_tls(lab: &L
         director.log().contains("lets others read or write it")
     });
     weighs(host, 1);
+}
+
+fn a_director_finds_the_agent_of_an_ipv6_real_server_without_a_word_in_its_file(lab: &Lab) {
+    const VIP6: &str = "2001:db8::200";
+    let site = Site::build(lab);
+    let (director, rs, client) = (&site.lvs51, &site.real_servers[0], &site.client);
+    for (host, last) in [(director, 51), (rs, 53), (client, 10)] {
+        host.run(&format!("ip addr add 2001:db8::{last}/64 dev ens192 nodad"))
+            .ok();
+    }
+    director
+        .run(&format!(
+            "ip addr add {VIP6}/128 dev ens192 nodad preferred_lft 0"
+        ))
+        .ok();
+    rs.spawn(&format!("lvsd realserver --vip {VIP6}"));
+    director.write(
+        "/etc/lvsd/director.toml",
+        &format!(
+            "[[virtual_server]]\naddress = '[{VIP6}]:80'\nreal_servers = ['2001:db8::53']\n\
+             check = {{ type = 'readiness', interval = '200ms', retries = 0 }}\n"
+        ),
+    );
+    director.spawn("lvsd director");
+    eventually("53 is in the table", within(secs(10)), || {
+        director.balances_onto("[2001:db8::53]:80")
+    });
+    let counts = client.ask(5, &format!("http://[{VIP6}]/"));
+    assert_eq!(counts["I am 53"], 5);
+    lab.say(&rs.run("lvsd status").ok());
+    rs.run("lvsd realserver drain").ok();
+    eventually("it has weight 0", within(secs(5)), || {
+        let table = director.ipvsadm();
+        table
+            .lines()
+            .any(|line| line.contains("-r [2001:db8::53]:80 ") && line.contains("-w 0"))
+    });
 }

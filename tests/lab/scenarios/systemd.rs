@@ -26,6 +26,8 @@ real_servers = ["192.168.1.53", "192.168.1.54", "192.168.1.55"]
 check = { type = "tcp", interval = "200ms", retries = 1, retry_delay = "100ms" }
 "#;
 
+use agent::a_reboot_drains_the_agent_before_the_web_server_is_stopped;
+
 /// Three mistakes, in three lines.
 const REFUSED_FILE: &str = r#"
 [[virtual_server]]
@@ -102,6 +104,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
                 "[Service]\nTimeoutStopSec=2s\n",
             ),
         ]),
+    scenario!(a_reboot_drains_the_agent_before_the_web_server_is_stopped)
+        .under_systemd(agent::REBOOT),
 ];
 
 fn an_enabled_director_is_up_after_boot_and_ready_only_with_its_table(lab: &Lab) {
