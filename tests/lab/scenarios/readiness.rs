@@ -110,20 +110,21 @@ fn a_director_finds_the_agent_of_an_ipv6_real_server_without_a_word_in_its_file(
         host.run(&format!("ip addr add 2001:db8::{last}/64 dev ens192 nodad"))
             .ok();
     }
-    director
-        .run(&format!(
-            "ip addr add {VIP6}/128 dev ens192 nodad preferred_lft 0"
-        ))
-        .ok();
     rs.spawn(&format!("lvsd realserver --vip {VIP6}"));
     director.write(
         "/etc/lvsd/director.toml",
         &format!(
-            "[[virtual_server]]\naddress = '[{VIP6}]:80'\nreal_servers = ['2001:db8::53']\n\
+            "[[vrrp]]\nname = 'VI_6'\ninterface = 'ens192'\nvirtual_router_id = 6\n\
+             advert_interval = '100ms'\nvirtual_addresses = ['fe80::6', '{VIP6}']\n\
+             [[virtual_server]]\naddress = '[{VIP6}]:80'\nreal_servers = ['2001:db8::53']\n\
              check = {{ type = 'readiness', interval = '200ms', retries = 0 }}\n"
         ),
     );
     director.spawn("lvsd director");
+    // On the LAN of its real servers: were it not deprecated, checks would come from it.
+    eventually("51 has the VIP", within(secs(10)), || {
+        director.has_address(VIP6)
+    });
     eventually("53 is in the table", within(secs(10)), || {
         director.balances_onto("[2001:db8::53]:80")
     });
