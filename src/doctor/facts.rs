@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::config::director::DirectorConfig;
 use crate::config::realserver::RealServerConfig;
+use crate::lvs::Forwarding;
 use crate::realserver::gateway::Way;
 use crate::status::{director, realserver};
 use crate::sys::address::Address;
@@ -34,7 +35,7 @@ pub struct Facts {
     pub addresses: Vec<Address>,
     /// Kernel parameters that are numbers.
     pub sysctls: BTreeMap<Key, i32>,
-    /// How the real servers of the table are reached; none: not at all.
+    /// How the real servers of table and file are reached; none: not at all.
     pub routes: BTreeMap<IpAddr, Option<Hop>>,
     /// The gateways of the default routes.
     pub gateways: BTreeSet<IpAddr>,
@@ -138,6 +139,25 @@ impl Facts {
             .chain(file.filter_map(|id| id.vip()))
             .chain(routers)
             .chain(self.boot.keepalived_vips.iter().copied())
+            .collect()
+    }
+
+    /// The real servers of table and file that have the VIP themselves, as they do
+    /// under direct routing and behind tunnels: each VIP, with the RIP.
+    pub fn shared_vips(&self) -> BTreeSet<(IpAddr, IpAddr)> {
+        let table = self.table().iter().flat_map(|(id, server)| {
+            let pool = server.real_servers.iter();
+            pool.map(move |(rip, it)| (id, rip, it.real_server.forwarding))
+        });
+        let files = self.director_config.iter();
+        let file = files.flat_map(|file| &file.virtual_servers);
+        let file = file.flat_map(|(id, server)| {
+            let pool = server.real_servers.iter();
+            pool.map(move |(rip, it)| (id, rip, it.settings.forwarding))
+        });
+        let shared = table.chain(file).filter(|(.., it)| *it != Forwarding::Nat);
+        shared
+            .filter_map(|(id, rip, _)| Some((id.vip()?, rip.ip())))
             .collect()
     }
 

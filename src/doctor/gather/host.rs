@@ -1,8 +1,10 @@
 //! Interfaces, addresses, routes, kernel parameters, limits.
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::net::IpAddr;
 
-use super::neighbours;
+use super::{MOST_NEIGHBOURS, neighbours};
 use crate::config::realserver::Method;
 use crate::doctor::Facts;
 use crate::realserver::gateway;
@@ -36,7 +38,7 @@ pub(super) async fn look(facts: &mut Facts) -> Result<(), Error> {
     if let Some(Method::Nat { gateways }) = facts.realserver_config.as_ref().map(|it| &it.method) {
         facts.answer_ways = gateway::ways(&netlink, gateways).await;
     }
-    for rip in neighbours(facts) {
+    for rip in checked(facts) {
         let hop = netlink.route_to(rip).await?;
         facts.routes.insert(rip, hop);
     }
@@ -50,6 +52,16 @@ pub(super) async fn look_again(facts: &mut Facts) {
     {
         facts.addresses = addresses;
     }
+}
+
+/// The real servers whose routes are asked for. Those that failed their checks are in
+/// the file alone.
+fn checked(facts: &Facts) -> BTreeSet<IpAddr> {
+    let shared = facts.shared_vips();
+    let rips: BTreeSet<_> = shared.into_iter().map(|(_, rip)| rip).collect();
+    let mut checked = neighbours(facts);
+    checked.extend(rips.into_iter().take(MOST_NEIGHBOURS));
+    checked
 }
 
 fn number(file: &str) -> Option<u64> {

@@ -10,6 +10,7 @@ mod pool;
 mod routing;
 mod service;
 mod settings;
+mod source;
 mod table;
 mod timeouts;
 mod vip;
@@ -49,6 +50,7 @@ pub const ALL: &[Rule] = &[
     routing::director_in_pool,
     routing::no_default_route,
     routing::nat_default_route,
+    source::vip_is_source,
     pool::no_real_server,
     pool::unanswered,
     timeouts::disagree,
@@ -87,6 +89,7 @@ pub const KINDS: &[&Kind] = &[
     &routing::DIRECTOR_IN_POOL,
     &routing::NO_DEFAULT_ROUTE,
     &routing::NAT_DEFAULT_ROUTE,
+    &source::VIP_IS_SOURCE,
     &pool::NO_REAL_SERVER,
     &pool::SYN_RECV,
     &timeouts::TIMEOUTS_DISAGREE,

@@ -4,6 +4,7 @@
 mod director;
 mod server;
 mod site;
+mod source;
 
 use super::*;
 use crate::doctor::facts::tests::{backup, host, master, real_server};

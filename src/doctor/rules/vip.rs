@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::misplaced::{removal, serves_only};
-use super::{listed, mends, station, vrrp};
+use super::{listed, mends, source, station, vrrp};
 use crate::config::realserver::Method;
 use crate::doctor::{Facts, Finding, Kind};
 use crate::lvs::Prefixed;
@@ -69,7 +69,7 @@ fn holder_wanted(facts: &Facts, vip: IpAddr, lan: &str) -> String {
     } else if boot.keepalived_routes {
         "systemctl enable --now keepalived".to_owned()
     } else if facts.is_director() {
-        format!("ip addr add {} dev {lan}", Prefixed::host(vip))
+        source::addition(vip, lan)
     } else {
         "on a director: `lvsd doctor`, which says there what keeps the VIP from it".to_owned()
     }

@@ -1,7 +1,7 @@
 //! VIPs where they must not be.
 
-use super::{WHOLE, clean, each_finds, file, finds, heals, runs_scripts};
-use crate::lab::lvsd::{DirectorFile, Pair};
+use super::{QUICK, WHOLE, clean, each_finds, file, finds, heals, runs_scripts};
+use crate::lab::lvsd::{DirectorFile, Pair, text};
 use crate::lab::scenario::scenario;
 use crate::lab::site::VIP;
 use crate::lab::{Host, Lab, Scenario, eventually, secs, within};
@@ -9,6 +9,7 @@ use crate::lab::{Host, Lab, Scenario, eventually, secs, within};
 pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario!(a_vip_that_a_killed_director_left_is_named_there).on_any_linux(),
     scenario!(a_vip_on_a_nic_of_a_real_server_is_named).on_any_linux(),
+    scenario!(a_vip_that_checks_leave_from_is_named),
 ];
 
 const VIP6: &str = "2001:db8::200";
@@ -104,4 +105,45 @@ fn a_vip_on_a_nic_of_a_real_server_is_named(lab: &Lab) {
     let command = format!("ip address add {VIP}/32 dev lo; ip addr del {VIP}/32 dev ens192");
     heals(lab, &rs53, WHOLE, "broken vip-on-nic", &command);
     assert!(director.is_running());
+}
+
+fn a_vip_that_checks_leave_from_is_named(lab: &Lab) {
+    let lan = lab.lan();
+    let [lvs51, rs53] = [("lvs51", 51), ("rs53", 53)].map(|(name, last)| {
+        let host = lan.host_with_nic(name, "ens192", &format!("192.168.1.{last}/24"));
+        clean(&host);
+        host.run(&format!("ip addr add 2001:db8::{last}/64 dev ens192 nodad"))
+            .ok();
+        host
+    });
+    rs53.nginx("I am 53\n");
+    rs53.spawn(&format!("lvsd realserver --vip {VIP6}"));
+    eventually("53 has the VIP", within(secs(10)), || {
+        rs53.has_address(VIP6)
+    });
+    // As somebody does who has one director.
+    lvs51
+        .run(&format!("ip addr add {VIP6}/128 dev ens192 nodad"))
+        .ok();
+    lvs51.write(
+        "/etc/lvsd/director.toml",
+        &format!(
+            "[[virtual_server]]\naddress = '[{VIP6}]:80'\nreal_servers = ['2001:db8::53']\n\
+             check = {{ type = 'tcp', timeout = '500ms', interval = '1s', retries = 0 }}\n"
+        ),
+    );
+    lvs51.spawn("lvsd director");
+    let expected = ["broken vip-is-source", "broken no-real-server"];
+    let health = || text(&lvs51.real_server("[2001:db8::53]:80")["health"]);
+    eventually("the check has failed", within(secs(10)), || {
+        lvs51.real_server("[2001:db8::53]:80")["reason"]
+            .as_str()
+            .is_some_and(|reason| reason.starts_with("no answer within"))
+    });
+    let findings = finds(lab, &lvs51, QUICK, &expected);
+    let command = format!("ip addr change {VIP6}/128 dev ens192 preferred_lft 0");
+    assert!(text(&findings[0]["mend"]).contains(&command));
+    lvs51.run(&command).ok();
+    eventually("53 is up", within(secs(10)), || health() == "up");
+    finds(lab, &lvs51, QUICK, &[]);
 }
