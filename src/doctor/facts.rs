@@ -49,6 +49,9 @@ pub struct Facts {
     pub receiving: BTreeSet<SocketAddr>,
     /// The packet filter.
     pub firewall: Ruleset,
+    /// The same after the listening, where adverts did not come through; counters have
+    /// grown meanwhile.
+    pub firewall_later: Option<Ruleset>,
     /// What the next boot brings, and what runs beside lvsd.
     pub boot: Boot,
     /// What the running director says.

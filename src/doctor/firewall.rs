@@ -7,12 +7,15 @@
 
 pub mod iptables;
 pub mod nftables;
+mod suspects;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::ops::RangeInclusive;
 
 use crate::lvs::Prefixed;
+
+pub use suspects::Suspect;
 
 /// Where a base chain is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +52,8 @@ pub struct Chain {
     pub hook: Option<Hook>,
     /// Whether its policy is to drop.
     pub drops: bool,
+    /// How many packets met the policy, if it counts.
+    pub packets: Option<u64>,
     /// Its rules in their order.
     pub rules: Vec<Rule>,
 }
@@ -152,6 +157,11 @@ impl Packet {
 }
 
 impl ChainId {
+    /// Its policy, as people call it.
+    fn policy(&self) -> String {
+        format!("the policy of chain {} in table {}", self.name, self.table)
+    }
+
     /// The command that has a base chain accept such packets before it does anything
     /// else: adverts on that interface, or TCP to that port.
     pub fn accept(&self, packet: &Packet) -> String {
@@ -227,10 +237,7 @@ impl Ruleset {
         for (id, chain) in base {
             let (by, packets) = match self.walk(id, packet, 0) {
                 Walk::Drop(rule) => (rule.text.clone(), rule.packets),
-                Walk::End if chain.drops => {
-                    let by = format!("the policy of chain {} in table {}", id.name, id.table);
-                    (by, None)
-                }
+                Walk::End if chain.drops => (id.policy(), None),
                 Walk::Pass | Walk::Unsure | Walk::End => continue,
             };
             return Fate::Dropped {

@@ -15,6 +15,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use super::Facts;
+use super::facts::Heard;
 use crate::config::Error;
 use crate::status::text::chain;
 
@@ -53,6 +54,9 @@ pub async fn gather(scope: &Scope) -> Result<Facts, Error> {
     }
     if !scope.quick {
         wire::look(&mut facts).await;
+        if facts.incoming().any(Heard::is_kept_out) {
+            firewall::look_again(root, &mut facts).await;
+        }
         // What the wire said is compared with what is so now, not seconds ago.
         lvsd::look_again(scope, &mut facts).await;
         host::look_again(&mut facts).await;

@@ -9,6 +9,7 @@ use crate::lvs::{Forwarding, Prefixed, Scheduler, VirtualServerId, Weight};
 use crate::sys::address::Scope;
 use crate::sys::neighbour::Mac;
 use crate::vrrp::advert::Advert;
+use crate::vrrp::transport::MULTICAST_V4;
 use crate::vrrp::{Version as VrrpVersion, Vrid};
 
 /// The VIP of the site.
@@ -183,6 +184,13 @@ impl Facts {
         pool.get_mut(&SocketAddr::new(ip(last), 80)).unwrap()
     }
 
+    /// This host keeps the adverts of others from its programs.
+    pub(crate) fn keeps_out(&mut self) {
+        for heard in &mut self.wire.as_mut().unwrap().heard {
+            heard.came_through = 0;
+        }
+    }
+
     /// Adverts of 192.168.1.`last` are heard all the time.
     pub(crate) fn hears(&mut self, last: u8, vrid: u8, addresses: &[[u8; 4]]) {
         let advert = Advert {
@@ -197,6 +205,9 @@ impl Facts {
             source: ip(last),
             mac: mac(last),
             advert,
+            destination: MULTICAST_V4.into(),
+            arrived: 3,
+            came_through: 3,
             first: Duration::from_millis(300),
             last: Duration::from_millis(2_300),
         };

@@ -11,6 +11,9 @@ use crate::vrrp::advert::Advert;
 
 use super::Facts;
 
+/// Adverts that were lost one by one prove nothing; so many without one that came through do.
+const SEVERAL: u32 = 2;
+
 /// A few seconds of the LANs of this host.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Wire {
@@ -32,6 +35,12 @@ pub struct Heard {
     pub mac: Mac,
     /// The newest.
     pub advert: Advert,
+    /// Whom it was for.
+    pub destination: IpAddr,
+    /// How many were heard at the interface, before any packet filter.
+    pub arrived: u32,
+    /// How many a program that listens for adverts got, after the packet filter.
+    pub came_through: u32,
     /// When the first and the newest came, since the listening began.
     pub first: Duration,
     /// The newest.
@@ -39,6 +48,11 @@ pub struct Heard {
 }
 
 impl Heard {
+    /// Whether this host keeps its adverts from the programs they are for.
+    pub fn is_kept_out(&self) -> bool {
+        self.arrived >= SEVERAL && self.came_through == 0
+    }
+
     /// Whether it is a master that has not just resigned.
     pub fn is_master(&self) -> bool {
         self.advert.priority > 0
@@ -114,6 +128,14 @@ impl Facts {
     /// Everybody who sent adverts.
     pub fn heard(&self) -> impl Iterator<Item = &Heard> {
         self.wire.iter().flat_map(|wire| &wire.heard)
+    }
+
+    /// The other senders whose adverts are for this host among others.
+    pub fn incoming(&self) -> impl Iterator<Item = &Heard> {
+        self.heard().filter(|heard| {
+            let is_for_us = heard.destination.is_multicast() || self.is_own(heard.destination);
+            is_for_us && !self.is_own(heard.source)
+        })
     }
 
     /// Everybody else who answered, more than once, that they have the address;

@@ -31,6 +31,7 @@ pub fn parse(text: &str) -> Ruleset {
             let chain = Chain {
                 hook: policy.filter(|policy| *policy != "-").map(|_| hook(name)),
                 drops: policy == Some("DROP"),
+                packets: words.next().and_then(packets),
                 rules: Vec::new(),
             };
             ruleset.chains.insert(id(&table, name), chain);
@@ -58,13 +59,18 @@ fn hook(name: &str) -> Hook {
     }
 }
 
+/// The packets of a counter: `42:1680`, with or without its brackets.
+fn packets(counter: &str) -> Option<u64> {
+    let (packets, _) = counter.trim_start_matches('[').split_once(':')?;
+    packets.parse().ok()
+}
+
 /// The chain and the rule of a line that begins with its counter or with `-A`.
 fn rule(line: &str) -> Option<(String, Rule)> {
     let (packets, text) = match line.strip_prefix('[') {
         Some(rest) => {
             let (counter, text) = rest.split_once("] ")?;
-            let (packets, _) = counter.split_once(':')?;
-            (packets.parse().ok(), text)
+            (packets(counter), text)
         }
         None => (None, line),
     };

@@ -7,6 +7,8 @@ use serde_json::Value;
 use crate::lvs::Prefixed;
 use crate::sys;
 
+mod map;
+
 use super::{
     Chain, ChainId, Field, Hook, Match, Rule, Ruleset, Verdict, network, protocol as protocol_of,
 };
@@ -26,7 +28,7 @@ pub fn parse(text: &str) -> serde_json::Result<Ruleset> {
             ruleset.chains.insert(id(chain, "name"), read_chain(chain));
         } else if let rule @ Value::Object(_) = &object["rule"] {
             let chain = ruleset.chains.entry(id(rule, "chain")).or_default();
-            chain.rules.push(read_rule(rule));
+            chain.rules.extend(map::spread(read_rule(rule), rule));
         }
     }
     Ok(ruleset)
@@ -65,6 +67,7 @@ fn read_chain(chain: &Value) -> Chain {
     Chain {
         hook,
         drops: text(&chain["policy"]) == "drop",
+        packets: None,
         rules: Vec::new(),
     }
 }

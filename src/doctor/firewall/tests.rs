@@ -200,6 +200,38 @@ fn a_policy_of_nftables_drops_what_no_rule_takes() {
     );
 }
 
+/// A chain that drops what no rule takes, with one rule in it.
+fn with_rule(expressions: &str) -> Ruleset {
+    let text = format!(
+        r#"{{"nftables": [
+        {{"chain": {{"family": "inet", "table": "t", "name": "in", "hook": "input", "policy": "drop"}}}},
+        {{"chain": {{"family": "inet", "table": "t", "name": "lan"}}}},
+        {{"rule": {{"family": "inet", "table": "t", "chain": "lan", "expr": [{{"accept": null}}]}}}},
+        {{"rule": {{"family": "inet", "table": "t", "chain": "in", "expr": [{expressions}]}}}}]}}"#
+    );
+    nftables::parse(&text).unwrap()
+}
+
+#[test]
+fn a_verdict_map_is_a_rule_for_each_element() {
+    const PROTOCOL: &str = r#"{"payload": {"protocol": "ip", "field": "protocol"}}"#;
+    let map = |key: &str, data: &str| {
+        with_rule(&format!(r#"{{"vmap": {{"key": {key}, "data": {data}}}}}"#)).fate(&advert())
+    };
+    let accepts = r#"{"set": [["tcp", {"accept": null}], ["vrrp", {"accept": null}]]}"#;
+    assert_eq!(map(PROTOCOL, accepts), Fate::Passes);
+    assert_eq!(map(PROTOCOL, "\"@named\""), Fate::Passes, "it may");
+    let others = r#"{"set": [["tcp", {"accept": null}]]}"#;
+    assert_ne!(map(PROTOCOL, others), Fate::Passes);
+    let drops = r#"{"set": [[112, {"drop": null}], ["*", {"accept": null}]]}"#;
+    assert_ne!(map(PROTOCOL, drops), Fate::Passes);
+    let lan = r#"{"set": [["ens192", {"goto": {"target": "lan"}}]]}"#;
+    for key in ["iif", "iifname"] {
+        let key = format!(r#"{{"meta": {{"key": "{key}"}}}}"#);
+        assert_eq!(map(&key, lan), Fate::Passes, "{key}");
+    }
+}
+
 #[test]
 fn chains_that_call_each_other_end() {
     let loops = "[0:0] -A INPUT -j INPUT\n[0:0] -A INPUT -j DROP";

@@ -10,7 +10,7 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use crate::doctor::Facts;
-use crate::doctor::firewall::{iptables, nftables};
+use crate::doctor::firewall::{Ruleset, iptables, nftables};
 use crate::sys::errno;
 
 /// Where the programs are, whatever `PATH` this was started with.
@@ -23,31 +23,38 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const IPTABLES: &str = "proc/net/ip_tables_names";
 
 pub(super) async fn look(root: &Path, facts: &mut Facts) {
+    facts.firewall = rules(root, &mut facts.unseen).await;
+}
+
+/// Looks at the counters anew. What cannot be seen was told the first time.
+pub(super) async fn look_again(root: &Path, facts: &mut Facts) {
+    facts.firewall_later = Some(rules(root, &mut Vec::new()).await);
+}
+
+async fn rules(root: &Path, unseen: &mut Vec<String>) -> Ruleset {
+    let mut ruleset = Ruleset::default();
     match fs::read_to_string(root.join(IPTABLES)) {
         Ok(tables) if tables.trim().is_empty() => {}
         Ok(_) => {
             let programs = ["iptables-legacy-save", "iptables-save"];
-            if let Some(text) = output(&programs, &["-c"], &mut facts.unseen).await {
-                facts.firewall.extend(iptables::parse(&text));
+            if let Some(text) = output(&programs, &["-c"], unseen).await {
+                ruleset.extend(iptables::parse(&text));
             }
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        Err(error) => facts
-            .unseen
-            .push(format!("the rules of iptables: {}", errno::text(&error))),
+        Err(error) => unseen.push(format!("the rules of iptables: {}", errno::text(&error))),
     }
-    if has_nftables(root) {
-        let arguments = ["-j", "list", "ruleset"];
-        let Some(text) = output(&["nft"], &arguments, &mut facts.unseen).await else {
-            return;
-        };
+    if has_nftables(root)
+        && let Some(text) = output(&["nft"], &["-j", "list", "ruleset"], unseen).await
+    {
         match nftables::parse(&text) {
-            Ok(rules) => facts.firewall.extend(rules),
-            Err(error) => facts.unseen.push(format!(
+            Ok(rules) => ruleset.extend(rules),
+            Err(error) => unseen.push(format!(
                 "the rules of nftables: nft said something else: {error}"
             )),
         }
     }
+    ruleset
 }
 
 /// What the first of the programs that is there prints.

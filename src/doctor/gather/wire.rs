@@ -15,6 +15,7 @@ use crate::sys::clock;
 use crate::sys::errno;
 use crate::sys::link::Link;
 use crate::sys::neighbour::{Listener, Mac, Solicitor};
+use crate::sys::socket::RawV4;
 use crate::sys::tap::Tap;
 use crate::vrrp::IP_PROTOCOL;
 use crate::vrrp::transport::MULTICAST_V4;
@@ -43,6 +44,9 @@ const FRAME: usize = 2_048;
 struct Ear {
     interface: String,
     mac: Mac,
+    /// Hears adverts after the packet filter, as a program does that they are for.
+    through: RawV4,
+    /// Hears them before it.
     adverts: Tap,
     arp: Listener,
     /// Whom to ask for.
@@ -91,7 +95,11 @@ fn ears(facts: &Facts) -> impl Iterator<Item = io::Result<Ear>> {
         let addresses: BTreeSet<_> = wanted.iter().filter(|it| is_here(it)).collect();
         let (addresses, addresses6) = by_family(addresses);
         let open = || {
+            // First: what the tap hears, this hears too, unless the host drops it.
+            let through = RawV4::open(IP_PROTOCOL, &link.name, index)?;
+            through.join(MULTICAST_V4)?;
             Ok(Ear {
+                through,
                 interface: link.name.clone(),
                 mac,
                 adverts: Tap::open(index, IP_PROTOCOL, MULTICAST_V4)?,
@@ -192,12 +200,24 @@ fn hear(ear: &Ear, begun: Instant, now: Instant, notes: &mut Notes) {
             Err(error) => notes.failed(&ear.interface, &error),
         }
     }
+    hear_adverts(ear, begun, now, notes);
+}
+
+/// At the interface first: what came through is counted for a sender that is known.
+fn hear_adverts(ear: &Ear, begun: Instant, now: Instant, notes: &mut Notes) {
     let mut buffer = [0; FRAME];
     for _ in 0..BURST {
         match ear.adverts.receive(&mut buffer) {
             Ok(Some(frame)) => {
                 notes.advert(&ear.interface, frame.mac, frame.packet, now - begun);
             }
+            Ok(None) => break,
+            Err(error) => return notes.failed(&ear.interface, &error),
+        }
+    }
+    for _ in 0..BURST {
+        match ear.through.receive(&mut buffer) {
+            Ok(Some(len)) => notes.came_through(&ear.interface, &buffer[..len]),
             Ok(None) => return,
             Err(error) => return notes.failed(&ear.interface, &error),
         }

@@ -2,6 +2,7 @@
 //! like it is not.
 
 mod director;
+mod kept_out;
 mod server;
 mod site;
 mod source;

@@ -1,20 +1,16 @@
 //! VRRP: adverts that cannot pass, two masters, somebody else's virtual router.
 
+mod blocked;
+
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use super::{listed, mends, names};
+use super::listed;
 use crate::doctor::facts::Heard;
-use crate::doctor::firewall::{Fate, Hook, Packet};
 use crate::doctor::{Facts, Finding, Kind};
 use crate::vrrp::Version;
-use crate::vrrp::transport::MULTICAST_V4;
 
-pub(super) const VRRP_BLOCKED: Kind = Kind::broken(
-    "vrrp-blocked",
-    "a director that does not hear the master makes itself master: both hold the VIP, and \
-     connections break",
-);
+pub(super) use blocked::{VRRP_BLOCKED, blocked};
 
 pub(super) const TWO_MASTERS: Kind = Kind::broken(
     "two-masters",
@@ -27,59 +23,6 @@ pub(super) const VRID_FOREIGN: Kind = Kind::broken(
     "routers of one virtual router elect one master: the other's VIPs are held by nobody, or its \
      adverts are refused at every interval",
 );
-
-/// The packet filter drops adverts, in one direction or the other.
-pub(super) fn blocked(facts: &Facts) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for hook in [Hook::Input, Hook::Output] {
-        let adverts = adverts(facts, hook);
-        let dropped = adverts
-            .into_iter()
-            .find_map(|advert| match facts.firewall.fate(&advert) {
-                Fate::Dropped { by, packets, base } => Some((advert, by, packets, base)),
-                Fate::Passes => None,
-            });
-        findings.extend(dropped.map(|(advert, by, packets, base)| {
-            let interface = &advert.interface;
-            let which = match hook {
-                Hook::Output => "this host's own adverts",
-                _ => "adverts that come in",
-            };
-            let count = match packets {
-                Some(0) | None => String::new(),
-                Some(count) => format!(", {count} packets so far"),
-            };
-            let seen = format!("{which} on {interface} are dropped by `{by}`{count}");
-            VRRP_BLOCKED.found(seen, mends::let_pass(facts, &base, &advert))
-        }));
-    }
-    findings
-}
-
-/// The adverts of this host's virtual routers over IPv4, in one direction.
-fn adverts(facts: &Facts, hook: Hook) -> Vec<Packet> {
-    let group = IpAddr::from(MULTICAST_V4);
-    let routers = facts.virtual_routers();
-    let of_ipv4 = routers
-        .iter()
-        .filter(|it| it.addresses.iter().any(IpAddr::is_ipv4));
-    let mut adverts: Vec<_> = of_ipv4
-        .map(|router| {
-            let to = match (hook, router.peers.as_slice()) {
-                (_, []) => Some(group),
-                (Hook::Output, [peer, ..]) => Some(*peer),
-                (_, [peer, ..]) => facts.near(*peer),
-            };
-            Packet::advert(hook, &router.interface, to.unwrap_or(group))
-        })
-        .collect();
-    // Of keepalived's interfaces nothing is known.
-    if facts.boot.running.contains("keepalived") {
-        let links = names(facts.lan_links());
-        adverts.extend(links.iter().map(|link| Packet::advert(hook, link, group)));
-    }
-    adverts
-}
 
 /// Two routers are master of one VIP that this host has to do with. Where this host
 /// drops adverts, that is the finding.

@@ -43,12 +43,9 @@ impl Notes {
         }
     }
 
-    /// A packet of VRRP. What is none is nobody's advert.
+    /// A packet of VRRP at the interface. What is none is nobody's advert.
     pub(super) fn advert(&mut self, interface: &str, mac: Mac, packet: &[u8], at: Duration) {
-        let Ok(datagram) = ipv4::parse(packet) else {
-            return;
-        };
-        let Ok(advert) = Advert::decode(datagram.message, Family::of(datagram.source)) else {
+        let Some((datagram, advert)) = decode(packet) else {
             return;
         };
         let heard = Heard {
@@ -56,6 +53,9 @@ impl Notes {
             source: datagram.source,
             mac,
             advert,
+            destination: datagram.destination,
+            arrived: 1,
+            came_through: 0,
             first: at,
             last: at,
         };
@@ -65,9 +65,26 @@ impl Notes {
             Some(index) => {
                 senders[index].last = at;
                 senders[index].advert = heard.advert;
+                senders[index].destination = heard.destination;
+                senders[index].arrived += 1;
             }
             None if senders.len() < MOST_SENDERS => senders.push(heard),
             None => {}
+        }
+    }
+
+    /// A packet of VRRP that came through the packet filter, too.
+    pub(super) fn came_through(&mut self, interface: &str, packet: &[u8]) {
+        let Some((datagram, advert)) = decode(packet) else {
+            return;
+        };
+        let is_same = |it: &&mut Heard| {
+            it.interface == interface
+                && it.source == datagram.source
+                && it.advert.vrid == advert.vrid
+        };
+        if let Some(heard) = self.wire.heard.iter_mut().find(is_same) {
+            heard.came_through += 1;
         }
     }
 
@@ -75,6 +92,13 @@ impl Notes {
         let text = format!("the wire at {interface}: {}", errno::text(error));
         self.failures.insert(text);
     }
+}
+
+/// None: it is no advert.
+fn decode(packet: &[u8]) -> Option<(ipv4::Datagram<'_>, Advert)> {
+    let datagram = ipv4::parse(packet).ok()?;
+    let advert = Advert::decode(datagram.message, Family::of(datagram.source)).ok()?;
+    Some((datagram, advert))
 }
 
 #[cfg(test)]
@@ -119,6 +143,25 @@ mod tests {
             })
             .collect();
         assert_eq!(seen, [(51, 80, 0, 2), (52, 50, 1, 1)]);
+    }
+
+    #[test]
+    fn what_came_through_is_counted_for_its_sender_and_virtual_router() {
+        let mut notes = Notes::default();
+        let (first, second) = (packet(51, 100), packet(52, 100));
+        for _ in 0..3 {
+            notes.advert("ens192", MAC, &first, Duration::ZERO);
+            notes.advert("ens192", MAC, &second, Duration::ZERO);
+            notes.came_through("ens192", &second);
+            notes.came_through("ens224", &first);
+        }
+        let counts: Vec<_> = notes
+            .wire
+            .heard
+            .iter()
+            .map(|it| (it.arrived, it.came_through, it.is_kept_out()))
+            .collect();
+        assert_eq!(counts, [(3, 0, true), (3, 3, false)]);
     }
 
     #[test]

@@ -11,12 +11,12 @@ use crate::status::director::tests::example;
 use crate::vrrp::Version as VrrpVersion;
 
 /// An iptables that lets nothing in but what it names.
-fn closed(rules: &str) -> crate::doctor::firewall::Ruleset {
+pub(super) fn closed(rules: &str) -> crate::doctor::firewall::Ruleset {
     let text = format!("*filter\n:INPUT DROP [42:1680]\n:OUTPUT ACCEPT [0:0]\n{rules}COMMIT\n");
     iptables::parse(&text)
 }
 
-const SERVICE: &str = "[0:0] -A INPUT -p tcp --dport 80 -j ACCEPT\n";
+pub(super) const SERVICE: &str = "[0:0] -A INPUT -p tcp --dport 80 -j ACCEPT\n";
 
 #[test]
 fn adverts_that_a_packet_filter_drops_are_told_with_the_rule() {
@@ -81,6 +81,7 @@ fn a_host_without_vrrp_may_drop_adverts() {
     facts.firewall = closed("");
     assert_eq!(ids(&facts), [""; 0]);
     facts.boot.running.insert("keepalived".to_owned());
+    facts.keeps_out();
     assert_eq!(ids(&facts), ["vrrp-blocked"]);
 }
 
@@ -96,6 +97,7 @@ fn two_masters_are_one_finding_and_no_vip_that_two_hosts_hold() {
          192.168.1.52 (priority 100)"
     );
     assert!(finding.mend.starts_with("run `lvsd doctor` on the other"));
+    facts.keeps_out();
     facts.firewall = closed(SERVICE);
     assert_eq!(ids(&facts), ["vrrp-blocked"], "which explains both");
 }

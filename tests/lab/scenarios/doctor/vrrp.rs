@@ -10,6 +10,9 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario!(faults_between_directors_are_named_on_each_of_them)
         .on_any_linux()
         .limited_to(secs(240)),
+    scenario!(adverts_are_heard_on_both_sides_of_the_packet_filter)
+        .on_any_linux()
+        .limited_to(secs(240)),
     scenario!(what_the_files_of_two_masters_differ_in_is_told).on_any_linux(),
     scenario!(who_has_a_vip_of_ipv6_is_asked).on_any_linux(),
     scenario!(directors_in_their_own_pool_loop_unless_lvsd_runs_them).limited_to(secs(240)),
@@ -139,6 +142,72 @@ fn nftables(lab: &Lab, host: &Host) {
     heals(lab, host, QUICK, "broken vrrp-blocked", command);
     host.run("nft delete table inet filter").ok();
     finds(lab, host, QUICK, &[]);
+}
+
+/// Rules that the doctor cannot read: what they do is heard.
+fn adverts_are_heard_on_both_sides_of_the_packet_filter(lab: &Lab) {
+    let pair = Pair::build(lab);
+    let Pair { lvs51, lvs52, .. } = &pair;
+    [lvs51, lvs52].into_iter().for_each(clean);
+    let _directors = [(lvs51, 100), (lvs52, 50)].map(|(host, it)| host.director(&vrrp(it)));
+    pair.become_states("master", "backup");
+
+    let rule = "INPUT -m pkttype --pkt-type multicast -j DROP";
+    lvs52.run(&format!("iptables -A {rule}")).ok();
+    pair.become_states("master", "master");
+    let expected: [(&Host, &[&str]); 2] = [
+        (lvs52, &["broken vrrp-blocked"]),
+        (lvs51, &["broken two-masters"]),
+    ];
+    each_finds(lab, &expected);
+    let findings = finds(lab, lvs52, WHOLE, &["broken vrrp-blocked"]);
+    let seen = text(&findings[0]["seen"]);
+    let told = format!("let none of them through: `iptables -A {rule}` met ");
+    assert!(seen.contains(&told), "{seen}");
+    let command = "iptables -I INPUT -i ens192 -p 112 -j ACCEPT";
+    heals(lab, lvs52, WHOLE, "broken vrrp-blocked", command);
+    pair.become_states("master", "backup");
+    lvs52.run("iptables -F INPUT").ok();
+
+    before_every_rule(lab, &pair);
+    verdict_maps(lab, &pair);
+}
+
+/// No rule of iptables or nftables has a say.
+fn before_every_rule(lab: &Lab, pair: &Pair) {
+    let drop = "tc qdisc add dev ens192 ingress && \
+                tc filter add dev ens192 parent ffff: protocol ip u32 \
+                match ip protocol 112 0xff action drop";
+    if !pair.lvs52.run(drop).status.success() {
+        lab.say("this kernel has no such tc");
+        pair.lvs52.run("tc qdisc del dev ens192 ingress");
+        return;
+    }
+    pair.become_states("master", "master");
+    let findings = finds(lab, &pair.lvs52, WHOLE, &["broken vrrp-blocked"]);
+    let mend = text(&findings[0]["mend"]);
+    assert!(mend.contains("tc filter show dev ens192 ingress"), "{mend}");
+    pair.lvs52.run("tc qdisc del dev ens192 ingress").ok();
+    pair.become_states("master", "backup");
+}
+
+/// What passes is no finding, on neither side.
+fn verdict_maps(lab: &Lab, pair: &Pair) {
+    let Pair { lvs51, lvs52, .. } = pair;
+    let rules = "nft add table inet filter && \
+        nft add chain inet filter lan && \
+        nft add rule inet filter lan ip protocol vmap '{ 112 : accept, tcp : accept }' && \
+        nft add chain inet filter input '{ type filter hook input priority 0; policy drop; }' && \
+        nft add rule inet filter input iif vmap '{ lo : accept, ens192 : goto lan }'";
+    for host in [lvs51, lvs52] {
+        if !host.run(rules).status.success() {
+            lab.say("this kernel has no nftables");
+            host.run("nft delete table inet filter");
+            return;
+        }
+    }
+    pair.become_states("master", "backup");
+    each_finds(lab, &[lvs51, lvs52].map(|host| (host, [].as_slice())));
 }
 
 /// A keepalived that does nothing yet: the next edit of its file would.
