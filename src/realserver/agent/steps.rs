@@ -65,20 +65,6 @@ impl Agent {
         }
     }
 
-    pub(super) fn removals(&self, journal: &Journal) -> Vec<Action> {
-        let Some(link) = self.seen.link(&self.interface).map(|link| link.index) else {
-            return Vec::new();
-        };
-        let unwanted = journal.vips.iter().filter(|(vip, origin)| {
-            **origin == Origin::Created
-                && !self.wanted_vips().contains(vip)
-                && self.place(**vip).bound
-        });
-        unwanted
-            .map(|(vip, _)| Action::RemoveVip { link, vip: *vip })
-            .collect()
-    }
-
     /// What packets come out of.
     pub(super) fn passage_steps(&self, journal: &Journal) -> Vec<Action> {
         let wanted = self.tunnels_wanted();
@@ -180,7 +166,7 @@ impl Agent {
         });
         journal.vips.retain(|vip, origin| {
             let ours = *origin == Origin::Created && self.place(*vip).bound;
-            self.wanted_vips().contains(vip) || ours
+            self.wanted_vips().contains(vip) || self.kept.contains(vip) || ours
         });
         journal.interface = journal
             .interface
