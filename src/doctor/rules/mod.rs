@@ -1,5 +1,6 @@
 //! The rules, one file for each subject. A rule is pure: facts in, findings out.
 
+mod agent;
 mod arp;
 mod boot;
 mod forwarding;
@@ -61,7 +62,9 @@ pub const ALL: &[Rule] = &[
     boot::keepalived_beside,
     boot::script_beside,
     boot::script_not_run,
+    agent::not_running,
     settings::undo,
+    agent::drained,
 ];
 
 /// Every kind of finding, for the documentation and its test.
@@ -100,7 +103,9 @@ pub const KINDS: &[&Kind] = &[
     &boot::KEEPALIVED_BESIDE,
     &boot::SCRIPT_BESIDE,
     &boot::SCRIPT_NOT_RUN,
+    &agent::AGENT_NOT_RUNNING,
     &settings::SYSCTL_FILE,
+    &agent::DRAINED,
 ];
 
 /// `a`, `a and b`, `a, b and c`.
