@@ -1,11 +1,14 @@
 //! The agent: drained by somebody, or not there.
 
-use super::vip;
-use crate::doctor::{Facts, Finding, Kind};
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use super::{listed, vip};
+use crate::doctor::{Facts, Finding, Kind, Severity};
 
 pub(super) const DRAINED: Kind = Kind {
     id: "drained",
-    severity: crate::doctor::Severity::Note,
+    severity: Severity::Note,
     why: "an operator has drained this real server, so it lets go of its VIPs and directors that \
           ask /ready send it nobody",
 };
@@ -46,4 +49,44 @@ pub(super) fn not_running(facts: &Facts) -> Vec<Finding> {
     let mend = "systemctl enable --now lvsd-realserver; `journalctl -u lvsd-realserver` says how \
                 the last one ended";
     vec![AGENT_NOT_RUNNING.found(seen, mend)]
+}
+
+/// A master tells of a VIP that a real server without any may have lost: somebody has
+/// told its interfaces to be quiet of it, or a script of old names it.
+pub(super) fn lost(facts: &Facts) -> Vec<Finding> {
+    let is_known = facts.agent.is_some() || facts.realserver_config.is_some();
+    let moves = facts.is_director() || facts.boot.running.contains("keepalived");
+    let serves = facts.served_vips().next().is_some() || !facts.wanted_on_lo().is_empty();
+    if is_known || moves || serves || facts.is_drained() {
+        return vec![];
+    }
+    let scripts = facts.boot.scripts.iter();
+    let named: BTreeSet<IpAddr> = scripts.flat_map(|it| it.vips.iter().copied()).collect();
+    let is_quiet = facts.lan_links().any(|link| {
+        let value = |name| facts.larger(&link.name, name);
+        matches!(value("arp_ignore"), Some(1 | 2 | 8)) && value("arp_announce") == Some(2)
+    });
+    let masters = facts.heard().filter(|heard| heard.is_master());
+    let vips = masters.flat_map(|heard| heard.advert.addresses.iter().copied());
+    let lost = vips.filter(|vip| match named.is_empty() {
+        true => is_quiet && !facts.is_own(*vip),
+        false => named.contains(vip) && !facts.is_own(*vip),
+    });
+    let lost: BTreeSet<IpAddr> = lost.collect();
+    let Some(first) = lost.first() else {
+        return vec![];
+    };
+    let why = match named.is_empty() {
+        true => "arp_ignore and arp_announce are set as on a real server",
+        false => "a script here names it",
+    };
+    let seen = format!(
+        "a director tells of {}, which is not on lo, and {why}",
+        listed(&lost)
+    );
+    let mend = format!("if this host is to serve it, `lvsd realserver --vip {first}`");
+    vec![Finding {
+        severity: Severity::Warning,
+        ..vip::VIP_MISSING.found(seen, mend)
+    }]
 }

@@ -38,6 +38,7 @@ pub const ALL: &[Rule] = &[
     misplaced::on_nic,
     vip::duplicate,
     vip::missing,
+    agent::lost,
     vip::network,
     arp::answers,
     arp::announces,

@@ -4,6 +4,7 @@ use super::*;
 use crate::config::realserver::RealServerConfig;
 use crate::doctor::Severity;
 use crate::doctor::facts::tests::address;
+use crate::doctor::firewall::iptables;
 use crate::status::realserver::State;
 use crate::status::realserver::tests::status;
 use crate::sys::link::Link;
@@ -157,4 +158,42 @@ fn addresses_of_tunnels_and_dummies_that_no_lan_knows_are_no_vips() {
     facts.addresses.push(address(3, "10.255.0.1/32"));
     assert_eq!(ids(&facts), [""; 0]);
     assert_eq!(facts.roles(), []);
+}
+
+#[test]
+fn a_vip_that_a_master_tells_of_is_missed_where_somebody_made_a_real_server() {
+    let mut facts = real_server();
+    facts.addresses.pop();
+    let finding = only(&facts, "vip-missing");
+    assert_eq!(finding.severity, Severity::Warning);
+    assert_eq!(
+        finding.seen,
+        "a director tells of 192.168.1.200, which is not on lo, and arp_ignore and arp_announce \
+         are set as on a real server"
+    );
+    let mut other = facts.clone();
+    other.addresses.push(address(1, "192.168.1.201/32"));
+    assert_eq!(ids(&other), [""; 0], "it serves another site");
+    facts.set("net.ipv4.conf.all.arp_announce", 0);
+    assert_eq!(ids(&facts), [""; 0], "any host of the LAN");
+    assert_eq!(ids(&backup()), [""; 0]);
+}
+
+#[test]
+fn a_port_that_is_let_through_at_the_rip_alone_is_told_without_a_file() {
+    let rules = |text: &str| {
+        let policy = "*filter\n:INPUT ACCEPT [0:0]\n";
+        iptables::parse(&format!("{policy}{text}COMMIT\n"))
+    };
+    let mut facts = real_server();
+    facts.firewall = rules("-A INPUT -p tcp -d 192.168.1.200 --dport 80 -j DROP\n");
+    assert_eq!(only(&facts, "service-blocked").severity, Severity::Broken);
+    facts.listening.insert("0.0.0.0:443".parse().unwrap());
+    let finding = only(&facts, "service-blocked");
+    assert_eq!(finding.severity, Severity::Warning, "perhaps meant so");
+    facts.firewall = rules("-A INPUT -p tcp --dport 443 -j DROP\n");
+    assert_eq!(ids(&facts), [""; 0], "nor is it let through at the RIP");
+    let accept = "-A INPUT -p tcp -d 192.168.1.53 --dport 80 -j ACCEPT\n";
+    facts.firewall = rules(&format!("{accept}-A INPUT -p tcp -j DROP\n"));
+    assert_eq!(only(&facts, "service-blocked").severity, Severity::Broken);
 }

@@ -87,6 +87,7 @@ fn interfaces_that_hear_no_arp_leak_nothing() {
 fn a_vip_that_a_file_or_a_script_wants_is_missed() {
     let mut facts = real_server();
     facts.addresses.pop();
+    facts.wire = None;
     assert_eq!(ids(&facts), [""; 0], "nobody wants it");
     facts.realserver_config = agent_file("");
     let finding = only(&facts, "vip-missing");
