@@ -9,6 +9,7 @@ mod life;
 mod names;
 mod report;
 mod steps;
+mod strays;
 mod track;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -95,6 +96,8 @@ pub enum Action {
         link: u32,
         /// The VIP.
         vip: IpAddr,
+        /// Why now.
+        cause: Cause,
     },
     /// Change something about the tunnels.
     Tunnel(tunnel::Step),
@@ -107,7 +110,7 @@ pub enum Action {
 pub enum Cause {
     /// It was never right since this process runs.
     Start,
-    /// Somebody took it away.
+    /// Somebody took it away, or put a VIP on a host that is drained.
     Repair {
         /// How often that happened.
         count: u32,
@@ -120,6 +123,8 @@ pub enum Cause {
 #[derive(Debug)]
 pub struct Agent {
     configured_vips: Vec<IpAddr>,
+    /// The VIPs that are not taken away while another configuration is tried.
+    kept: Vec<IpAddr>,
     interface: String,
     method: Method,
     listen: SocketAddr,
@@ -132,9 +137,13 @@ pub struct Agent {
     seen: Observed,
     now: Timestamp,
     vips: BTreeMap<IpAddr, Track>,
-    /// The VIPs that were added anew since they were last seen with a route, and when.
+    /// The VIPs that were added since they were last seen with a route, and when.
     renewed: BTreeMap<IpAddr, Timestamp>,
+    /// While drained: how the VIPs fare, which belong on other hosts.
+    strays: BTreeMap<IpAddr, Track>,
     sysctls: BTreeMap<Key, Track>,
+    /// Whether a first start that failed is undone: all is left as it was found.
+    undoes_start: bool,
     services: Vec<Service>,
     said: Said,
     weight: Option<Result<u8, String>>,
@@ -150,6 +159,7 @@ impl Agent {
     pub fn new(config: &RealServerConfig, journal: Journal, now: Instant, wall: Timestamp) -> Self {
         let mut agent = Self {
             configured_vips: Vec::new(),
+            kept: Vec::new(),
             interface: config.interface.clone(),
             method: config.method.clone(),
             listen: config.readiness.listen,
@@ -162,7 +172,9 @@ impl Agent {
             now: wall,
             vips: BTreeMap::new(),
             renewed: BTreeMap::new(),
+            strays: BTreeMap::new(),
             sysctls: BTreeMap::new(),
+            undoes_start: false,
             services: Vec::new(),
             said: Said::default(),
             weight: None,
@@ -185,7 +197,18 @@ impl Agent {
         self.listen = config.readiness.listen;
         self.secure = config.readiness.tls.is_some();
         self.drain = config.drain;
+        self.kept.clear();
         self.vips.retain(|vip, _| config.vips.contains(vip));
+    }
+
+    /// Takes another configuration on trial: no VIP is taken away until
+    /// [`Agent::configure`] says which of the two it is.
+    pub fn try_out(&mut self, config: &RealServerConfig) {
+        let before = self.wanted_vips().to_vec();
+        let tracks = self.vips.clone();
+        self.configure(config);
+        self.vips = tracks;
+        self.kept = before;
     }
 
     /// Takes over what somebody else has put right: from the next [`Agent::reconcile`] on
@@ -197,7 +220,11 @@ impl Agent {
     /// The parameters to read for [`Observed::sysctls`] on a host with these
     /// interfaces.
     pub fn keys(&self, links: &[Link]) -> BTreeSet<Key> {
-        let wanted = self.sysctls_wanted_on(links);
+        let mut vips = self.configured_vips.iter().chain(&self.kept);
+        let wanted = match vips.any(IpAddr::is_ipv4) {
+            true => self.silence_on(links),
+            false => Wanted::new(),
+        };
         let mut journal = self.journal.clone();
         names::follow(&mut journal, links);
         let journaled = journal.sysctls.into_keys();
@@ -262,10 +289,15 @@ impl Agent {
             // Noted at once, not at the next look: by then somebody may have taken
             // it away again, and that counts.
             Action::AddVip { .. } | Action::RenewVip { .. } | Action::WriteSysctl { .. } => {
-                if let Action::RenewVip { address, .. } = &action {
+                if let Action::RenewVip { address, .. } | Action::AddVip { address, .. } = &action {
                     self.renewed.insert(address.address.address, now);
                 }
                 if let Some(track) = self.track_of(&action) {
+                    track.observe(true, now);
+                }
+            }
+            Action::RemoveVip { vip, .. } => {
+                if let Some(track) = self.strays.get_mut(&vip) {
                     track.observe(true, now);
                 }
             }
@@ -273,7 +305,7 @@ impl Agent {
             Action::Tunnel(tunnel::Step::Make(made)) => {
                 self.kept_devices.retain(|name| *name != made.name);
             }
-            Action::RemoveVip { .. } | Action::Tunnel(_) | Action::Route(_) => {}
+            Action::Tunnel(_) | Action::Route(_) => {}
         }
     }
 
@@ -345,13 +377,15 @@ impl Agent {
     }
 
     fn wanted_sysctls(&self) -> Wanted {
-        self.sysctls_wanted_on(&self.seen.links)
+        let mut vips = self.wanted_vips().iter().chain(&self.kept);
+        match vips.any(IpAddr::is_ipv4) || self.has_loud_stray() {
+            true => self.silence_on(&self.seen.links),
+            false => Wanted::new(),
+        }
     }
 
-    fn sysctls_wanted_on(&self, links: &[Link]) -> Wanted {
-        if !self.wanted_vips().iter().any(IpAddr::is_ipv4) {
-            return Wanted::new();
-        }
+    /// What keeps a host with these interfaces silent about a VIP of IPv4.
+    fn silence_on(&self, links: &[Link]) -> Wanted {
         let speakers = links.iter().filter(|link| !link.loopback && !link.noarp);
         let speakers: Vec<_> = speakers.map(|link| link.name.as_str()).collect();
         let tunnels = self.tunnels_wanted().devices;
@@ -370,15 +404,14 @@ impl Agent {
                 self.vips.get_mut(&address.address.address)
             }
             Action::WriteSysctl { write, .. } => self.sysctls.get_mut(&write.key),
-            Action::RemoveVip { .. } | Action::Record(_) | Action::Tunnel(_) | Action::Route(_) => {
-                None
-            }
+            Action::RemoveVip { vip, .. } => self.strays.get_mut(vip),
+            Action::Record(_) | Action::Tunnel(_) | Action::Route(_) => None,
         }
     }
 
     fn track(&mut self, now: Timestamp) {
         for vip in self.wanted_vips().to_vec() {
-            let right = self.place(vip).bound && !self.seen.unrouted.contains(&vip);
+            let right = self.place(vip).bound && !self.lacks_route(vip);
             let track = self.vips.entry(vip);
             track
                 .or_insert_with(|| Track::new(right, now))
@@ -388,6 +421,7 @@ impl Agent {
             // What is taken away now is nobody's fault, and what comes back is new.
             self.vips.clear();
         }
+        self.track_strays(now);
         let wanted = self.wanted_sysctls();
         self.sysctls.retain(|key, _| wanted.contains_key(key));
         for (key, rule) in wanted {

@@ -298,10 +298,15 @@ impl Driver {
             return Err(refusals.join("; "));
         }
         let identity = load_identity(&new.readiness).map_err(|error| chain(&error))?;
-        self.listeners
+        self.try_out(&new).await?;
+        let renewed = self
+            .listeners
             .renew(&self.config.readiness, &new.readiness, identity, &self.desk)
-            .await
-            .map_err(|error| chain(&error))?;
+            .await;
+        if let Err(error) = renewed {
+            self.go_back().await;
+            return Err(chain(&error));
+        }
         if new.readiness.weight != self.config.readiness.weight {
             self.scale = new.readiness.weight.clone().map(Scale::start);
         }
@@ -309,6 +314,25 @@ impl Driver {
         self.agent.configure(&new);
         self.config = new;
         Ok(())
+    }
+
+    /// Has the host do what a configuration wants, as a start would, or leaves it as it was.
+    /// The VIPs stay meanwhile.
+    async fn try_out(&mut self, new: &RealServerConfig) -> Result<(), String> {
+        self.agent.try_out(new);
+        let tried = self.kernel.settle_whole(&mut self.agent).await;
+        if let Err(error) = tried {
+            self.go_back().await;
+            return Err(chain(&error));
+        }
+        Ok(())
+    }
+
+    /// Back to the configuration that was there before one on trial.
+    async fn go_back(&mut self) {
+        self.agent.configure(&self.config);
+        // What failed has been told, and is a reason not to be ready.
+        let _ = self.kernel.settle(&mut self.agent).await;
     }
 
     /// Gives everything back, answering all the while.

@@ -10,8 +10,8 @@
 //! ```
 //! One loop on one thread. [`agent`] decides, [`kernel`] looks and acts; start,
 //! drift, reload and stop take the same way. A VIP that was on `lo` before the
-//! first start is used and left there at the stop: what lvsd did not create it
-//! does not remove.
+//! first start is used, and left there at the stop where the host keeps silent about
+//! it without lvsd: what lvsd did not create it removes only to keep ARP quiet.
 
 pub mod adopt;
 pub mod agent;

@@ -169,6 +169,16 @@ pub fn wanted(speakers: &[&str], tunnels: &[&str]) -> Wanted {
     wanted
 }
 
+/// Whether a host whose interfaces speak ARP, these ones, keeps silent about a VIP on `lo`
+/// with these values. One that cannot be read counts as 0.
+pub fn is_quiet(speakers: &[&str], value: impl Fn(&Key) -> Option<i32>) -> bool {
+    let value = |key: &Key| value(key).unwrap_or(0);
+    wanted(speakers, &[]).iter().all(|(key, rule)| {
+        let all = rule.of_all().filter(|_| rule.place == Place::Speakers);
+        all.is_none_or(|all| rule.accepts(rule.combine.apply(value(&all), value(key))))
+    })
+}
+
 /// What a parameter was before the first start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Original {

@@ -106,9 +106,11 @@ pub struct Vip {
     pub present: bool,
     /// Since when it is, or is not.
     pub since: Timestamp,
-    /// Whether it stays when the agent stops: it was there before.
+    /// Whether it stays when the agent stops: it was there before, and ARP is not answered
+    /// for it then.
     pub stays: bool,
-    /// How often it was put back after somebody took it away.
+    /// How often it was put back after somebody took it away, or, while drained, taken
+    /// away after somebody put it there.
     pub repaired: u32,
     /// Who has, or may have, taken it away the last time.
     pub taken_by: Option<String>,
@@ -239,7 +241,12 @@ fn vips(status: &Status, now: Timestamp) -> String {
         vec![
             vip.address.to_string(),
             vip.label.clone().unwrap_or_default(),
-            if vip.present { "on lo" } else { "MISSING" }.to_owned(),
+            match (vip.present, status.state) {
+                (true, _) => "on lo",
+                (false, State::Drained | State::Stopping) => "away",
+                (false, _) => "MISSING",
+            }
+            .to_owned(),
             elapsed(vip.since, now),
             notes.collect::<Vec<_>>().join(", "),
         ]

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use crate::host::{Host, arp, connection, has_vip, now, ready, set_sysctl, state, until};
+use crate::host::{
+    Host, Neighbour, VIP, arp, connection, get, has_vip, ip, now, ready, set_sysctl, state, until,
+};
 
 #[test]
 fn sigterm_drains_and_then_leaves_the_host_as_it_was() {
@@ -97,4 +99,67 @@ fn a_host_is_drained_and_taken_back_by_command() {
     agent.stop();
     let output = host.lvsd("realserver drain");
     assert_eq!(output.status.code(), Some(1), "nobody is there to ask");
+}
+
+#[test]
+fn a_drained_host_answers_for_no_vip_whoever_put_it_there_and_when() {
+    let host = Host::new();
+    let neighbour = Neighbour::new();
+    let answers = || {
+        neighbour.run(|| {
+            ip("neighbour flush to 192.168.1.200");
+            // Whoever listens there or not: ARP comes first.
+            let _ = get(VIP, "/ready");
+            ip("neighbour show to 192.168.1.200").contains("lladdr")
+        })
+    };
+    // Before the agent, by a file of the system.
+    ip("address add 192.168.1.200/32 dev lo label lo:0");
+    assert!(answers(), "ARP is asked as a neighbour would");
+    let mut agent = host.start_with("drain = \"10s\"\n");
+    assert!(!answers());
+    let drained = host.lvsd("realserver drain --wait");
+    assert!(drained.status.success(), "{drained:?}");
+    assert!(!has_vip());
+    assert_eq!(arp(), ["0", "0", "0", "0"]);
+    assert!(!answers());
+    // And meanwhile, by hand.
+    for time in 1..=3 {
+        ip("address add 192.168.1.200/32 dev lo label lo:0");
+        until("it is taken away", || !has_vip());
+        let count = format!("count={time}");
+        until("it is told", || {
+            let log = agent.log();
+            let mut lines = log
+                .lines()
+                .filter(|line| line.contains("drained host by somebody"));
+            lines.any(|line| line.contains(&count))
+        });
+    }
+    let status = || {
+        let output = host.lvsd("status --json").stdout;
+        serde_json::from_slice::<serde_json::Value>(&output).unwrap()
+    };
+    until("status tells it", || status()["vips"][0]["repaired"] == 3);
+    let error = status()["errors"][0].to_string();
+    assert!(
+        error.contains("was put on this drained host 3 times"),
+        "{error}"
+    );
+    // With the mask forgotten it is not the agent's to take away.
+    ip("address add 192.168.1.200/24 dev lo");
+    until("ARP is kept quiet", || arp() == ["1", "2", "1", "2"]);
+    assert!(!answers());
+    until("status tells it", || {
+        status()["reasons"]
+            .to_string()
+            .contains("VIP 192.168.1.200 is on lo as 192.168.1.200/24")
+    });
+    ip("address del 192.168.1.200/24 dev lo");
+    until("all is as before", || arp() == ["0", "0", "0", "0"]);
+    let undrained = host.lvsd("realserver undrain");
+    assert!(undrained.status.success(), "{undrained:?}");
+    until("it is ready", || state("127.0.0.1") == "ready");
+    agent.stop();
+    assert!(!has_vip());
 }

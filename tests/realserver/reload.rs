@@ -1,6 +1,7 @@
 //! SIGHUP.
 
 use std::net::TcpListener;
+use std::process::Command;
 
 use nix::sys::signal::Signal;
 
@@ -148,5 +149,35 @@ fn sighup_without_a_file_is_survived() {
     agent.signal(Signal::SIGHUP);
     until("it says so", || agent.log().contains("not reloaded"));
     assert_eq!(state("127.0.0.1"), "ready");
+    agent.stop();
+}
+
+#[test]
+fn a_reload_is_refused_what_a_start_is_and_no_vip_leaves_lo() {
+    let host = Host::new();
+    let tunnels = Command::new("ip")
+        .args(["link", "add", "type", "ipip"])
+        .status();
+    if tunnels.unwrap().success() {
+        eprintln!("skipped: this kernel has tunnels");
+        return;
+    }
+    let mut agent = host.start_with("vips = [\"192.168.1.201\"]\ndrain = \"10s\"\n");
+    until("it is ready", || state("127.0.0.1") == "ready");
+    let what_is_there = || {
+        let journal = std::fs::read_to_string(host.journal()).unwrap();
+        (ip("-o address show scope global"), ip("rule show"), journal)
+    };
+    let before = what_is_there();
+    let monitor = Monitor::start(&host);
+    host.configure("vips = [\"192.168.1.202\"]\ndrain = \"10s\"\nforwarding = \"tun\"\n");
+    let refused = host.lvsd("realserver reload");
+    assert_eq!(refused.status.code(), Some(78), "{refused:?}");
+    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(told.contains("modprobe ipip"), "{told}");
+    assert_eq!(state("127.0.0.1"), "ready", "{}", agent.log());
+    let seen = monitor.seen();
+    assert!(!seen.contains("192.168.1.20"), "{seen}");
+    assert_eq!(what_is_there(), before);
     agent.stop();
 }

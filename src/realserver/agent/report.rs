@@ -125,8 +125,13 @@ impl Agent {
 
     /// Everything that is not as it must be, one sentence each.
     fn faults(&self) -> Vec<String> {
-        if !self.phase.holds_vips() {
-            return Vec::new();
+        match self.phase {
+            Phase::Serving | Phase::Leaving { .. } => {}
+            Phase::Drained => {
+                let vips = self.configured_vips.iter();
+                return vips.flat_map(|vip| self.stray_faults(*vip)).collect();
+            }
+            Phase::Stopping => return Vec::new(),
         }
         let mut faults = self.interface_fault();
         for vip in &self.configured_vips {
@@ -180,11 +185,22 @@ impl Agent {
         };
         let vips = self.vips.iter();
         let vips = vips.filter_map(|(vip, track)| told(format!("VIP {vip}"), track));
+        let strays = self.strays.iter().filter_map(|(vip, track)| {
+            let by = track.by.as_deref().unwrap_or("somebody");
+            track.is_contested(self.now).then(|| {
+                format!(
+                    "VIP {vip} was put on this drained host {} times, the last three within a \
+                     minute, by {by}: see docs/realserver.md for how to make it stop",
+                    track.lost
+                )
+            })
+        });
         let sysctls = self.sysctls.iter();
         let sysctls = sysctls.filter_map(|(key, track)| told(key.to_string(), track));
         let weight = self.weight.clone().and_then(Result::err);
         let believed = self.said.believed.iter().cloned();
-        vips.chain(sysctls).chain(weight).chain(believed).collect()
+        let tracked = vips.chain(strays).chain(sysctls);
+        tracked.chain(weight).chain(believed).collect()
     }
 
     /// What is set up besides VIPs and parameters.
@@ -220,6 +236,9 @@ impl Agent {
     }
 
     fn vip_faults(&self, vip: IpAddr) -> Vec<String> {
+        if self.phase == Phase::Drained {
+            return self.stray_faults(vip);
+        }
         let place = self.place(vip);
         let mut faults = Vec::new();
         if !place.bound {
@@ -227,7 +246,7 @@ impl Agent {
             let interface = &self.interface;
             faults.push(format!("VIP {vip} is not on {interface}{}", because(error)));
         }
-        if place.bound && self.seen.unrouted.contains(&vip) {
+        if place.bound && self.lacks_route(vip) {
             let error = self.vips.get(&vip).and_then(|track| track.error.as_deref());
             faults.push(format!(
                 "VIP {vip} has no route in the table local, so this host takes no packets for \
@@ -241,13 +260,14 @@ impl Agent {
 
     fn vip_status(&self, vip: IpAddr) -> Vip {
         let place = self.place(vip);
-        let track = self.vips.get(&vip);
+        let track = self.vips.get(&vip).or_else(|| self.strays.get(&vip));
         Vip {
             address: vip,
             label: place.label,
             present: place.bound,
             since: track.map_or(self.started, |track| track.since),
-            stays: self.journal.vips.get(&vip) == Some(&Origin::Found),
+            stays: self.journal.vips.get(&vip) == Some(&Origin::Found)
+                && self.may_stay(vip, &self.journal),
             repaired: track.map_or(0, |track| track.lost),
             taken_by: track.and_then(|track| track.by.clone()),
             faults: self.vip_faults(vip),

@@ -13,7 +13,11 @@ use crate::realserver::sysctl::{self, Original, Write};
 use crate::realserver::tunnel::Before;
 use crate::realserver::{adopt, mss, tunnel, vip};
 
-/// How long after a VIP was added anew it may be so again without being seen with a route.
+/// How long the kernel may take to give an address its route: it does so at once for IPv4,
+/// and a moment later, from a queue of its own, for IPv6.
+const ROUTED_WITHIN: SignedDuration = SignedDuration::from_secs(1);
+
+/// How long after a VIP was added it may be so again without being seen with a route.
 const RENEW_AGAIN: SignedDuration = SignedDuration::from_secs(5);
 
 impl Agent {
@@ -63,20 +67,6 @@ impl Agent {
             let bound: Vec<_> = vips.filter(|vip| self.place(*vip).bound).collect();
             adopt::claim(journal, earlier, &bound, &self.wanted_sysctls());
         }
-    }
-
-    pub(super) fn removals(&self, journal: &Journal) -> Vec<Action> {
-        let Some(link) = self.seen.link(&self.interface).map(|link| link.index) else {
-            return Vec::new();
-        };
-        let unwanted = journal.vips.iter().filter(|(vip, origin)| {
-            **origin == Origin::Created
-                && !self.wanted_vips().contains(vip)
-                && self.place(**vip).bound
-        });
-        unwanted
-            .map(|(vip, _)| Action::RemoveVip { link, vip: *vip })
-            .collect()
     }
 
     /// What packets come out of.
@@ -154,6 +144,13 @@ impl Agent {
         actions
     }
 
+    /// Whether a VIP has no route in the table `local`, and none is on its way.
+    pub(super) fn lacks_route(&self, vip: IpAddr) -> bool {
+        let added = self.renewed.get(&vip);
+        let is_late = added.is_none_or(|at| self.now.duration_since(*at) >= ROUTED_WITHIN);
+        is_late && self.seen.unrouted.contains(&vip)
+    }
+
     /// What gives a VIP its route back; not at once again where it did not help, since
     /// each time takes the VIP away. Whoever added it, it stays theirs.
     fn renewal(&self, link: u32, vip: IpAddr) -> Option<Action> {
@@ -180,7 +177,7 @@ impl Agent {
         });
         journal.vips.retain(|vip, origin| {
             let ours = *origin == Origin::Created && self.place(*vip).bound;
-            self.wanted_vips().contains(vip) || ours
+            self.wanted_vips().contains(vip) || self.kept.contains(vip) || ours
         });
         journal.interface = journal
             .interface

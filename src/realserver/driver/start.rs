@@ -37,7 +37,7 @@ pub(in crate::realserver) async fn first_settle(
             let _ = kernel.settle(&mut agent).await;
         }
     } else if let Err(failure) = settle_first(kernel, &mut agent, adopt.then_some(earlier)).await {
-        agent.stop();
+        agent.undo_start();
         let undone = kernel.settle(&mut agent).await;
         return Err(Error::Start(texts([&failure].into_iter().chain(&undone))));
     }

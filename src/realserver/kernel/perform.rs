@@ -26,7 +26,7 @@ impl Kernel {
                 })
             }
             Action::AddVip { link, address, .. } => self.add(*link, address).await,
-            Action::RemoveVip { link, vip } => self.remove(*link, *vip).await,
+            Action::RemoveVip { link, vip, .. } => self.remove(*link, *vip).await,
             Action::RenewVip { link, address, .. } => {
                 self.remove(*link, address.address.address).await?;
                 self.add(*link, address).await

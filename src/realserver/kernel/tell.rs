@@ -14,7 +14,8 @@ impl Kernel {
     pub(super) fn tell(&mut self, agent: &mut Agent, action: &Action) {
         let (Action::WriteSysctl { cause, .. }
         | Action::AddVip { cause, .. }
-        | Action::RenewVip { cause, .. }) = action
+        | Action::RenewVip { cause, .. }
+        | Action::RemoveVip { cause, .. }) = action
         else {
             return tell_plain(action);
         };
@@ -39,6 +40,9 @@ impl Kernel {
             Action::RenewVip { address, .. } => {
                 let vip = address.address;
                 warn!(%vip, count, by, "the VIP's route in the table local was taken away by somebody: put back");
+            }
+            Action::RemoveVip { vip, .. } => {
+                warn!(%vip, count, by, "VIP was put on this drained host by somebody: removed");
             }
             _ => {}
         }

@@ -37,7 +37,7 @@ fn no_vip_is_added_while_arp_cannot_be_quieted() {
 #[test]
 fn a_vip_that_was_there_before_the_first_start_stays_unless_lvsd_had_to_add_it_again() {
     for taken_away in [false, true] {
-        let mut host = Host::fresh();
+        let mut host = quieted();
         host.add_by_hand(VIP);
         let mut agent = host.start(&config(&[VIP]));
         host.settle(&mut agent);
@@ -136,4 +136,52 @@ fn vips_may_be_on_an_interface_of_their_own() {
     );
     assert_eq!(host.kernel.addresses[0].link, 3);
     assert_eq!(agent.status().state, State::Ready);
+}
+
+/// The values that the scripts set, so that nothing is answered without lvsd either.
+fn quieted() -> Host {
+    let mut host = Host::fresh();
+    for (value, key) in WANTED {
+        host.set(key, value);
+    }
+    host
+}
+
+#[test]
+fn a_vip_that_was_there_before_goes_where_arp_would_be_answered_for_it() {
+    for (vip, quiet, left) in [
+        (VIP, false, false),
+        (VIP, true, true),
+        ("2001:db8::200", false, true),
+    ] {
+        let mut host = if quiet { quieted() } else { Host::fresh() };
+        host.add_by_hand(vip);
+        for leave in [Agent::stop as fn(&mut Agent), |it| {
+            it.configure(&config(&[]));
+        }] {
+            let mut host = Host {
+                kernel: host.kernel.clone(),
+                disk: Journal::default(),
+            };
+            let mut agent = host.start(&config(&[vip]));
+            host.settle(&mut agent);
+            assert_eq!(agent.status().vips[0].stays, left);
+            leave(&mut agent);
+            host.settle(&mut agent);
+            assert_eq!(!host.kernel.addresses.is_empty(), left, "{vip} {quiet}");
+            assert_eq!(host.get(ARP_IGNORE), i32::from(quiet));
+        }
+    }
+}
+
+#[test]
+fn a_first_start_that_fails_leaves_even_a_vip_that_is_answered_for() {
+    let mut host = Host::fresh();
+    host.add_by_hand(VIP);
+    let before = host.kernel.clone();
+    let mut agent = host.start(&config(&[VIP]));
+    host.settle(&mut agent);
+    agent.undo_start();
+    host.settle(&mut agent);
+    assert_eq!(host.kernel, before);
 }
