@@ -11,6 +11,7 @@ use super::Failure;
 use crate::config::realserver::RealServerConfig;
 use crate::leftovers::{self, Leftover, Leftovers, Removal};
 use crate::realserver::adopt::{self, OnLo};
+use crate::realserver::vip;
 use crate::sys::rtnetlink::{self, Rtnetlink};
 
 /// What is to be taken over.
@@ -62,6 +63,14 @@ async fn on_lo(named: &[IpAddr], leftovers: &BTreeSet<IpAddr>) -> Result<OnLo, r
 
 /// There must be something to adopt.
 fn nothing(on_lo: &OnLo) -> Failure {
+    if let Some((wide, label)) = on_lo.wide.first() {
+        let what = format!(
+            "there is no VIP on lo to adopt: {wide} has the mask of a network, which this host takes \
+             for its own"
+        );
+        let mend = vip::narrowing(*wide, "lo", label.as_deref());
+        return Failure::with_mend(what, Some(&format!("{mend}; then adopt it")));
+    }
     let others = match on_lo.others.as_slice() {
         [] => String::new(),
         others => format!(

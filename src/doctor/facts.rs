@@ -13,6 +13,7 @@ use crate::config::director::DirectorConfig;
 use crate::config::realserver::RealServerConfig;
 use crate::lvs::Forwarding;
 use crate::realserver::gateway::Way;
+use crate::status::realserver::State;
 use crate::status::{director, realserver};
 use crate::sys::address::Address;
 use crate::sys::hop::Hop;
@@ -58,6 +59,12 @@ pub struct Facts {
     pub director: Option<Box<director::Director>>,
     /// What the running agent says.
     pub agent: Option<realserver::Status>,
+    /// Whether it was looked for, and does not run.
+    pub agent_down: bool,
+    /// Whether one ran that did not end by itself: its socket is there, deserted.
+    pub agent_died: bool,
+    /// Whether the last agent to run was drained, as it noted for the next one.
+    pub drained: bool,
     /// The director's file.
     pub director_config: Option<DirectorConfig>,
     /// The agent's file.
@@ -101,6 +108,14 @@ impl Facts {
             || self.realserver_config.is_some()
             || self.served_vips().next().is_some()
             || self.boot.scripts.iter().any(|script| script.runs_at_boot)
+    }
+
+    /// Whether an operator has drained it, or is about to be done with that.
+    pub fn is_drained(&self) -> bool {
+        match &self.agent {
+            Some(agent) => agent.state == State::Drained || agent.draining_until.is_some(),
+            None => self.drained,
+        }
     }
 
     /// A kernel parameter, if it is there.

@@ -26,6 +26,8 @@ pub struct OnLo {
     pub vips: Vec<IpAddr>,
     /// Those of which nothing says so: a routing daemon's, say.
     pub others: Vec<IpAddr>,
+    /// What would be a VIP with the mask of a host, with its label.
+    pub wide: Vec<(Prefixed, Option<String>)>,
 }
 
 /// Tells VIPs from other addresses on `lo`: a VIP is what a name is given for, or, where
@@ -48,17 +50,19 @@ pub fn on_lo(
             _ => named.contains(&ip),
         }
     };
-    let hosts = addresses.iter().filter(|address| {
+    let on_lo = addresses.iter().filter(|address| {
         let ip = address.address.address;
-        lo.is_some_and(|lo| lo.index == address.link)
-            && address.address == Prefixed::host(ip)
-            && RealServerConfig::from_vips(&[ip]).is_ok()
+        lo.is_some_and(|lo| lo.index == address.link) && RealServerConfig::from_vips(&[ip]).is_ok()
     });
-    let (vips, others): (Vec<_>, Vec<_>) = hosts.partition(|address| is_vip(address));
+    let is_host = |address: &&Address| address.address == Prefixed::host(address.address.address);
+    let (hosts, wide): (Vec<_>, Vec<_>) = on_lo.partition(is_host);
+    let wide = wide.into_iter().filter(|address| is_vip(address));
+    let (vips, others): (Vec<_>, Vec<_>) = hosts.into_iter().partition(|address| is_vip(address));
     let ips = |addresses: Vec<&Address>| addresses.iter().map(|it| it.address.address).collect();
     OnLo {
         vips: ips(vips),
         others: ips(others),
+        wide: wide.map(|it| (it.address, it.label.clone())).collect(),
     }
 }
 

@@ -137,7 +137,7 @@ pub struct Agent {
     seen: Observed,
     now: Timestamp,
     vips: BTreeMap<IpAddr, Track>,
-    /// The VIPs that were added anew since they were last seen with a route, and when.
+    /// The VIPs that were added since they were last seen with a route, and when.
     renewed: BTreeMap<IpAddr, Timestamp>,
     /// While drained: how the VIPs fare, which belong on other hosts.
     strays: BTreeMap<IpAddr, Track>,
@@ -289,7 +289,7 @@ impl Agent {
             // Noted at once, not at the next look: by then somebody may have taken
             // it away again, and that counts.
             Action::AddVip { .. } | Action::RenewVip { .. } | Action::WriteSysctl { .. } => {
-                if let Action::RenewVip { address, .. } = &action {
+                if let Action::RenewVip { address, .. } | Action::AddVip { address, .. } = &action {
                     self.renewed.insert(address.address.address, now);
                 }
                 if let Some(track) = self.track_of(&action) {
@@ -411,7 +411,7 @@ impl Agent {
 
     fn track(&mut self, now: Timestamp) {
         for vip in self.wanted_vips().to_vec() {
-            let right = self.place(vip).bound && !self.seen.unrouted.contains(&vip);
+            let right = self.place(vip).bound && !self.lacks_route(vip);
             let track = self.vips.entry(vip);
             track
                 .or_insert_with(|| Track::new(right, now))

@@ -81,7 +81,7 @@ pub type Taken<'a> = Option<&'a dyn Fn()>;
 pub const SOCKET: &str = "realserver.sock";
 
 /// Name of the file with what was there before the first start.
-const JOURNAL: &str = "realserver.json";
+pub(crate) const JOURNAL: &str = "realserver.json";
 
 /// Runs the agent until a signal stops it. Nothing is changed unless everything
 /// it needs is there; `reload` reads the configuration again on SIGHUP. With `taken`

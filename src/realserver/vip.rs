@@ -93,17 +93,33 @@ pub fn refusals(vip: IpAddr, wanted_on: &str, place: &Place) -> Vec<String> {
     let elsewhere = place.elsewhere.iter().map(|(interface, len)| {
         format!(
             "VIP {vip} is on {interface}: this host answers {question} for it there, so clients would \
-             bypass the directors; remove it first (ip address del {vip}/{len} dev {interface}), \
-             or name another VIP if it is this host's own address"
+             bypass the directors; if it is this host's own address, name the one that clients \
+             connect to, and else remove it there (ip address del {vip}/{len} dev {interface})"
         )
     });
     let wider = place.wider.map(|len| {
         format!(
             "VIP {vip} is on {wanted_on} as {vip}/{len}: this host takes every address of that \
-             network for its own; remove it first (ip address del {vip}/{len} dev {wanted_on})"
+             network for its own; make it a host address first ({mend})",
+            mend = narrowing(
+                Prefixed {
+                    address: vip,
+                    prefix_len: len
+                },
+                wanted_on,
+                None
+            ),
         )
     });
     reserved.into_iter().chain(elsewhere).chain(wider).collect()
+}
+
+/// The commands that make a VIP with the mask of a network a host address, without its
+/// leaving the interface.
+pub fn narrowing(wide: Prefixed, interface: &str, label: Option<&str>) -> String {
+    let host = Prefixed::host(wide.address);
+    let label = label.map_or_else(String::new, |label| format!(" label {label}"));
+    format!("ip address add {host} dev {interface}{label}; ip address del {wide} dev {interface}")
 }
 
 /// Why a VIP must not be taken where these are the gateways of default routes.

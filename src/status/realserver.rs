@@ -331,4 +331,4 @@ fn table(head: &[&str], numbers: &[usize], rows: impl Iterator<Item = Vec<String
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

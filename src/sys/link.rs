@@ -34,6 +34,10 @@ pub struct Link {
     pub parent: Option<u32>,
     /// A macvlan in mode `bridge`, as [`Rtnetlink::add_macvlan`] makes it.
     pub macvlan: bool,
+    /// A dummy: an interface without neighbours, to put addresses on.
+    pub dummy: bool,
+    /// A tunnel of IP in IPv4, plain or with GRE, whatever its name.
+    pub tunnel: bool,
 }
 
 #[cfg(test)]
@@ -143,7 +147,12 @@ pub(super) fn from_message(message: &LinkMessage) -> Link {
             LinkAttribute::Address(bytes) => link.hardware_address.clone_from(bytes),
             LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
             LinkAttribute::Link(parent) => link.parent = Some(*parent),
-            LinkAttribute::LinkInfo(infos) => link.macvlan = is_macvlan(infos),
+            LinkAttribute::LinkInfo(infos) => {
+                let is = |kind| infos.contains(&LinkInfo::Kind(kind));
+                link.macvlan = is_macvlan(infos);
+                link.dummy = is(InfoKind::Dummy);
+                link.tunnel = is(InfoKind::IpIp) || is(InfoKind::GreTun);
+            }
             _ => {}
         }
     }

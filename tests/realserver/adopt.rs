@@ -144,3 +144,27 @@ fn a_host_without_a_vip_has_nothing_to_adopt() {
     assert!(!has_vip());
     assert_eq!(arp(), ["0", "0", "0", "0"]);
 }
+
+#[test]
+fn a_vip_whose_mask_was_forgotten_is_named_and_what_is_told_makes_it_adoptable() {
+    let host = Host::new();
+    ip("address add 192.168.1.200/24 dev lo label lo:0");
+    let mends = "ip address add 192.168.1.200/32 dev lo";
+    let named = host.lvsd("realserver --vip 192.168.1.200 --adopt --one-shot");
+    let told = String::from_utf8_lossy(&named.stderr).into_owned();
+    assert!(told.contains(mends), "it stays on lo: {told}");
+    let output = host.lvsd("realserver --adopt --one-shot");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        told.contains("192.168.1.200/24 has the mask of a network"),
+        "{told}"
+    );
+    let mend = format!("{mends} label lo:0; ip address del 192.168.1.200/24 dev lo");
+    assert!(told.contains(&mend), "{told}");
+    for command in mend.split("; ") {
+        ip(command.trim_start_matches("ip "));
+    }
+    let output = host.lvsd("realserver --adopt --one-shot");
+    assert!(output.status.success(), "{output:?}");
+}

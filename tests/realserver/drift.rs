@@ -218,3 +218,16 @@ fn an_interface_that_is_renamed_gets_its_first_values_back() {
     assert_eq!(sysctl("wan/arp_ignore"), "3");
     assert_eq!(sysctl("wan/arp_announce"), "0");
 }
+
+#[test]
+fn vips_of_ipv6_that_the_kernel_is_still_giving_their_routes_are_nobodys_loss() {
+    let host = Host::new();
+    for _ in 0..10 {
+        let vips = "\"2001:db8::200\", \"2001:db8::201\", \"2001:db8::202\"";
+        let mut agent = host.start_with(&format!("vips = [{vips}]\ndrain = \"0s\"\n"));
+        until("it is ready", || state("127.0.0.1") == "ready");
+        agent.stop();
+        let log = agent.log();
+        assert!(!log.contains("table local"), "{log}");
+    }
+}

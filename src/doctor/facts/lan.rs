@@ -7,16 +7,62 @@ use crate::ipvs::kernel::KernelVirtualServer;
 use crate::lvs::Prefixed;
 use crate::sys::address::Address;
 use crate::sys::link::Link;
+use crate::sys::sysctl::Key;
 
 use super::Facts;
 
 impl Facts {
-    /// The VIPs on a loopback interface: what is there besides its own.
+    /// The VIPs on a loopback interface, or on a dummy or tunnel, which serve as one: what
+    /// is there besides its own, and is a VIP by something that says so.
     pub fn vips_on_lo(&self) -> impl Iterator<Item = &Address> {
+        self.on_lo().filter(|address| self.is_vip(address))
+    }
+
+    /// Every address on a loopback interface but its own, and every host address on a dummy
+    /// or tunnel; those with a network are of a way to somewhere.
+    fn on_lo(&self) -> impl Iterator<Item = &Address> {
         self.addresses.iter().filter(|address| {
-            let is_lo = self.link(address.link).is_some_and(|link| link.loopback);
-            is_lo && !address.address.address.is_loopback()
+            let link = self.link(address.link);
+            link.is_some_and(|link| match link.loopback {
+                true => !address.address.address.is_loopback(),
+                false => (link.dummy || link.tunnel) && is_host(address.address),
+            })
         })
+    }
+
+    /// The name of the interface that has the VIP as `lo` does.
+    pub fn place_of(&self, vip: IpAddr) -> &str {
+        let mut places = self.vips_on_lo().filter(|it| it.address.address == vip);
+        let link = places.find_map(|it| self.link(it.link));
+        link.map_or("lo", |link| &link.name)
+    }
+
+    /// Whether an address on `lo` is a VIP. Router ids and anycast addresses are there
+    /// too: a lonely one that no LAN, file, script or advert knows is one of them.
+    fn is_vip(&self, address: &Address) -> bool {
+        let ip = address.address.address;
+        let is_alias = address
+            .label
+            .as_ref()
+            .is_some_and(|label| label.contains(':'));
+        let mut scripts = self.boot.scripts.iter();
+        is_alias
+            || self.lan_of(ip).is_some()
+            || self.wanted_on_lo().contains(&ip)
+            || self.balanced_vips().contains(&ip)
+            || scripts.any(|script| script.vips.contains(&ip))
+            || self.heard().any(|it| it.advert.addresses.contains(&ip))
+            || (!self.is_director() && self.is_quiet())
+    }
+
+    /// Whether somebody has told an interface to keep addresses to itself: the kernel
+    /// does not by itself.
+    fn is_quiet(&self) -> bool {
+        let names = self.links.iter().map(|link| link.name.as_str());
+        let mut keys = names
+            .chain(["all"])
+            .flat_map(|name| ["arp_ignore", "arp_announce"].map(|key| Key::ipv4_conf(name, key)));
+        keys.any(|key| self.sysctl(&key).is_some_and(|value| value > 0))
     }
 
     /// Those for which this host serves what a director sends. A director that is
@@ -38,13 +84,19 @@ impl Facts {
         self.vips_on_lo().any(|it| it.address.address == address)
     }
 
-    /// The interface other than `lo` that has the address.
+    /// The interface that has the address, other than `lo` and what a real server uses for
+    /// it.
     pub fn holder(&self, address: IpAddr) -> Option<&Link> {
         let mut there = self
             .addresses
             .iter()
             .filter(|it| it.address.address == address);
-        there.find_map(|it| self.link(it.link).filter(|link| !link.loopback))
+        let serves = !self.is_director();
+        there.find_map(|it| {
+            let link = self.link(it.link)?;
+            let is_aside = link.loopback || (serves && (link.dummy || link.tunnel));
+            (!is_aside).then_some(link)
+        })
     }
 
     /// Whether the address is this host's, on any interface.
@@ -57,12 +109,9 @@ impl Facts {
     /// neighbours, with an address of it. (Members of a bond or bridge have none, and what holds
     /// a VIP alone is on top of another.)
     pub fn lan_links(&self) -> impl Iterator<Item = &Link> {
-        self.links.iter().filter(|link| {
-            let mut addresses = self.addresses.iter();
-            let has_network =
-                addresses.any(|it| it.link == link.index && is_of_network(it.address));
-            link.up && !link.loopback && !link.noarp && has_network
-        })
+        self.links
+            .iter()
+            .filter(|link| link.up && !link.loopback && !link.noarp && self.has_network(link))
     }
 
     /// The interface whose network the address belongs to, or that a virtual
@@ -95,6 +144,12 @@ impl Facts {
         addresses
             .filter_map(|bytes| bytes.as_slice().try_into().ok())
             .collect()
+    }
+
+    /// Whether the interface has an address of a network of its own.
+    pub fn has_network(&self, link: &Link) -> bool {
+        let mut addresses = self.addresses.iter();
+        addresses.any(|it| it.link == link.index && is_of_network(it.address))
     }
 
     fn link(&self, index: u32) -> Option<&Link> {

@@ -12,6 +12,7 @@ use crate::config::realserver::RealServerConfig;
 use crate::config::{DIRECTOR_FILE, Error, File, Host};
 use crate::doctor::Facts;
 use crate::http::{self, ClientError};
+use crate::realserver::journal::Store;
 use crate::status::text::chain;
 use crate::{director, realserver};
 
@@ -24,7 +25,13 @@ const PATIENCE: Duration = Duration::from_secs(3);
 pub(super) async fn look(scope: &Scope, root: &Path, facts: &mut Facts) -> Result<(), Error> {
     let unseen = &mut facts.unseen;
     facts.director = ask(&scope.runtime_dir.join(director::SOCKET), unseen).await;
-    facts.agent = ask(&scope.runtime_dir.join(realserver::SOCKET), unseen).await;
+    let socket = scope.runtime_dir.join(realserver::SOCKET);
+    let before = unseen.len();
+    facts.agent = ask(&socket, unseen).await;
+    facts.agent_down = facts.agent.is_none() && unseen.len() == before;
+    facts.agent_died = facts.agent_down && socket.exists();
+    let journal = Store::new(scope.runtime_dir.join(realserver::JOURNAL)).load();
+    facts.drained = journal.is_ok_and(|journal| journal.drained);
     if let Some(path) = &scope.config {
         match File::read(path, Host::This)? {
             File::Director(config) => facts.director_config = Some(config),

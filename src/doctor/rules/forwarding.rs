@@ -168,11 +168,12 @@ pub(super) fn rp_filter(facts: &Facts) -> Vec<Finding> {
         .collect()
 }
 
-/// The tunnels that packets for a VIP of this real server come out of.
+/// The tunnels that packets for a VIP of this real server come out of. One with a network
+/// of its own leads to another site.
 pub(super) fn tunnels(facts: &Facts) -> impl Iterator<Item = &Link> {
     let serves = facts.served_vips().next().is_some();
-    facts.links.iter().filter(move |link| {
-        let is_tunnel = link.name.starts_with("tunl") || link.name.starts_with("gre");
-        is_tunnel && link.up && serves
-    })
+    facts
+        .links
+        .iter()
+        .filter(move |link| link.tunnel && link.up && serves && !facts.has_network(link))
 }

@@ -33,7 +33,7 @@ pub(super) fn agent(vips: &BTreeSet<IpAddr>) -> String {
     let quoted = vips.iter().map(|vip| format!("\"{vip}\""));
     let list: Vec<_> = quoted.collect();
     format!(
-        "echo 'vips = [{}]' >/etc/lvsd/realserver.toml; systemctl enable --now lvsd-realserver",
+        "mkdir -p /etc/lvsd && echo 'vips = [{}]' >/etc/lvsd/realserver.toml; systemctl enable --now lvsd-realserver",
         list.join(", ")
     )
 }

@@ -99,7 +99,7 @@ pub(super) fn on_nic(facts: &Facts) -> Vec<Finding> {
             let nic = &link.name;
             let mut mend = mend(facts, address, link);
             let seen = match facts.has_on_lo(vip) {
-                true => format!("{vip} is on lo and on {nic}"),
+                true => format!("{vip} is on {} and on {nic}", facts.place_of(vip)),
                 false => {
                     let host = Prefixed::host(vip);
                     mend = format!("ip address add {host} dev lo; {mend}");

@@ -1,5 +1,6 @@
 //! The rules, one file for each subject. A rule is pure: facts in, findings out.
 
+mod agent;
 mod arp;
 mod boot;
 mod forwarding;
@@ -37,6 +38,7 @@ pub const ALL: &[Rule] = &[
     misplaced::on_nic,
     vip::duplicate,
     vip::missing,
+    agent::lost,
     vip::network,
     arp::answers,
     arp::announces,
@@ -61,7 +63,9 @@ pub const ALL: &[Rule] = &[
     boot::keepalived_beside,
     boot::script_beside,
     boot::script_not_run,
+    agent::not_running,
     settings::undo,
+    agent::drained,
 ];
 
 /// Every kind of finding, for the documentation and its test.
@@ -100,7 +104,9 @@ pub const KINDS: &[&Kind] = &[
     &boot::KEEPALIVED_BESIDE,
     &boot::SCRIPT_BESIDE,
     &boot::SCRIPT_NOT_RUN,
+    &agent::AGENT_NOT_RUNNING,
     &settings::SYSCTL_FILE,
+    &agent::DRAINED,
 ];
 
 /// `a`, `a and b`, `a, b and c`.

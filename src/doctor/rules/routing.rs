@@ -90,7 +90,10 @@ pub(super) fn no_default_route(facts: &Facts) -> Vec<Finding> {
     let Some(vip) = lost else {
         return vec![];
     };
-    let seen = format!("{vip} is on lo, and there is no default route");
+    let seen = format!(
+        "{vip} is on {}, and there is no default route",
+        facts.place_of(vip)
+    );
     let mend = "ip route add default via ROUTER, and the same in the network configuration \
                 (GATEWAY= of the network card, not of lo:0)";
     vec![NO_DEFAULT_ROUTE.found(seen, mend)]

@@ -1,6 +1,6 @@
 //! Whether the service can be reached at the VIP.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 use super::{listed, mends};
@@ -142,7 +142,11 @@ pub(super) fn blocked(facts: &Facts) -> Vec<Finding> {
         let services = services(facts, vip);
         wanted.extend(services.into_iter().map(|port| (vip, port)));
     }
-    let found = wanted.into_iter().filter_map(|(vip, port)| {
+    let told = |vip| wanted.iter().any(|(other, _)| *other == vip);
+    let mut at_vip = blocked_at_vip(facts);
+    at_vip.retain(|(vip, _), _| !told(*vip));
+    let wanted = wanted.into_iter().map(|place| (place, Severity::Broken));
+    let found = wanted.chain(at_vip).filter_map(|((vip, port), severity)| {
         let interface = &facts.lan_of(vip)?.name;
         let packet = Packet::tcp(interface, vip, port);
         let Fate::Dropped { by, base, .. } = facts.firewall.fate(&packet) else {
@@ -150,9 +154,38 @@ pub(super) fn blocked(facts: &Facts) -> Vec<Finding> {
         };
         let seen = format!("TCP to {vip} port {port} is dropped by `{by}`");
         let mend = mends::let_pass(facts, &base, &packet);
-        Some(SERVICE_BLOCKED.found(seen, mend))
+        Some(Finding {
+            severity,
+            ..SERVICE_BLOCKED.found(seen, mend)
+        })
     });
     found.collect()
+}
+
+/// Without a file that names the services: those whose port is let through at the RIP,
+/// where checks come, and not at the VIP. Where another port of the VIP is let through,
+/// somebody may mean it so.
+fn blocked_at_vip(facts: &Facts) -> BTreeMap<(IpAddr, u16), Severity> {
+    let mut blocked = BTreeMap::new();
+    for vip in facts.served_vips().map(|vip| vip.address.address) {
+        let (Some(link), Some(rip)) = (facts.lan_of(vip), facts.near(vip)) else {
+            continue;
+        };
+        let passes = |address, port| {
+            let packet = Packet::tcp(&link.name, address, port);
+            facts.firewall.fate(&packet) == Fate::Passes
+        };
+        let checked = ports_on(facts, vip).into_iter();
+        let (open, closed): (Vec<_>, Vec<_>) = checked
+            .filter(|port| passes(rip, *port))
+            .partition(|port| passes(vip, *port));
+        let severity = match open.is_empty() {
+            true => Severity::Broken,
+            false => Severity::Warning,
+        };
+        blocked.extend(closed.into_iter().map(|port| ((vip, port), severity)));
+    }
+    blocked
 }
 
 fn tcp(id: &VirtualServerId) -> Option<(IpAddr, u16)> {

@@ -1,6 +1,7 @@
 //! Each rule both ways: the fault is found and nothing else, and what only looks
 //! like it is not.
 
+mod agent;
 mod director;
 mod kept_out;
 mod server;

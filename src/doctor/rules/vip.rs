@@ -160,11 +160,7 @@ fn is_master(facts: &Facts, vip: IpAddr, mac: Mac) -> bool {
 /// A VIP that agent, file or script want on `lo` is not there.
 pub(super) fn missing(facts: &Facts) -> Vec<Finding> {
     let file = facts.realserver_config.as_ref();
-    let is_leaving = facts
-        .agent
-        .as_ref()
-        .is_some_and(|agent| agent.draining_until.is_some());
-    if is_leaving || file.is_some_and(|file| matches!(file.method, Method::Nat { .. })) {
+    if facts.is_drained() || file.is_some_and(|file| matches!(file.method, Method::Nat { .. })) {
         return vec![];
     }
     let wanted = facts.wanted_on_lo();
@@ -197,6 +193,7 @@ pub(super) fn missing(facts: &Facts) -> Vec<Finding> {
 
 /// A VIP on `lo` with the prefix of a network.
 pub(super) fn network(facts: &Facts) -> Vec<Finding> {
+    // Host addresses are the only ones that count elsewhere.
     let vips = facts.vips_on_lo();
     let wide = vips.filter(|it| it.address != Prefixed::host(it.address.address));
     // Loopback and link-local networks on lo are somebody's intention.

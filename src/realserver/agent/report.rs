@@ -246,7 +246,7 @@ impl Agent {
             let interface = &self.interface;
             faults.push(format!("VIP {vip} is not on {interface}{}", because(error)));
         }
-        if place.bound && self.seen.unrouted.contains(&vip) {
+        if place.bound && self.lacks_route(vip) {
             let error = self.vips.get(&vip).and_then(|track| track.error.as_deref());
             faults.push(format!(
                 "VIP {vip} has no route in the table local, so this host takes no packets for \

@@ -13,7 +13,11 @@ use crate::realserver::sysctl::{self, Original, Write};
 use crate::realserver::tunnel::Before;
 use crate::realserver::{adopt, mss, tunnel, vip};
 
-/// How long after a VIP was added anew it may be so again without being seen with a route.
+/// How long the kernel may take to give an address its route: it does so at once for IPv4,
+/// and a moment later, from a queue of its own, for IPv6.
+const ROUTED_WITHIN: SignedDuration = SignedDuration::from_secs(1);
+
+/// How long after a VIP was added it may be so again without being seen with a route.
 const RENEW_AGAIN: SignedDuration = SignedDuration::from_secs(5);
 
 impl Agent {
@@ -138,6 +142,13 @@ impl Agent {
             });
         }
         actions
+    }
+
+    /// Whether a VIP has no route in the table `local`, and none is on its way.
+    pub(super) fn lacks_route(&self, vip: IpAddr) -> bool {
+        let added = self.renewed.get(&vip);
+        let is_late = added.is_none_or(|at| self.now.duration_since(*at) >= ROUTED_WITHIN);
+        is_late && self.seen.unrouted.contains(&vip)
     }
 
     /// What gives a VIP its route back; not at once again where it did not help, since

@@ -21,7 +21,8 @@ fn a_vip_counts_as_there_only_as_a_host_address_on_lo() {
         refusals(vip, "lo", &wider),
         [
             "VIP 192.168.1.200 is on lo as 192.168.1.200/24: this host takes every address of that \
-          network for its own; remove it first (ip address del 192.168.1.200/24 dev lo)"
+          network for its own; make it a host address first (ip address add \
+          192.168.1.200/32 dev lo; ip address del 192.168.1.200/24 dev lo)"
         ]
     );
 }
@@ -40,8 +41,8 @@ fn a_vip_on_another_interface_is_refused_by_name() {
         refusals(vip, "lo", &place),
         [
             "VIP 192.168.1.200 is on eth0: this host answers ARP for it there, so clients would \
-          bypass the directors; remove it first (ip address del 192.168.1.200/32 dev eth0), or name \
-          another VIP if it is this host's own address"
+          bypass the directors; if it is this host's own address, name the one that clients \
+          connect to, and else remove it there (ip address del 192.168.1.200/32 dev eth0)"
         ]
     );
 }

@@ -74,7 +74,7 @@ fn the_json_is_read_back_as_it_was_written() {
     assert_eq!(serde_json::from_str::<Status>(&json).unwrap(), status());
 }
 
-pub(super) fn status() -> Status {
+pub(crate) fn status() -> Status {
     let vip = |address: &str, label: Option<&str>| Vip {
         address: address.parse().unwrap(),
         label: label.map(str::to_owned),

@@ -87,6 +87,7 @@ fn interfaces_that_hear_no_arp_leak_nothing() {
 fn a_vip_that_a_file_or_a_script_wants_is_missed() {
     let mut facts = real_server();
     facts.addresses.pop();
+    facts.wire = None;
     assert_eq!(ids(&facts), [""; 0], "nobody wants it");
     facts.realserver_config = agent_file("");
     let finding = only(&facts, "vip-missing");
@@ -278,6 +279,7 @@ fn a_tunnel_is_filtered_strictly_if_either_value_says_so() {
     let mut facts = real_server();
     let mut tunnel = facts.links[0].clone();
     tunnel.name = "tunl0".to_owned();
+    tunnel.tunnel = true;
     tunnel.index = 3;
     tunnel.loopback = false;
     facts.links.push(tunnel);
@@ -356,7 +358,7 @@ fn scripts_of_old_are_told_beside_the_agent_or_where_nothing_runs_them() {
     let finding = only(&facts, "script-not-run");
     assert_eq!(
         finding.mend,
-        "chmod +x /etc/rc.local; or echo 'vips = [\"192.168.1.200\"]' \
+        "chmod +x /etc/rc.local; or mkdir -p /etc/lvsd && echo 'vips = [\"192.168.1.200\"]' \
          >/etc/lvsd/realserver.toml; systemctl enable --now lvsd-realserver instead"
     );
     facts.boot.scripts.push(script(None));
@@ -444,6 +446,7 @@ fn a_line_that_has_a_tunnel_filtered_strictly_is_told() {
     let mut facts = real_server();
     let mut tunnel = facts.links[0].clone();
     tunnel.name = "tunl0".to_owned();
+    tunnel.tunnel = true;
     tunnel.index = 3;
     tunnel.loopback = false;
     facts.set("net.ipv4.conf.tunl0.rp_filter", 0);

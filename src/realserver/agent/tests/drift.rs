@@ -222,3 +222,22 @@ fn a_rename_that_could_not_be_recorded_is_recorded_later() {
     host.settle(&mut agent);
     assert_eq!(host.get("net.ipv4.conf.wan.arp_ignore"), 3);
 }
+
+#[test]
+fn a_vip_that_was_just_added_may_get_its_route_a_moment_later() {
+    let mut host = Host::fresh();
+    let vip = "2001:db8::200";
+    let mut agent = host.start(&config(&[vip]));
+    host.perform_some(&mut agent, 2);
+    host.kernel.unrouted.insert(vip.parse().unwrap());
+    assert_eq!(agent.reconcile(at(1), host.kernel.clone()), []);
+    assert!(agent.status().ready, "{:?}", agent.status().reasons);
+    // It did not get it.
+    agent.reconcile(at(2), host.kernel.clone());
+    assert!(!agent.status().ready);
+    host.kernel.unrouted.clear();
+    host.settle(&mut agent);
+    // From now on its loss is one.
+    host.kernel.unrouted.insert(vip.parse().unwrap());
+    assert_eq!(agent.reconcile(at(2), host.kernel.clone()).len(), 1);
+}

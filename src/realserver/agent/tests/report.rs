@@ -28,8 +28,8 @@ fn readiness_names_everything_that_is_wrong() {
             "lo is down, so no VIP can be reached: ip link set lo up",
             "VIP 192.168.1.200 is not on lo",
             "VIP 192.168.1.200 is on eth0: this host answers ARP for it there, so clients would \
-             bypass the directors; remove it first (ip address del 192.168.1.200/32 dev eth0), or \
-             name another VIP if it is this host's own address",
+             bypass the directors; if it is this host's own address, name the one that \
+             clients connect to, and else remove it there (ip address del 192.168.1.200/32 dev eth0)",
             "net.ipv4.conf.eth0.arp_ignore is 3, must be 1",
             "eth0 answered ARP for 192.168.1.200",
             "service nginx: connection refused",

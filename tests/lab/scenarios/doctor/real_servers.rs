@@ -126,7 +126,12 @@ fn what_the_host_is_like(lab: &Lab, rs54: &Host) {
     rs54.set_sysctl("net.ipv4.conf.tunl0.rp_filter", 0);
     let command = "sysctl -w net.ipv4.conf.tunl0.rp_filter=2";
     heals(lab, rs54, QUICK, "broken tunnel-rp-filter", command);
-    rs54.run("ip route del default").ok();
+    rs54.run("ip tunnel add mytun mode ipip local 192.168.1.54; ip link set mytun up")
+        .ok();
+    rs54.set_sysctl("net.ipv4.conf.mytun.rp_filter", 1);
+    let command = "sysctl -w net.ipv4.conf.mytun.rp_filter=2";
+    heals(lab, rs54, QUICK, "broken tunnel-rp-filter", command);
+    rs54.run("ip link del mytun; ip route del default").ok();
     finds(lab, rs54, QUICK, &["warning no-default-route"]);
     rs54.run("ip route add default via 192.168.1.1").ok();
 }
