@@ -1,5 +1,6 @@
 //! The first start, and what systemd hears.
 
+use std::io::ErrorKind;
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
@@ -39,7 +40,12 @@ fn systemd_hears_ready_when_it_serves_then_watchdog_then_stopping() {
     let hear = |wanted: &str| {
         let mut buffer = [0; 4096];
         loop {
-            let length = socket.recv(&mut buffer).unwrap();
+            let length = match socket.recv(&mut buffer) {
+                Ok(length) => length,
+                // A read with a time limit is not begun anew after a signal.
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => panic!("no {wanted}: {error}"),
+            };
             let text = String::from_utf8_lossy(&buffer[..length]);
             if text.lines().any(|line| line.starts_with(wanted)) {
                 return text.into_owned();
