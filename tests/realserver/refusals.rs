@@ -334,6 +334,10 @@ fn a_weight_script_that_others_may_change_is_refused_and_no_hindrance_to_an_undo
 
     mode(0o755);
     let mut agent = host.start_with(&config);
+    // It does not run when the agent is killed.
+    until("the script has answered", || {
+        ready("127.0.0.1").is_some_and(|(_, body)| body.contains("\"weight\":50"))
+    });
     mode(0o644);
     let refused = host.lvsd("realserver reload");
     assert_eq!(refused.status.code(), Some(78), "{refused:?}");
