@@ -11,6 +11,7 @@ mod pages;
 mod trio;
 
 use std::collections::BTreeMap;
+use std::panic::resume_unwind;
 use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
@@ -92,8 +93,13 @@ fn run(lab: &Lab, plan: &Plan) {
             sites.iter().flatten().for_each(Trio::end);
         };
         thread::scope(|scope| {
-            for _ in 0..(*lanes).min(rounds) {
-                scope.spawn(lane);
+            let lanes = 0..(*lanes).min(rounds);
+            let lanes: Vec<_> = lanes.map(|_| scope.spawn(lane)).collect();
+            for lane in lanes {
+                // In the words of the lane: the scope's own say nothing of what went wrong.
+                if let Err(panic) = lane.join() {
+                    resume_unwind(panic);
+                }
             }
         });
         lab.say(&format!("adverts each {interval:?}: done"));
