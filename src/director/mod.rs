@@ -19,6 +19,7 @@ mod balancer;
 pub mod control;
 mod core;
 mod events;
+mod handle;
 mod hooks;
 mod local;
 mod module;
