@@ -136,7 +136,7 @@ struct Case {
     file: fn() -> DirectorFile,
     /// A working master of lower priority is there before.
     has_master: bool,
-    /// Its first advert is that late at least, or that late at most.
+    /// Its first advert is that late at least; or that late at most, on hardware.
     waits: bool,
 }
 
@@ -181,7 +181,8 @@ const CASES: [Case; 6] = [
     },
     Case {
         name: "preempt_delay, and nobody is master",
-        file: || file().vrrp_key("preempt_delay", "'6s'"),
+        // Longer than any start takes.
+        file: || file().vrrp_key("preempt_delay", "'60s'"),
         has_master: false,
         waits: false,
     },
@@ -219,7 +220,11 @@ fn a_director_listens_for_its_startup_delay_and_its_preempt_delay(lab: &Lab) {
             first().is_some()
         });
         let after = Duration::from_micros(first().unwrap() - began);
-        assert_eq!(after >= DELAY, *waits, "{name}: {after:.3?}");
+        if *waits {
+            assert!(after >= DELAY, "{name}: {after:.3?}");
+        } else {
+            assert!(after < within(DELAY).limit(), "{name}: {after:.3?}");
+        }
         if lesser.is_some() {
             // The advert sends the other one away, so clients know the way by then.
             let log = capture.log();
