@@ -52,7 +52,7 @@ fn a_function_is_left_as_one_that_does_nothing_since_it_is_called() {
         (format!("add()\n{{ {add}; }}\nadd\n"), false),
         (format!("add() {{\n{add}\n}}\nadd\n"), false),
         (
-            format!("add() {{ ip addr add \\\n192.168.1.200/32 dev lo; }}\nadd\n"),
+            "add() { ip addr add \\\n192.168.1.200/32 dev lo; }\nadd\n".to_owned(),
             false,
         ),
         (format!("add() ( {add}; )\nadd\n"), false),
