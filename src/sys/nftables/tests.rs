@@ -6,7 +6,7 @@ use std::time::Duration;
 use netlink_packet_core::NetlinkSerializable;
 use nix::sched::{CloneFlags, unshare};
 
-use super::message::{Kind, SUBSYSTEM, bytes};
+use super::message::{Kind, SUBSYSTEM, bytes, text};
 use super::set::Set;
 use super::*;
 
@@ -200,6 +200,20 @@ fn the_kernel_drops_counts_and_gives_back_what_it_was_given() {
         nftables.hold(&found, &BTreeSet::new()).unwrap();
         assert_eq!(nftables.look().unwrap(), Found::Absent);
         assert!(arrives("192.0.2.2") && arrives("2001:db8::1"));
+    });
+}
+
+#[test]
+fn tables_of_others_are_told_by_name() {
+    in_namespace(|| {
+        let mut nftables = Nftables::open().unwrap();
+        nftables
+            .hold(&Found::Absent, &addresses(&["192.0.2.1"]))
+            .unwrap();
+        assert_eq!(nftables.foreign_tables().unwrap(), [""; 0]);
+        let mine = Message::new(Kind::NewTable, vec![text(1, "mine")]);
+        nftables.transact(vec![mine], true).unwrap();
+        assert_eq!(nftables.foreign_tables().unwrap(), ["mine"]);
     });
 }
 

@@ -56,6 +56,7 @@ const ALL: &[&[Scenario]] = &[
     demo::SCENARIOS,
     doctor::BALANCING,
     doctor::BOOT,
+    doctor::FILTERS,
     doctor::REAL_SERVERS,
     doctor::STALLS,
     doctor::VIPS,
