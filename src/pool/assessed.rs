@@ -222,7 +222,9 @@ impl Assessed {
             Wish::Serve | Wish::Hold | Wish::Offer | Wish::Out => false,
         };
         let takes = self.weight.is_some_and(|weight| weight > Weight::ZERO);
-        for_others && takes && self.configured > Weight::ZERO && !self.going && !self.refused
+        // What the file said last of one that it no longer has is over.
+        let is_to_serve = self.leaving || self.configured > Weight::ZERO;
+        for_others && takes && is_to_serve && !self.going && !self.refused
     }
 
     fn failed(&self) -> Wish {

@@ -142,6 +142,8 @@ pub(super) struct Member {
     drain: Option<Box<Drain>>,
     /// It has been out, and grows slowly when it comes back.
     cold: bool,
+    /// It had been out when it came last.
+    came_cold: bool,
     growing_since: Option<Instant>,
 }
 
@@ -164,6 +166,7 @@ impl Member {
             phase: Phase::Out,
             drain: None,
             cold,
+            came_cold: false,
             growing_since: None,
         }
     }
@@ -225,9 +228,11 @@ impl Member {
         self.growing_since.is_some()
     }
 
-    /// Its weight does not grow as long as the kernel refuses it.
+    /// Its weight does not grow as long as the kernel refuses it: it is still to come,
+    /// and as the file has it then.
     pub(super) fn has_not_begun(&mut self) {
-        self.cold |= self.growing_since.take().is_some();
+        self.growing_since = None;
+        self.cold |= self.came_cold;
     }
 
     /// Weight 0 may be what is left of a server that died.
@@ -278,6 +283,7 @@ impl Member {
 
     fn serve(&mut self, settings: &table::RealServer, conduct: &Conduct, now: Instant) {
         if std::mem::take(&mut self.cold) {
+            self.came_cold = true;
             self.growing_since = Some(now);
         }
         let weight = match (self.growing_since, conduct.slow_start) {

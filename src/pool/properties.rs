@@ -104,11 +104,11 @@ impl World {
                 let known = &self.configured[&id()];
                 let new = server
                     .servers()
-                    .filter(|(rip, _)| one::find(known, rip).is_none());
+                    .filter(|(rip, _)| known.server(rip).is_none());
                 for (rip, _) in new {
                     self.standings.remove(rip);
                 }
-                self.let_go.retain(|rip| one::find(&server, rip).is_none());
+                self.let_go.retain(|rip| server.server(rip).is_none());
                 let after = Configured::from([(id(), *server)]);
                 let kernel = |id: &_| self.kernel.get(id).cloned();
                 self.pools.configure(&self.configured, &after, kernel);
@@ -233,7 +233,7 @@ impl World {
     fn who_returns_grows(&self, wanted: &Table) -> Result<(), TestCaseError> {
         let configured = &self.configured[&id()];
         for (rip, entry) in &wanted[&id()].real_servers {
-            let Some(server) = one::find(configured, rip) else {
+            let Some(server) = configured.server(rip) else {
                 continue;
             };
             let is_new = !self.entries().any(|other| other == rip);
@@ -319,7 +319,9 @@ impl World {
         let can_stay = |rip| match self.standings.get(rip) {
             None | Some(Standing::Up | Standing::Unchecked) => {
                 !(self.is_drained(rip) || self.let_go.contains(rip))
-                    || one::find(configured, rip).is_some_and(|server| server.check.is_none())
+                    || configured
+                        .server(rip)
+                        .is_some_and(|server| server.check.is_none())
             }
             Some(Standing::Draining | Standing::Down) => false,
         };
@@ -346,7 +348,7 @@ impl World {
                 None | Some(Standing::Up | Standing::Unchecked) => true,
                 Some(Standing::Draining | Standing::Down) => false,
             };
-            let is_removed = one::find(configured, rip).is_none() && !self.let_go.contains(*rip);
+            let is_removed = configured.server(rip).is_none() && !self.let_go.contains(*rip);
             is_fit && entry.weight > Weight::ZERO && is_removed
         });
         let mut awaited = configured.servers().filter(|(rip, server)| {
@@ -381,7 +383,7 @@ impl World {
     fn weights_are_as_wished(&self) -> Result<(), TestCaseError> {
         let configured = &self.configured[&id()];
         for (rip, entry) in &self.kernel[&id()].real_servers {
-            let Some(server) = one::find(configured, rip) else {
+            let Some(server) = configured.server(rip) else {
                 continue;
             };
             let overridden = self.pools.overrides().get(&id(), rip);

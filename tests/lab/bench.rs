@@ -64,7 +64,7 @@ pub(crate) const BENCHES: &[Bench] = &[
     natively(scenario!(reload).limited_to(secs(300))),
     natively(scenario!(failover).limited_to(secs(3600))),
     Bench {
-        scenario: scenario!(failover_of_a_site).limited_to(secs(1800)),
+        scenario: scenario!(failover_of_a_site).limited_to(secs(5400)),
         kernels: &[Kernel::Uml],
     },
     natively(scenario!(jitter).limited_to(secs(1800))),

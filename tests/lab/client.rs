@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::asker::Asker;
 use super::host::Host;
 use super::room::in_net;
-use super::wait::secs;
+use super::wait::{secs, within};
 
 /// How long a request may take unless said otherwise.
 const LIMIT: Duration = secs(2);
@@ -61,7 +61,7 @@ impl Host {
 
     /// Asks again and again, once in `every`, until stopped; a request may take 1 s.
     pub(crate) fn load(&self, url: &str, every: Duration) -> Asker {
-        self.load_within(url, every, secs(1))
+        self.load_within(url, every, within(secs(1)).limit())
     }
 
     /// As [`Host::load`], with another limit for each request.

@@ -16,7 +16,8 @@ use super::wait::{secs, within};
 use super::{scenarios, systemd};
 
 /// How many scenarios run at a time unless `LVSD_LAB_JOBS` says otherwise: they mostly wait,
-/// yet user-mode Linux has one processor for all of them.
+/// yet user-mode Linux has one processor for all of them, and as many kernels run side by side
+/// as this machine has processors (`LVSD_LAB_BOOTS`).
 const JOBS: usize = 3;
 
 /// What a panicking thread said, until somebody asks.

@@ -1,5 +1,6 @@
 //! The machine's side: chosen scenarios become tests of cargo's plain runner.
 
+use std::collections::VecDeque;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -39,10 +40,20 @@ pub(crate) fn main() -> ExitCode {
     let (driver_board, driver_boots, driven) =
         (Arc::clone(&board), Arc::clone(&boots), chosen.clone());
     let driver = thread::spawn(move || {
-        for group in groups(&driven) {
-            let up = boot::run(kernel, &group, false, &driver_board);
-            driver_boots.lock().unwrap().extend(up);
-        }
+        let groups = Mutex::new(groups(kernel, &driven));
+        thread::scope(|scope| {
+            for _ in 0..side_by_side(kernel) {
+                scope.spawn(|| {
+                    loop {
+                        let Some(group) = groups.lock().unwrap().pop_front() else {
+                            return;
+                        };
+                        let up = boot::run(kernel, &group, false, &driver_board);
+                        driver_boots.lock().unwrap().extend(up);
+                    }
+                });
+            }
+        });
     });
     let conclusion = libtest_mimic::run(&arguments, trials);
     driver.join().expect("booting does not panic");
@@ -163,19 +174,34 @@ fn trial(
     }
 }
 
-/// Scenarios that share a boot: those under systemd have one each.
-fn groups(chosen: &[&'static Scenario]) -> Vec<Vec<&'static Scenario>> {
+/// How many kernels run at a time: `LVSD_LAB_BOOTS`, or one for each processor where a kernel
+/// has only one.
+fn side_by_side(kernel: Kernel) -> usize {
+    let given = std::env::var("LVSD_LAB_BOOTS").ok();
+    let given = given.map(|text| text.parse().expect("LVSD_LAB_BOOTS: a number"));
+    let boots = given.unwrap_or_else(|| match kernel {
+        Kernel::Uml => thread::available_parallelism().map_or(1, usize::from),
+        Kernel::Stock | Kernel::Native => 1,
+    });
+    boots.max(1)
+}
+
+/// Scenarios that share a boot. Those under systemd have one each, which take longest and so
+/// come first. With several kernels side by side the others come in parts, so that none is idle
+/// for long in the end.
+fn groups(kernel: Kernel, chosen: &[&'static Scenario]) -> VecDeque<Vec<&'static Scenario>> {
+    /// Parts for each of the kernels side by side.
+    const PARTS: usize = 4;
     let (own, together): (Vec<_>, Vec<_>) = chosen
         .iter()
         .partition(|scenario| matches!(scenario.needs, Needs::Systemd(_)));
-    let shared = (!together.is_empty()).then_some(together);
-    shared
-        .into_iter()
-        .chain(
-            own.into_iter()
-                .map(|scenario: &'static Scenario| vec![scenario]),
-        )
-        .collect()
+    let parts = match side_by_side(kernel) {
+        1 => 1,
+        kernels => kernels * PARTS,
+    };
+    let together = together.chunks(together.len().div_ceil(parts).max(1));
+    let own = own.into_iter().map(|scenario| vec![scenario]);
+    own.chain(together.map(<[_]>::to_vec)).collect()
 }
 
 fn summarize(

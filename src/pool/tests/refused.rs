@@ -38,6 +38,29 @@ fn what_it_replaces_serves_on() {
 }
 
 #[test]
+fn what_it_replaces_serves_on_although_the_file_had_it_at_weight_0() {
+    let zero = "drain = '0s'\n[[virtual_server.real_server]]\naddress = '10.0.0.1'\nweight = 0";
+    let mut by_operator = World::up(zero);
+    by_operator.operator(1, Some(Override::Weight(Weight::ONE)));
+    let mut unjudged = World::up("real_servers = ['10.0.0.1']");
+    unjudged.otherwise = Standing::Unchecked;
+    unjudged.reload(file(zero));
+    for (case, mut world) in [("by the operator", by_operator), ("unjudged", unjudged)] {
+        assert_eq!(world.table(), [(1, 1)], "{case}");
+        world.tables.clear();
+        world.refuses.insert(rip(3));
+        world.standings.insert(rip(3), Standing::Up);
+        world.reload(file(&new("drain = '0s'")));
+        world.wait(60 * SECOND);
+        assert_eq!(world.table(), [(1, 1)], "{case}");
+        world.refuses.clear();
+        world.step();
+        assert_eq!(world.table(), [(3, 1)], "{case}");
+        assert!(served_throughout(&world), "{case}: {:?}", world.tables);
+    }
+}
+
+#[test]
 fn it_takes_over_once_the_kernel_has_it() {
     let mut world = refusing("");
     world.reload(file(&new("")));
@@ -105,6 +128,20 @@ fn the_sorry_server_stays_until_the_kernel_has_who_recovered() {
     world.is(3, Standing::Up);
     assert_eq!(world.table(), [(1, 0), (2, 0), (7, 1)]);
     assert!(served_throughout(&world), "{:?}", world.tables);
+}
+
+#[test]
+fn one_that_comes_back_grows_although_the_file_says_so_only_since_it_was_refused() {
+    let server = "[[virtual_server.real_server]]\naddress = '10.0.0.1'\nweight = 50";
+    let mut world = World::up(server);
+    world.refuses.insert(rip(1));
+    world.is(1, Standing::Down);
+    world.is(1, Standing::Up);
+    assert_eq!(world.table(), []);
+    world.reload(file(&format!("slow_start = '9s'\n{server}")));
+    world.refuses.clear();
+    world.step();
+    assert_eq!(world.table(), [(1, 5)]);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
@@ -119,12 +119,20 @@ impl Burdened {
     }
 
     fn settle(&self, routers: &[Router], load: Load) {
-        for router in routers {
+        let is_master = |router: &Router| {
             let vip = vip(router.vrid);
-            eventually("the first is master", within(secs(60)), || {
-                self.pair.lvs51.holds(&vip) && !self.pair.lvs52.holds(&vip)
-            });
-        }
+            self.pair.lvs51.holds(&vip) && !self.pair.lvs52.holds(&vip)
+        };
+        // Two that have just been started may change places once more.
+        let mut since = None;
+        eventually("the first is master for a second", within(secs(60)), || {
+            if routers.iter().all(is_master) {
+                since.get_or_insert_with(Instant::now).elapsed() > secs(1)
+            } else {
+                since = None;
+                false
+            }
+        });
         if load.checks_each.is_some() {
             eventually("the checks run", within(secs(60)), || {
                 self.checks() > 20_000

@@ -2,13 +2,13 @@
 //! beside keepalived, each with three virtual routers whose intervals differ.
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use super::adverts::Capture;
 use super::burden::{Burdened, Load, Make, Priority, Router, lab_has_ipvs};
 use super::figures::markdown;
 use super::precise;
-use super::stalls::{self, Watch};
+use super::stalls::{self, Stall, Watch};
 use crate::lab::Lab;
 use crate::lab::wait::{millis, secs};
 
@@ -54,7 +54,7 @@ pub(super) fn jitter(lab: &Lab) {
         "median",
         "p99",
         "worst",
-        "changes of master",
+        "changes of master (when: how long the machine stood still)",
         "the machine stood still, worst",
         "checks a second",
         "reloads",
@@ -120,6 +120,7 @@ fn measure(lab: &Lab, name: &str, load: Load, make: Make, priority: Priority) ->
     let before = burdened.checks();
     let capture = Capture::begin(&burdened.pair.client);
     let watch = Watch::begin();
+    let begun = UNIX_EPOCH.elapsed().expect("it is later than 1970");
     thread::sleep(LOOK);
     let (stalls, adverts) = (watch.end(), capture.end());
     let checks = (burdened.checks() - before) as u64 / LOOK.as_secs();
@@ -135,11 +136,25 @@ fn measure(lab: &Lab, name: &str, load: Load, make: Make, priority: Priority) ->
             .expect("adverts were sent");
         row.push(count.to_string());
         row.extend([spread.median, spread.p99, spread.worst].map(precise));
-        row.push(adverts.changes(router.vrid).len().to_string());
+        row.push(changes(&adverts.changes(router.vrid), begun, &stalls));
         row.push(precise(stalls::worst(&stalls)));
         row.push(checks.to_string());
         row.push(reloads.to_string());
         row
     });
     rows.collect()
+}
+
+/// How often the sender changed; if it did, when, and how long no program ran just before.
+fn changes(changes: &[Duration], begun: Duration, stalls: &[Stall]) -> String {
+    if changes.is_empty() {
+        return "0".to_owned();
+    }
+    let told = changes.iter().map(|&at| {
+        let after = at.saturating_sub(begun).as_secs_f64();
+        let stood_still = precise(stalls::before(stalls, at));
+        format!("after {after:.2} s: {stood_still}")
+    });
+    let told: Vec<_> = told.collect();
+    format!("{} ({})", changes.len(), told.join(", "))
 }

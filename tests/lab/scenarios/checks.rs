@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-
 use crate::lab::asker::Asker;
 use crate::lab::lvsd::{DIRECTOR_FILE, DirectorFile, text};
 use crate::lab::scenario::scenario;
@@ -77,11 +75,12 @@ fn retries_retry_delay_and_rise_are_obeyed(lab: &Lab) {
         .check_key("retry_delay", "'600ms'")
         .check_key("rise", "4");
     host.write(DIRECTOR_FILE, &file.text());
+    let rs54 = &site.real_servers[1];
+    let capture = capture_of_attempts(rs54);
     let director = host.spawn("env LVSD_LOG=info,lvsd::health=debug lvsd director");
     balances_onto(host, &[53, 54, 55]);
     let before = text(&host.real_server(RS54)["since"]);
 
-    let rs54 = &site.real_servers[1];
     rs54.stop_nginx();
     balances_onto(host, &[53, 55]);
     let server = host.real_server(RS54);
@@ -90,50 +89,76 @@ fn retries_retry_delay_and_rise_are_obeyed(lab: &Lab) {
     rs54.start_nginx();
     balances_onto(host, &[53, 54, 55]);
 
-    let attempts = attempts(&director, RS54);
-    let first = attempts
-        .iter()
-        .position(|(_, outcome)| outcome == "Failed")
-        .unwrap();
-    let failed = &attempts[first..first + 4];
-    assert!(failed.iter().all(|(_, outcome)| outcome == "Failed"));
-    for pair in failed.windows(2) {
-        let pause = pair[1].0 - pair[0].0;
-        assert!(pause >= millis(600), "retry_delay: {pause:?}");
-    }
-    let out = failed[3].0 - attempts[first - 1].0;
-    assert!(out < within(millis(500 + 3 * 600 + 500)).limit(), "{out:?}");
     let log = director.log();
     let lines: Vec<_> = log.lines().filter(|line| line.contains(RS54)).collect();
-    let verdict = |words: &str| lines.iter().position(|line| line.contains(words)).unwrap();
-    let attempt = |line: &&&str| line.contains("attempt ended");
+    let verdict = |words: &str| lines.iter().rposition(|line| line.contains(words)).unwrap();
     let (down, up) = (verdict("from=up to=down"), verdict("from=down to=up"));
-    let failures = lines[..down].iter().filter(attempt);
-    let failures = failures.filter(|line| line.contains("Failed"));
-    assert_eq!(failures.count(), 4, "one, and three retries");
-    let passed = lines[down..up].iter().rev().filter(attempt);
-    let passed = passed.take_while(|line| line.contains("Passed"));
-    assert_eq!(passed.count(), 4, "rise");
+    let failures = in_a_row(&lines[..down], "Failed");
+    assert_eq!(failures, 4, "one, and three retries: {lines:#?}");
+    let passes = in_a_row(&lines[down..up], "Passed");
+    assert_eq!(passes, 4, "rise: {lines:#?}");
+
+    let last = attempts(&lines[..down]).count();
+    eventually("the server's capture has them", within(secs(5)), || {
+        begun(&capture).len() >= last
+    });
+    let begun = begun(&capture);
+    // From the last one that passed to the fourth that failed.
+    let (passed, failed) = (begun[last - 5], &begun[last - 4..last]);
+    for pair in failed.windows(2) {
+        let pause = pair[1] - pair[0];
+        assert!(pause >= millis(600), "retry_delay: {pause:?}");
+    }
+    let out = failed[3] - passed;
+    assert!(out < within(millis(500 + 3 * 600 + 500)).limit(), "{out:?}");
     lab.say(&format!(
         "out by four attempts within {} ms, back by four successes",
         out.as_millis()
     ));
 }
 
-/// When each attempt at a server ended, and how, from the log.
-fn attempts(director: &Program, server: &str) -> Vec<(Duration, String)> {
-    let log = director.log();
-    let of_server = log
-        .lines()
-        .filter(|line| line.contains("attempt ended") && line.contains(server));
-    let parsed = of_server.map(|line| {
-        let at: Timestamp = line.split_whitespace().next().unwrap().parse().unwrap();
-        let outcome = line.split("outcome=").nth(1).unwrap();
-        let outcome = outcome.split('(').next().unwrap().trim().to_owned();
-        let at = at.duration_since(Timestamp::UNIX_EPOCH);
-        (at.unsigned_abs(), outcome)
+/// The lines of a log that tell of attempts which ended.
+fn attempts<'a>(lines: &'a [&str]) -> impl DoubleEndedIterator<Item = &'a str> {
+    let lines = lines.iter().copied();
+    lines.filter(|line| line.contains("attempt ended"))
+}
+
+/// How many attempts, up to the end, ended so.
+fn in_a_row(lines: &[&str], outcome: &str) -> usize {
+    let outcome = format!("outcome={outcome}");
+    let last_first = attempts(lines).rev();
+    let so = last_first.take_while(|line| line.contains(&outcome));
+    so.count()
+}
+
+/// Captures the first packet of each connection from the director to nginx.
+fn capture_of_attempts(rs: &Host) -> Program {
+    let capture = rs.spawn(
+        "tcpdump -Z root --immediate-mode -lnn -tt -i ens192 \
+         'src host 192.168.1.51 and tcp dst port 80 and tcp[tcpflags] = tcp-syn'",
+    );
+    eventually("the capture runs", within(secs(10)), || {
+        capture.log().contains("listening on")
     });
-    parsed.collect()
+    capture
+}
+
+/// When the server saw each attempt begin. That is before the attempt ends, and the pause
+/// after it begins only then: nothing that is late makes a pause look shorter, as it does with
+/// the times of log lines.
+fn begun(capture: &Program) -> Vec<Duration> {
+    let log = capture.log();
+    let packets = log.lines().filter_map(|line| {
+        let (time, packet) = line.split_once(' ')?;
+        let micros = time.replace('.', "").parse().ok()?;
+        // Addresses, ports and the number of the first byte.
+        let connection = packet.split_once(", win ")?.0.to_owned();
+        Some((connection, Duration::from_micros(micros)))
+    });
+    let mut packets: Vec<_> = packets.collect();
+    // A packet that was sent again begins no attempt.
+    packets.dedup_by(|again, first| again.0 == first.0);
+    packets.into_iter().map(|(_, at)| at).collect()
 }
 
 fn http_checks_ask_for_path_host_and_status(lab: &Lab) {

@@ -211,6 +211,10 @@ fn a_stopping_agent_lets_downloads_finish_while_new_clients_go_elsewhere(lab: &L
             .any(|line| line.contains("-r 192.168.1.53:80 ") && line.contains("-w 0"))
     });
     lab.say(&format!("weight 0 after {:.1?}", begun.elapsed()));
+    assert!(
+        downloads.iter().all(Program::is_running) && agent.is_running(),
+        "the downloads last longer, and the agent waits for them"
+    );
     let counts = site.client.ask(30, &Site::url());
     lab.say(&format!("30 new requests: {counts:?}"));
     assert!(!counts.contains_key("I am 53"), "{counts:?}");
@@ -232,10 +236,8 @@ fn a_stopping_agent_lets_downloads_finish_while_new_clients_go_elsewhere(lab: &L
         "every download is whole after {:.1?}",
         begun.elapsed()
     ));
-    let served = begun.elapsed();
     agent.expect_exit(0);
     lab.say(&format!("the agent is gone after {:.1?}", begun.elapsed()));
-    assert!(served >= secs(4), "the downloads lasted: {served:?}");
     assert!(
         agent.log().contains("stopped: VIPs and sysctls"),
         "{}",

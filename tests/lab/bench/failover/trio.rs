@@ -22,6 +22,9 @@ const PRIORITIES: [u8; 2] = [150, 100];
 /// a moment, and what comes then may fail as well.
 const AFTERMATH: Duration = millis(400);
 
+/// The row of a round in which nothing happens, behind those of all changes.
+pub(super) const NOTHING: usize = 2 * Fate::ALL.len();
+
 /// Two directors and a client.
 pub(super) struct Trio {
     first: Node,
@@ -83,9 +86,9 @@ impl Trio {
         trio
     }
 
-    /// Every change once; its row, and what the client saw.
+    /// Every change once, and none; its row, and what the client saw.
     pub(super) fn round(&mut self, chance: &Chance) -> Vec<(usize, Outage)> {
-        let mut found = Vec::new();
+        let mut found = vec![(NOTHING, self.nothing(chance))];
         for (number, fate) in Fate::ALL.into_iter().enumerate() {
             if !self.first.knows(fate) {
                 continue;
@@ -102,6 +105,14 @@ impl Trio {
     pub(super) fn end(&self) {
         let directors = [&self.first.host, &self.second.host, &self.client];
         directors.into_iter().chain(&self.site).for_each(Host::die);
+    }
+
+    /// What a client sees of the lab itself.
+    fn nothing(&self, chance: &Chance) -> Outage {
+        let client = self.begin(chance);
+        let at = Instant::now();
+        thread::sleep(self.interval * 3);
+        client.end((at, at, 51))
     }
 
     /// The first director is disturbed, and the second serves.
@@ -181,7 +192,16 @@ impl Trio {
                 self.first.log(),
                 self.second.log()
             );
-            thread::sleep(millis(2));
+            thread::sleep(self.pause());
+        }
+    }
+
+    /// Between two looks: each takes a whole site's one processor some time, and what clients
+    /// see is measured by themselves.
+    fn pause(&self) -> Duration {
+        match self.behind {
+            Behind::Director => millis(2),
+            Behind::RealServers => millis(25),
         }
     }
 }
