@@ -261,12 +261,29 @@ fn words_of(value: &Value) -> String {
         Some((kind, of)) => format!("{kind} {}", text(&of["key"])),
         None => String::new(),
     };
-    let right = match &value["right"] {
-        Value::String(word) => word.clone(),
-        other => other.to_string(),
-    };
+    let right = words_of_value(&value["right"]);
     match text(&value["op"]) {
         "!=" => format!("{left} != {right}"),
         _ => format!("{left} {right}"),
+    }
+}
+
+/// As `nft` writes it in rules.
+fn words_of_value(value: &Value) -> String {
+    let (prefix, set) = (&value["prefix"], &value["set"]);
+    match (value, prefix, set, &value["range"]) {
+        (Value::String(word), ..) => word.clone(),
+        (_, Value::Object(_), ..) => {
+            format!("{}/{}", words_of_value(&prefix["addr"]), prefix["len"])
+        }
+        (_, _, Value::Array(elements), _) => {
+            let words: Vec<_> = elements.iter().map(words_of_value).collect();
+            format!("{{ {} }}", words.join(", "))
+        }
+        (_, _, _, Value::Array(ends)) => {
+            let words: Vec<_> = ends.iter().map(words_of_value).collect();
+            words.join("-")
+        }
+        (other, ..) => other.to_string(),
     }
 }

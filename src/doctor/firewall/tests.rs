@@ -259,6 +259,24 @@ fn conditions_of_nftables_decide() {
 }
 
 #[test]
+fn rules_of_nftables_are_told_as_they_are_written() {
+    let written = |right: &str| {
+        let rule = with_rule(&format!(
+            r#"{{"match": {{"op": "==", "left": {{"payload": {{"protocol": "ip", "field": "daddr"}}}}, "right": {right}}}}}, {{"drop": null}}"#
+        ));
+        let chain = rule.chains.values().find(|it| it.hook.is_some()).unwrap();
+        chain.rules[0].text.clone()
+    };
+    let prefix = r#"{"prefix": {"addr": "224.0.0.0", "len": 4}}"#;
+    assert_eq!(written(prefix), "nft inet t in: ip daddr 224.0.0.0/4 drop");
+    let range = r#"{"range": ["10.0.0.1", "10.0.0.9"]}"#;
+    assert_eq!(
+        written(&format!(r#"{{"set": ["192.0.2.1", {range}]}}"#)),
+        "nft inet t in: ip daddr { 192.0.2.1, 10.0.0.1-10.0.0.9 } drop"
+    );
+}
+
+#[test]
 fn a_chain_of_one_interface_is_asked_about_that_one() {
     let text = |device: &str| {
         let text = format!(
