@@ -21,19 +21,27 @@ const DIRECTORIES: [&str; 5] = ["/usr/sbin", "/sbin", "/usr/bin", "/bin", "/usr/
 /// How long a program may take.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// iptables and ip6tables: the tables that their own kernel part has, empty where none is in
-/// use, the programs that print them, and what reads that.
-const IPTABLES: [(&str, [&str; 2], fn(&str) -> Ruleset); 2] = [
-    (
-        "proc/net/ip_tables_names",
-        ["iptables-legacy-save", "iptables-save"],
-        iptables::parse,
-    ),
-    (
-        "proc/net/ip6_tables_names",
-        ["ip6tables-legacy-save", "ip6tables-save"],
-        iptables::parse_v6,
-    ),
+/// iptables or ip6tables.
+struct Iptables {
+    /// The tables that its own kernel part has; empty where none is in use.
+    tables: &'static str,
+    /// What prints them.
+    programs: [&'static str; 2],
+    /// What reads that.
+    parse: fn(&str) -> Ruleset,
+}
+
+const IPTABLES: [Iptables; 2] = [
+    Iptables {
+        tables: "proc/net/ip_tables_names",
+        programs: ["iptables-legacy-save", "iptables-save"],
+        parse: iptables::parse,
+    },
+    Iptables {
+        tables: "proc/net/ip6_tables_names",
+        programs: ["ip6tables-legacy-save", "ip6tables-save"],
+        parse: iptables::parse_v6,
+    },
 ];
 
 /// What is not looked at where `nft` is missing.
@@ -50,7 +58,12 @@ pub(super) async fn look_again(root: &Path, facts: &mut Facts) {
 
 async fn rules(root: &Path, unseen: &mut Vec<String>) -> Ruleset {
     let mut ruleset = Ruleset::default();
-    for (tables, programs, parse) in IPTABLES {
+    for Iptables {
+        tables,
+        programs,
+        parse,
+    } in IPTABLES
+    {
         match fs::read_to_string(root.join(tables)) {
             Ok(tables) if tables.trim().is_empty() => {}
             Ok(_) => match find(&programs) {
