@@ -1,5 +1,6 @@
 //! `lvsd server` and `lvsd reload`: what changes a running director.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
@@ -19,6 +20,9 @@ use crate::director::control::{
 use crate::http::{self, Reply, StatusCode};
 use crate::lvs::{VirtualServerId, Weight};
 use crate::status::director::Director;
+
+/// How many servers a reload names whose checks have not answered.
+const MOST_NAMED: usize = 20;
 
 /// How often `--wait` looks.
 const LOOK: Duration = Duration::from_millis(200);
@@ -95,12 +99,10 @@ pub(super) fn run(runtime_dir: &Path, command: ServerCommand) -> Result<(), Fail
             sleep(LOOK).await;
             changed = look_again(&socket, changed).await?;
         }
-        print(
-            &changed
-                .iter()
-                .map(|server| format!("{server}\n"))
-                .collect::<String>(),
-        )
+        let told = changed.iter().map(|server| format!("{server}\n"));
+        print(&told.collect::<String>())?;
+        let refused: BTreeSet<_> = changed.into_iter().filter_map(|it| it.refused).collect();
+        kernel_has_it("changed", refused)
     })
 }
 
@@ -120,6 +122,8 @@ async fn look_again(socket: &Path, servers: Vec<Changed>) -> Result<Vec<Changed>
                 None => found.state.clone(),
             },
             weight: found.weight,
+            refused: server.refused.filter(|_| found.refused.is_some()),
+            pending: None,
             ..server
         })
     };
@@ -135,7 +139,7 @@ pub(super) fn reload(runtime_dir: &Path, quiet: bool) -> Result<(), Failure> {
         if !quiet {
             print(&told(&reloaded))?;
         }
-        kernel_has_it(&reloaded.refused)
+        kernel_has_it("reloaded", reloaded.refused)
     })
 }
 
@@ -151,16 +155,26 @@ fn told(reloaded: &Reloaded) -> String {
     if reloaded.under_way {
         text += "the kernel's table is being changed still: `lvsd status` tells what it refuses\n";
     }
+    for server in reloaded.unchecked.iter().take(MOST_NAMED) {
+        text += &format!("{server}: its check has not answered yet\n");
+    }
+    if let Some(more @ 1..) = reloaded.unchecked.len().checked_sub(MOST_NAMED) {
+        text += &format!("{more} more: their checks have not answered yet\n");
+    }
+    if !reloaded.unchecked.is_empty() {
+        text += "whether the kernel takes these, `lvsd status` tells then\n";
+    }
     text
 }
 
-/// The file is in force all the same, so this is no refusal of it.
-fn kernel_has_it(refused: &[String]) -> Result<(), Failure> {
-    if refused.is_empty() {
+/// The file is in force all the same, or the wish, so this is no refusal of it.
+fn kernel_has_it(done: &str, refused: impl IntoIterator<Item = String>) -> Result<(), Failure> {
+    let lines = refused.into_iter().map(|it| format!("\n    {it}"));
+    let lines: String = lines.collect();
+    if lines.is_empty() {
         return Ok(());
     }
-    let lines: String = refused.iter().map(|it| format!("\n    {it}")).collect();
-    let error = format!("reloaded, but the kernel does not have all of it:{lines}");
+    let error = format!("{done}, but the kernel does not have all of it:{lines}");
     let mend = "lvsd tries again and again; `lvsd status` tells when it is done";
     Err(Failure::with_mend(error, Some(mend)))
 }

@@ -1,16 +1,18 @@
 //! Health checks as written, inherited and filled in.
 
 mod agent;
+mod shared;
 
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::time::Duration;
 
+pub(super) use self::shared::Shared;
 use super::document::Document;
 use super::raw;
 use super::values::{duration, number};
-use crate::health::{Check, Probe, Timing};
+use crate::health::{Check, Page, Probe, Timing};
 
 /// When a check is made unless the file says otherwise: a dead server is out
 /// after at most 2 s + 2 x 1 s where it refuses, and 10 s where it is silent.
@@ -108,17 +110,14 @@ pub(super) fn read(
         },
         "http" => {
             let address = address(document, raw, target, None, place);
-            let (path, host, status) = http??;
             Probe::Http {
                 address: address?,
-                path,
-                host,
-                status,
+                page: document.shared.page(http??),
             }
         }
         "readiness" => Probe::Readiness {
             address: address(document, raw, target, Some(READINESS_PORT), place)?,
-            agent: agent?,
+            agent: document.shared.agent(agent?),
         },
         _ => {
             document.refuse(&span, "unknown check type", TYPES);
@@ -127,7 +126,7 @@ pub(super) fn read(
     };
     Some(Some(Check {
         probe,
-        timing: timing?,
+        timing: document.shared.timing(timing?),
     }))
 }
 
@@ -213,9 +212,7 @@ fn service_address(
     document.accept(&address.span(), legal, mend)
 }
 
-type HttpPart = (String, Option<String>, (u16, u16));
-
-fn http(document: &mut Document<'_>, raw: &raw::Check) -> Option<HttpPart> {
+fn http(document: &mut Document<'_>, raw: &raw::Check) -> Option<Page> {
     let path = match &raw.path {
         None => Some("/".to_owned()),
         Some(path) => {
@@ -253,7 +250,11 @@ fn http(document: &mut Document<'_>, raw: &raw::Check) -> Option<HttpPart> {
             )
         }
     };
-    Some((path?, host?, status?))
+    Some(Page {
+        path: path?,
+        host: host?,
+        status: status?,
+    })
 }
 
 /// The keys of an HTTP check, in a check of another type, are a mistake.

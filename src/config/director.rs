@@ -111,6 +111,15 @@ impl VirtualServer {
         let pools = self.real_servers.iter().chain(&self.rules.backup_servers);
         pools.chain(sorry)
     }
+
+    /// One of them.
+    pub fn server(&self, rip: &RealServerId) -> Option<&RealServer> {
+        let rules = &self.rules;
+        let sorry = || rules.sorry_server.as_ref().filter(|(id, _)| id == rip);
+        (self.real_servers.get(rip))
+            .or_else(|| rules.backup_servers.get(rip))
+            .or_else(|| sorry().map(|(_, server)| server))
+    }
 }
 
 impl DirectorConfig {

@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer};
 
+use super::check::Shared;
 use super::error::{Error, Problem};
 use super::{Host, shape};
 
@@ -30,6 +31,8 @@ pub(super) struct Document<'a> {
     host: Host,
     /// Whether the text is not TOML at all: what the values say is then guesswork.
     broken: bool,
+    /// What values of the same kind have in common.
+    pub(super) shared: Shared,
 }
 
 impl<'a> Document<'a> {
@@ -44,6 +47,7 @@ impl<'a> Document<'a> {
             problems: Vec::new(),
             host,
             broken: !errors.is_empty(),
+            shared: Shared::default(),
         };
         for error in errors {
             let span = error.span().unwrap_or(0..0);

@@ -293,14 +293,10 @@ pub(super) fn check(check: Option<&Check>, server: Option<RealServerId>) -> Tabl
             place(Keys::default().set("type", "readiness"), address),
             agent,
         ),
-        Probe::Http {
-            address,
-            path,
-            host,
-            status: (first, last),
-        } => {
+        Probe::Http { address, page } => {
+            let (path, (first, last)) = (&page.path, page.status);
             let keys = place(Keys::default().set("type", "http"), address).set_text("path", path);
-            let keys = match host {
+            let keys = match &page.host {
                 Some(host) => keys.set_text("host", host),
                 None => keys,
             };

@@ -9,7 +9,7 @@ use super::control::{
     self, Changed, Fault, PlanWish, Planned, Refused, Reloaded, ServerWish, VrrpChanged, VrrpWish,
 };
 use super::events::Follower;
-use super::reload::Reloading;
+use super::settling::{Changing, Outcome, Reloading};
 use crate::http::{self, Request, Response};
 use crate::status::director::Director;
 use crate::status::metrics;
@@ -29,7 +29,9 @@ pub(super) enum Ask {
     /// What a reload of another file would do.
     Plan(PlanWish, oneshot::Sender<Answer<Planned>>),
     /// To change a real server.
-    Server(ServerWish, oneshot::Sender<Answer<Vec<Changed>>>),
+    Server(ServerWish, oneshot::Sender<Answer<Changing>>),
+    /// What real servers are now that were changed.
+    Changed(Outcome, oneshot::Sender<Vec<Changed>>),
     /// To move mastership.
     Vrrp(VrrpWish, oneshot::Sender<Answer<VrrpChanged>>),
 }
@@ -132,8 +134,18 @@ async fn command(request: &Request, asks: &mpsc::Sender<Ask>) -> Response {
         };
     }
     match serde_json::from_slice::<ServerWish>(&request.body) {
-        Ok(wish) => answer(ask(asks, |reply| Ask::Server(wish, reply)).await),
+        Ok(wish) => answer(change(wish, asks).await),
         Err(error) => Response::text(StatusCode::BAD_REQUEST, &error.to_string()),
+    }
+}
+
+async fn change(wish: ServerWish, asks: &mpsc::Sender<Ask>) -> Option<Answer<Vec<Changed>>> {
+    match ask(asks, |reply| Ask::Server(wish, reply)).await? {
+        Ok(changing) => {
+            let told = changing.settled().await;
+            ask(asks, |reply| Ask::Changed(told, reply)).await.map(Ok)
+        }
+        Err(refused) => Some(Err(refused)),
     }
 }
 

@@ -112,9 +112,35 @@ pub struct Changed {
     pub state: String,
     /// The weight that the kernel is told; none: it is not in the table.
     pub weight: Option<u32>,
+    /// What the kernel refuses of it, and is tried again.
+    #[serde(default)]
+    pub refused: Option<String>,
+    /// What else the kernel may refuse cannot be known before that.
+    #[serde(default)]
+    pub pending: Option<Pending>,
 }
 
-/// `192.168.1.53:80 of tcp 192.168.1.200:80: draining, weight 0`
+/// What was waited for in vain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pending {
+    /// The first answer of its check.
+    Check,
+    /// The kernel's table.
+    Table,
+}
+
+impl fmt::Display for Pending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Check => "its check has not answered yet",
+            Self::Table => "the kernel's table is being changed still",
+        })
+    }
+}
+
+/// `192.168.1.53:80 of tcp 192.168.1.200:80: draining, weight 0`. What is refused of it is
+/// left to whoever tells it.
 impl fmt::Display for Changed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
@@ -122,12 +148,17 @@ impl fmt::Display for Changed {
             real_server,
             state,
             weight,
+            refused: _,
+            pending,
         } = self;
         write!(f, "{real_server} of {virtual_server}: {state}")?;
-        let weight = weight.iter();
-        weight
-            .into_iter()
-            .try_for_each(|weight| write!(f, ", weight {weight}"))
+        if let Some(weight) = weight {
+            write!(f, ", weight {weight}")?;
+        }
+        match pending {
+            Some(pending) => write!(f, "; {pending}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -170,6 +201,10 @@ pub struct Reloaded {
     /// The kernel's table was not changed yet when this was told.
     #[serde(default)]
     pub under_way: bool,
+    /// Real servers that are not in it because their check had not answered yet: whether
+    /// the kernel takes them is not known.
+    #[serde(default)]
+    pub unchecked: Vec<String>,
 }
 
 /// A file, and the question what a reload would do if it were the director's.

@@ -34,6 +34,7 @@ use super::readiness::Readiness;
 use super::realtime::Realtime;
 use super::reconcile::{Object, Report};
 use super::settings::Settings;
+use super::settling::Waiting;
 use super::sysctls::{self, Sysctls};
 use super::vips::{self, VipsHandle};
 use super::vrrp::{self, Command, VrrpHandle};
@@ -83,6 +84,8 @@ pub(super) struct Core {
     overrides_file: StateFile<Overrides>,
     /// When the pools want to be looked at again.
     pools_deadline: Option<Instant>,
+    /// Those who are told when checks have answered and it is decided upon them.
+    waiting: Waiting,
     /// Verdicts wait until then: see [`balance::REST`].
     rest_until: Instant,
     /// The pools wait for the kernel, such as for it to count no connections.
@@ -153,6 +156,7 @@ impl Core {
             pools: Pools::new(overrides),
             overrides_file,
             pools_deadline: None,
+            waiting: Waiting::default(),
             rest_until: clock::now(),
             awaits_report: false,
             missing: Vec::new(),

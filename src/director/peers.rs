@@ -21,13 +21,10 @@ mod thread;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::thread::JoinHandle;
 
-use tokio::sync::watch;
-
+use super::handle::Handle;
 use super::vrrp::VrrpStatus;
-use super::{IpvsError, join, local};
+use super::{IpvsError, local};
 use crate::config::director::{DirectorConfig, VirtualServer};
 use crate::lvs::{Forwarding, VirtualServerId};
 use crate::status::director as status;
@@ -243,24 +240,14 @@ fn in_words(mac: Mac) -> String {
 }
 
 /// A handle on the thread.
-#[derive(Debug)]
-pub(super) struct Peers {
-    wanted: watch::Sender<Wanted>,
-    report: watch::Receiver<Arc<Report>>,
-    thread: JoinHandle<()>,
-}
+pub(super) type Peers = Handle<Wanted, Report>;
 
 impl Peers {
     /// Starts the thread, in the network namespace of the caller. It changes nothing until
     /// something is wanted, but for what an earlier run left.
     pub(super) fn start(state_file: PathBuf, first: Wanted) -> Result<Self, IpvsError> {
-        let (wanted, wanted_rx) = watch::channel(first);
-        let (report_tx, report) = watch::channel(Arc::default());
-        let thread = thread::start(state_file, wanted_rx, report_tx)?;
-        Ok(Self {
-            wanted,
-            report,
-            thread,
+        Self::spawn("peers", first, |wanted, report| {
+            thread::start(state_file, wanted, report)
         })
     }
 
@@ -269,32 +256,12 @@ impl Peers {
         !wanted.is_empty() || state_file.exists()
     }
 
-    /// Replaces what is wanted.
-    pub(super) fn want(&self, wanted: Wanted) {
-        self.wanted.send_if_modified(|current| {
-            let changed = *current != wanted;
-            *current = wanted;
-            changed
-        });
-    }
-
-    /// The newest report.
-    pub(super) fn report(&self) -> Arc<Report> {
-        Arc::clone(&self.report.borrow())
-    }
-
-    /// Whether the thread has ended, which it does only when it is told to.
-    pub(super) fn is_finished(&self) -> bool {
-        self.thread.is_finished()
-    }
-
     /// Ends the thread; with what it made, unless the virtual servers stay too.
     pub(super) async fn stop(self, keep: bool) {
         if !keep {
             self.want(Wanted::default());
         }
-        drop(self.wanted);
-        join("peers", self.thread).await;
+        self.end().await;
     }
 }
 

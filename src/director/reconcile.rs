@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 use tracing::{debug, error, info, warn};
 
 use self::refused::Refused;
+#[cfg(test)]
+pub(super) use self::refused::Told;
 pub(super) use self::refused::{Object, Refusals};
 use self::tunnels::Tunnels;
 use crate::ipvs::client::{Client, Refusal};

@@ -16,13 +16,13 @@ mod thread;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
 use tokio::sync::watch;
 
 pub(super) use self::hold::{Error, foresee};
+use super::IpvsError;
+use super::handle::Handle;
 use super::vrrp::VrrpStatus;
-use super::{IpvsError, join};
 use crate::config::ipvs::{Sync, Timeouts};
 use crate::ipvs::daemon::Daemons;
 use crate::ipvs::kernel;
@@ -48,12 +48,7 @@ pub(super) struct Report {
 }
 
 /// A handle on the thread.
-#[derive(Debug)]
-pub(super) struct Settings {
-    wanted: watch::Sender<Wanted>,
-    report: watch::Receiver<Arc<Report>>,
-    thread: JoinHandle<()>,
-}
+pub(super) type Settings = Handle<Wanted, Report>;
 
 impl Settings {
     /// Starts the thread, which changes nothing until something is wanted.
@@ -61,39 +56,14 @@ impl Settings {
         state_file: PathBuf,
         vrrp: watch::Receiver<Arc<VrrpStatus>>,
     ) -> Result<Self, IpvsError> {
-        let (wanted, wanted_rx) = watch::channel(Wanted::default());
-        let (report_tx, report) = watch::channel(Arc::default());
-        let thread = thread::start(state_file, wanted_rx, vrrp, report_tx)?;
-        Ok(Self {
-            wanted,
-            report,
-            thread,
+        Self::spawn("IPVS settings", Wanted::default(), |wanted, report| {
+            thread::start(state_file, wanted, vrrp, report)
         })
-    }
-
-    /// Replaces what is wanted.
-    pub(super) fn want(&self, wanted: Wanted) {
-        self.wanted.send_if_modified(|current| {
-            let changed = *current != wanted;
-            *current = wanted;
-            changed
-        });
-    }
-
-    /// The newest report.
-    pub(super) fn report(&self) -> Arc<Report> {
-        Arc::clone(&self.report.borrow())
-    }
-
-    /// Whether the thread has ended, which it does only when it is told to.
-    pub(super) fn is_finished(&self) -> bool {
-        self.thread.is_finished()
     }
 
     /// Stops the daemons that lvsd started, puts the timeouts back, and ends.
     pub(super) async fn stop(self) {
         self.want(Wanted::default());
-        drop(self.wanted);
-        join("IPVS settings", self.thread).await;
+        self.end().await;
     }
 }

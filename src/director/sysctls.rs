@@ -4,12 +4,16 @@
 //!
 //! What a parameter was is on disk before it is written for the first time.
 
+mod originals;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 
+use nix::net::if_::{if_indextoname, if_nametoindex};
 use tracing::{info, warn};
 
+use self::originals::Originals;
 use crate::config::director::DirectorConfig;
 use crate::ipvs::sysctl::Parameter;
 use crate::lvs::Family;
@@ -107,7 +111,7 @@ pub(super) fn wanted(config: &DirectorConfig) -> Wanted {
 /// The parameters, and what they were before lvsd changed them.
 #[derive(Debug)]
 pub(super) struct Sysctls {
-    file: StateFile<Values>,
+    file: StateFile<Originals>,
     /// Those that were right when they were seen last, with what was wanted.
     held: Values,
     report: Report,
@@ -162,7 +166,8 @@ impl Sysctls {
     /// A vital one that could not be set, or the file; what is wrong with others
     /// is in the [`Report`].
     pub(super) fn hold(&mut self, wanted: &Wanted) -> Result<(), Error> {
-        let saved = self.file.load()?;
+        let known = self.file.load()?;
+        let saved = known.now(name_of);
         let found: Values = wanted
             .keys()
             .chain(saved.keys())
@@ -170,15 +175,16 @@ impl Sysctls {
             .collect();
         self.held.retain(|key, _| wanted.contains_key(key));
         let (mut originals, writes) = plan(wanted, &found, &saved, &self.held);
-        if originals != saved {
-            self.file.save(&originals)?;
+        let noted = Originals::new(originals.clone(), index_of);
+        if noted != known {
+            self.file.save(&noted)?;
         }
         let failed = self.perform(writes);
         self.judge(wanted, &found, &failed);
         let kept = originals.len();
         originals.retain(|key, _| wanted.contains_key(key) || failed.contains_key(key));
         if originals.len() < kept {
-            self.file.save(&originals)?;
+            self.file.save(&Originals::new(originals, index_of))?;
         }
         let vital = failed.into_iter().find_map(|(key, cause)| {
             let need = wanted.get(&key).filter(|need| need.vital)?;
@@ -224,6 +230,8 @@ impl Sysctls {
             let problem = match failed.get(key) {
                 Some(error) => format!("cannot set {key} to {}: {}", need.value, chain(error)),
                 None if !found.contains_key(key) => {
+                    // That of another interface of this name will be another one.
+                    self.held.remove(key);
                     format!("{key}: this kernel has no such parameter")
                 }
                 None => {
@@ -244,7 +252,8 @@ impl Sysctls {
 
 /// What would be written if a director started with this configuration, a line each.
 pub(super) fn foresee(config: &DirectorConfig, file: PathBuf) -> Result<Vec<String>, Error> {
-    let saved: Values = StateFile::new(file).load()?;
+    let saved: Originals = StateFile::new(file).load()?;
+    let saved = saved.now(name_of);
     let wanted = wanted(config);
     let keys = wanted.keys().chain(saved.keys());
     let found = keys.filter_map(|key| Some((key.clone(), key.read_text().ok()?)));
@@ -256,6 +265,14 @@ pub(super) fn foresee(config: &DirectorConfig, file: PathBuf) -> Result<Vec<Stri
         )
     };
     Ok(writes.iter().map(line).collect())
+}
+
+fn index_of(interface: &str) -> Option<u32> {
+    if_nametoindex(interface).ok()
+}
+
+fn name_of(index: u32) -> Option<String> {
+    if_indextoname(index).ok()?.into_string().ok()
 }
 
 /// The values to remember, and what to write.

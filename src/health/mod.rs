@@ -18,6 +18,7 @@ pub mod verdict;
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::agent::Agent;
@@ -27,12 +28,15 @@ pub use self::share::Share;
 ///
 /// Its value is its identity. Real servers whose checks are equal share one
 /// check, and a check that a new configuration still holds keeps its verdict.
+///
+/// There is one for each of tens of thousands of servers, so what many of a file have
+/// in common is shared.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Check {
     /// What is asked.
     pub probe: Probe,
     /// When, and how many answers decide.
-    pub timing: Timing,
+    pub timing: Arc<Timing>,
 }
 
 /// One question to one server.
@@ -47,20 +51,27 @@ pub enum Probe {
     Http {
         /// Where to connect.
         address: SocketAddr,
-        /// Path and query, with the leading slash.
-        path: String,
-        /// The `Host` header; the address if absent.
-        host: Option<String>,
-        /// The statuses that pass, first and last, both inclusive.
-        status: (u16, u16),
+        /// What is asked for.
+        page: Arc<Page>,
     },
     /// The real-server agent says it is ready (`GET /ready`).
     Readiness {
         /// Where the agent listens.
         address: SocketAddr,
         /// How it is asked.
-        agent: Agent,
+        agent: Arc<Agent>,
     },
+}
+
+/// What an HTTP server is asked for, and what it must answer.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Page {
+    /// Path and query, with the leading slash.
+    pub path: String,
+    /// The `Host` header; the address if absent.
+    pub host: Option<String>,
+    /// The statuses that pass, first and last, both inclusive.
+    pub status: (u16, u16),
 }
 
 /// When a check is made and how many answers decide.
@@ -128,19 +139,12 @@ impl fmt::Display for Probe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp { address } => write!(f, "tcp {address}"),
-            Self::Http {
-                address,
-                path,
-                host: None,
-                ..
-            } => write!(f, "http {address}{path}"),
-            Self::Http {
-                address,
-                path,
-                host: Some(host),
-                ..
-            } => {
-                write!(f, "http {address}{path} (host {host})")
+            Self::Http { address, page } => {
+                write!(f, "http {address}{}", page.path)?;
+                match &page.host {
+                    None => Ok(()),
+                    Some(host) => write!(f, " (host {host})"),
+                }
             }
             Self::Readiness { address, agent } => match agent.tls {
                 None => write!(f, "readiness {address}"),

@@ -60,7 +60,7 @@ impl Pool {
         for (rip, member) in &mut self.members {
             match role(after, rip) {
                 Some(role) => member.stay(role),
-                None => member.leave(before.and_then(|before| find(before, rip))),
+                None => member.leave(before.and_then(|before| before.server(rip))),
             }
         }
         let new = roles(after).filter(|(rip, _)| !self.members.contains_key(rip));
@@ -79,13 +79,13 @@ impl Pool {
     pub(super) fn remove(&mut self, before: &VirtualServer) {
         self.removed = Some(before.settings);
         for (rip, member) in &mut self.members {
-            member.leave(find(before, rip));
+            member.leave(before.server(rip));
         }
     }
 
     pub(super) fn checks(&self, configured: Option<&VirtualServer>) -> Vec<(Arc<Check>, Origin)> {
         let members = self.members.iter().filter_map(|(rip, member)| {
-            let server = member.left().or_else(|| find(configured?, rip))?;
+            let server = member.left().or_else(|| configured?.server(rip))?;
             Some((server.check.clone()?, member.origin()))
         });
         members.collect()
@@ -160,7 +160,7 @@ impl Pool {
         inputs: &Inputs<'_>,
     ) -> Vec<(RealServerId, Assessed)> {
         let members = self.members.iter().filter_map(|(rip, member)| {
-            let server = member.left().or_else(|| find(configured?, rip))?;
+            let server = member.left().or_else(|| configured?.server(rip))?;
             let standing = (inputs.standing)(id, rip, server);
             let share = (inputs.share)(id, rip, server);
             let overridden = overrides.get(id, rip);
@@ -292,14 +292,6 @@ pub(super) fn role(server: &VirtualServer, rip: &RealServerId) -> Option<Role> {
 }
 
 /// The server of that address, whatever its role.
-pub(super) fn find<'a>(server: &'a VirtualServer, rip: &RealServerId) -> Option<&'a RealServer> {
-    let rules = &server.rules;
-    let sorry = || rules.sorry_server.as_ref().filter(|(id, _)| id == rip);
-    (server.real_servers.get(rip))
-        .or_else(|| rules.backup_servers.get(rip))
-        .or_else(|| sorry().map(|(_, server)| server))
-}
-
 fn event(id: &VirtualServerId, rip: &RealServerId, turn: Turn) -> Event {
     let (virtual_server, real_server) = (*id, *rip);
     match turn {

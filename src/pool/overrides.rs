@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Configured;
-use super::one::{find, role};
+use super::one::role;
 use crate::config::changes;
 use crate::lvs::{RealServerId, VirtualServerId, Weight};
 
@@ -133,7 +133,7 @@ fn as_configured(
     rip: &RealServerId,
 ) -> Option<String> {
     let pool = configured.get(id)?;
-    let (role, server) = (role(pool, rip)?, find(pool, rip)?);
+    let (role, server) = (role(pool, rip)?, pool.server(rip)?);
     let text = changes::real_server(rip, server);
     Some(format!("{}\n{text}", role.as_str()))
 }

@@ -104,11 +104,11 @@ impl World {
                 let known = &self.configured[&id()];
                 let new = server
                     .servers()
-                    .filter(|(rip, _)| one::find(known, rip).is_none());
+                    .filter(|(rip, _)| known.server(rip).is_none());
                 for (rip, _) in new {
                     self.standings.remove(rip);
                 }
-                self.let_go.retain(|rip| one::find(&server, rip).is_none());
+                self.let_go.retain(|rip| server.server(rip).is_none());
                 let after = Configured::from([(id(), *server)]);
                 let kernel = |id: &_| self.kernel.get(id).cloned();
                 self.pools.configure(&self.configured, &after, kernel);
@@ -233,7 +233,7 @@ impl World {
     fn who_returns_grows(&self, wanted: &Table) -> Result<(), TestCaseError> {
         let configured = &self.configured[&id()];
         for (rip, entry) in &wanted[&id()].real_servers {
-            let Some(server) = one::find(configured, rip) else {
+            let Some(server) = configured.server(rip) else {
                 continue;
             };
             let is_new = !self.entries().any(|other| other == rip);
@@ -318,7 +318,7 @@ impl World {
     /// weight 0: that is done at once, and not when somebody else is there.
     fn has_usable(&self, server: &table::VirtualServer) -> bool {
         let configured = &self.configured[&id()];
-        let is_to = |rip| match one::find(configured, rip) {
+        let is_to = |rip| match configured.server(rip) {
             Some(server) => self.wished(rip, server) > Weight::ZERO || server.check.is_none(),
             None => !self.let_go.contains(rip),
         };
@@ -358,7 +358,7 @@ impl World {
                 None | Some(Standing::Up | Standing::Unchecked) => true,
                 Some(Standing::Draining | Standing::Down) => false,
             };
-            let is_removed = one::find(configured, rip).is_none() && !self.let_go.contains(*rip);
+            let is_removed = configured.server(rip).is_none() && !self.let_go.contains(*rip);
             is_fit && entry.weight > Weight::ZERO && is_removed
         });
         let mut awaited = configured
@@ -384,7 +384,7 @@ impl World {
     fn weights_are_as_wished(&self) -> Result<(), TestCaseError> {
         let configured = &self.configured[&id()];
         for (rip, entry) in &self.kernel[&id()].real_servers {
-            let Some(server) = one::find(configured, rip) else {
+            let Some(server) = configured.server(rip) else {
                 continue;
             };
             let overridden = self.pools.overrides().get(&id(), rip);

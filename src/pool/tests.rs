@@ -1,3 +1,4 @@
+mod killed;
 mod refused;
 mod replaced;
 mod shares;

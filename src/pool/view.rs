@@ -1,7 +1,7 @@
 //! Pools as people see them.
 
 use super::member::{Member, Phase};
-use super::one::{Pool, find};
+use super::one::Pool;
 use super::{Drain, Override, Overrides, Quorum, Role, Serving};
 use crate::config::director::{RealServer, VirtualServer};
 use crate::config::rules::Rules;
@@ -58,7 +58,7 @@ impl<'a> PoolView<'a> {
         overrides: &'a Overrides,
     ) -> Option<Self> {
         let members = pool.members.iter().filter_map(|(rip, member)| {
-            let server = member.left().or_else(|| find(configured?, rip))?;
+            let server = member.left().or_else(|| configured?.server(rip))?;
             Some(MemberView {
                 address: *rip,
                 role: member.role,

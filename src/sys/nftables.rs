@@ -7,6 +7,7 @@
 //! director has balanced.
 
 mod expression;
+mod found;
 mod layout;
 mod message;
 pub mod peers;
@@ -23,9 +24,10 @@ use netlink_sys::protocols::NETLINK_NETFILTER;
 use nix::errno::Errno;
 
 use super::netlink::{self, Netlink, malformed};
-use layout::{Element, Layout, Seen};
+pub use found::Found;
+use layout::{Element, Layout};
 use message::{BATCH_BEGIN, BATCH_END, Message};
-pub use table::{Found, TABLE};
+pub use table::TABLE;
 pub use watch::Watch;
 
 /// How often a dump is begun again that somebody else's change spoilt.
@@ -97,54 +99,63 @@ impl Nftables {
             IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1]),
         ];
         let elements = table::elements(&any.into());
-        let messages = table::layout().changes(&Seen::Damaged, &elements);
+        let messages = table::layout().changes(&Found::Damaged, &elements);
         let outcome = Self::open()?.transact(messages, false);
         outcome.map_err(|cause| Error::new("try the table inet lvsd of nf_tables", cause))
     }
 
     /// What the kernel has of the table that drops.
-    pub fn look(&mut self) -> Result<Found, Error> {
-        let looked = self.seen(&table::layout()).map(Found::from);
-        looked.map_err(|cause| Error::new("read the table inet lvsd of nf_tables", cause))
+    pub fn look(&mut self) -> Result<Found<IpAddr>, Error> {
+        let found = self.find(&table::layout());
+        let found = found.map(|found| found.translated(table::addresses));
+        found.map_err(|cause| Error::new("read the table inet lvsd of nf_tables", cause))
     }
 
     /// Turns what was found into a table for these addresses, at once or not at all;
     /// no address, no table.
-    pub fn hold(&mut self, found: &Found, wanted: &BTreeSet<IpAddr>) -> Result<(), Error> {
-        let outcome = self.make(&table::layout(), &found.into(), &table::elements(wanted));
+    pub fn hold(&mut self, found: &Found<IpAddr>, wanted: &BTreeSet<IpAddr>) -> Result<(), Error> {
+        let found = found.translated(table::elements);
+        let outcome = self.make(&table::layout(), &found, &table::elements(wanted));
         outcome.map_err(|cause| Error::new("change the table inet lvsd of nf_tables", cause))
     }
 
     /// What the kernel has of the table that hides from IPVS.
-    pub fn look_at_peers(&mut self) -> Result<peers::Found, Error> {
-        let looked = self.seen(&peers::layout()).map(peers::Found::from);
-        looked.map_err(|cause| Error::new("read the table inet lvsd-peers of nf_tables", cause))
+    pub fn look_at_peers(&mut self) -> Result<Found<peers::Pair>, Error> {
+        let found = self.find(&peers::layout());
+        let found = found.map(|found| found.translated(peers::pairs));
+        found.map_err(|cause| Error::new("read the table inet lvsd-peers of nf_tables", cause))
     }
 
     /// Turns what was found into a table for these pairs, at once or not at all; no pair,
     /// no table.
     pub fn hold_peers(
         &mut self,
-        found: &peers::Found,
+        found: &Found<peers::Pair>,
         wanted: &BTreeSet<peers::Pair>,
     ) -> Result<(), Error> {
-        let outcome = self.make(&peers::layout(), &found.into(), &peers::elements(wanted));
+        let found = found.translated(peers::elements);
+        let outcome = self.make(&peers::layout(), &found, &peers::elements(wanted));
         outcome.map_err(|cause| Error::new("change the table inet lvsd-peers of nf_tables", cause))
     }
 
-    fn make(&mut self, layout: &Layout, seen: &Seen, wanted: &BTreeSet<Element>) -> io::Result<()> {
-        match layout.changes(seen, wanted) {
+    fn make(
+        &mut self,
+        layout: &Layout,
+        found: &Found<Element>,
+        wanted: &BTreeSet<Element>,
+    ) -> io::Result<()> {
+        match layout.changes(found, wanted) {
             messages if messages.is_empty() => Ok(()),
             messages => self.transact(messages, true),
         }
     }
 
-    fn seen(&mut self, layout: &Layout) -> io::Result<Seen> {
+    fn find(&mut self, layout: &Layout) -> io::Result<Found<Element>> {
         let Some(table) = absent(self.ask(layout.get_table(), NLM_F_ACK))? else {
-            return Ok(Seen::Absent);
+            return Ok(Found::Absent);
         };
         if !table.first().is_some_and(layout::is_awake) {
-            return Ok(Seen::Damaged);
+            return Ok(Found::Damaged);
         }
         let mut counted = Count::default();
         for chain in &layout.chains {
@@ -154,11 +165,11 @@ impl Nftables {
                 None => false,
             };
             if !in_place {
-                return Ok(Seen::Damaged);
+                return Ok(Found::Damaged);
             }
             let rules = self.dump(&layout.get_rules(chain))?;
             let Some(count) = chain.is_whole(&rules).map_err(malformed)? else {
-                return Ok(Seen::Damaged);
+                return Ok(Found::Damaged);
             };
             counted.packets += count.packets;
             counted.bytes += count.bytes;
@@ -169,10 +180,13 @@ impl Nftables {
                 Some(found) => {
                     elements.extend(layout::elements_in(*set, &found).map_err(malformed)?);
                 }
-                None => return Ok(Seen::Damaged),
+                None => return Ok(Found::Damaged),
             }
         }
-        Ok(Seen::Whole(elements, counted))
+        Ok(Found::Whole {
+            held: elements,
+            counted,
+        })
     }
 
     /// Sends messages as one batch. Not `for_good`: the kernel only tries.

@@ -12,6 +12,7 @@ use crate::config::director::{OnStop, RealServer};
 use crate::director::balancer::Balancer;
 use crate::director::hooks;
 use crate::director::reconcile::Report;
+use crate::director::settling::Server;
 use crate::health::Share;
 use crate::health::runner::Verdicts;
 use crate::health::verdict::State;
@@ -62,6 +63,9 @@ impl Core {
             refused: &|id, rip| is_refused(&report, id, rip),
             awaited: &|id, rip| !held_back.contains(id) && load(&report, id, rip).is_none(),
         });
+        let configured = &self.config.virtual_servers;
+        self.waiting
+            .see(|server| is_unchecked(&verdicts, configured, server));
         drop(verdicts);
         self.pulses.core_works();
         outcome.table.retain(|id, _| !held_back.contains(id));
@@ -71,6 +75,7 @@ impl Core {
             self.generation = balancer.want(Arc::clone(&table));
             self.wanted = Some(table);
         }
+        self.waiting.tell(self.generation);
         if outcome.fewer_checks {
             let wanted = self.pools.checks(&self.config.virtual_servers);
             self.checks.configure(wanted);
@@ -127,6 +132,20 @@ pub(super) fn standing(verdicts: &Verdicts<'_>, server: &RealServer) -> Standing
             State::Down => Standing::Down,
         },
     }
+}
+
+/// Whether a server waits for the first answer of its check.
+pub(super) fn is_unchecked(
+    verdicts: &Verdicts<'_>,
+    configured: &Configured,
+    (id, rip): &Server,
+) -> bool {
+    let server = configured.get(id).and_then(|pool| pool.server(rip));
+    let check = server.and_then(|server| server.check.as_deref());
+    check.is_some_and(|check| {
+        let verdict = verdicts.of(check);
+        verdict.is_none_or(|verdict| verdict.state == State::Unchecked)
+    })
 }
 
 /// How much of its weight a server wants.

@@ -5,13 +5,13 @@ use std::path::Path;
 use tracing::{error, info};
 
 use super::Core;
+use super::balance::is_unchecked;
 use crate::config::director::DirectorConfig;
 use crate::config::{self, changes};
 use crate::director::Error;
 use crate::director::api::{Answer, Ask};
-use crate::director::balancer::Balancer;
 use crate::director::control::{Changed, Refused, ServerWish, WishKind};
-use crate::director::reload::Reloading;
+use crate::director::settling::{Changing, Outcome, Reloading, Server, Settling, Ticket};
 use crate::lvs::{RealServerId, VirtualServerId};
 use crate::pool::Override;
 use crate::status::event::Event;
@@ -32,6 +32,7 @@ impl Core {
             Ask::Reload(reply) => drop(reply.send(self.reload())),
             Ask::Plan(wish, reply) => drop(reply.send(self.foresee(&wish))),
             Ask::Server(wish, reply) => drop(reply.send(self.change(&wish))),
+            Ask::Changed(told, reply) => drop(reply.send(self.what_became_of(&told))),
             Ask::Vrrp(wish, reply) => drop(reply.send(self.move_mastership(&wish))),
         }
     }
@@ -106,6 +107,9 @@ impl Core {
         self.pulses.core_works();
         let config = self.with_removals_postponed(config);
         let before = std::mem::replace(&mut self.config, config);
+        let all = self.config.virtual_servers.iter();
+        let all = all.flat_map(|(id, pool)| pool.servers().map(|(rip, _)| (*id, *rip)));
+        let ticket = self.waiting.begin(self.unchecked_of(all));
         self.apply(&before.virtual_servers).map_err(|error| {
             let tried = std::mem::replace(&mut self.config, before);
             // What did work once works again.
@@ -119,15 +123,24 @@ impl Core {
         })?;
         // Those of servers that the file changed are over.
         self.save_overrides()?;
-        let reports = self.balancer.as_ref().map(Balancer::report);
-        Ok(Reloading {
-            changes,
-            table: reports.map(|reports| (reports, self.generation)),
-        })
+        let table = self.settling(ticket);
+        Ok(Reloading { changes, table })
+    }
+
+    /// Those of these servers whose check has no answer.
+    fn unchecked_of(&self, servers: impl Iterator<Item = Server>) -> Vec<Server> {
+        let (verdicts, configured) = (self.checks.verdicts(), &self.config.virtual_servers);
+        let is_unchecked = |server: &Server| is_unchecked(&verdicts, configured, server);
+        servers.filter(is_unchecked).collect()
+    }
+
+    fn settling(&self, ticket: Ticket) -> Option<Settling> {
+        let balancer = self.balancer.as_ref()?;
+        Some(Settling::new(ticket, balancer.report()))
     }
 
     /// Changes real servers, in one virtual server or in all that have them.
-    fn change(&mut self, wish: &ServerWish) -> Answer<Vec<Changed>> {
+    fn change(&mut self, wish: &ServerWish) -> Answer<Changing> {
         let servers = self.matching(wish)?;
         let configured = &self.config.virtual_servers;
         let overridden = match wish.kind {
@@ -145,9 +158,19 @@ impl Core {
         }
         // Before anything is done, so that a crash forgets nothing that was done.
         self.save_overrides()?;
+        let unchecked = match wish.kind {
+            // It leaves, whatever its check says.
+            WishKind::Drain { .. } => Vec::new(),
+            WishKind::Weight(_) | WishKind::Enable => self.unchecked_of(servers.iter().copied()),
+        };
+        let ticket = self.waiting.begin(unchecked);
         self.rebalance();
-        let changed = servers.into_iter().map(|(id, rip)| self.changed(id, rip));
-        Ok(changed.collect())
+        let table = self.settling(ticket);
+        Ok(Changing { servers, table })
+    }
+
+    pub(super) fn what_became_of(&self, told: &Outcome) -> Vec<Changed> {
+        told.of(|(id, rip)| self.changed(*id, *rip))
     }
 
     fn changed(&self, id: VirtualServerId, rip: RealServerId) -> Changed {
@@ -162,6 +185,8 @@ impl Core {
                 .map_or("out", |member| member.state)
                 .to_owned(),
             weight: member.and_then(|member| Some(member.entry?.weight.get())),
+            refused: None,
+            pending: None,
         }
     }
 

@@ -74,6 +74,7 @@ impl Core {
             Ask::Events(last, follow, reply) => drop(reply.send(self.journal.read(last, follow))),
             Ask::Plan(_, reply) => drop(reply.send(Err(refused()))),
             Ask::Server(_, reply) => drop(reply.send(Err(refused()))),
+            Ask::Changed(told, reply) => drop(reply.send(self.what_became_of(&told))),
             Ask::Vrrp(_, reply) => drop(reply.send(Err(refused()))),
         }
     }

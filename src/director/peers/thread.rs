@@ -15,8 +15,8 @@ use super::known::Known;
 use super::{IpvsError, Report, Wanted};
 use crate::status::text::chain;
 use crate::sys::clock;
-use crate::sys::nftables::peers::{Found, Pair};
-use crate::sys::nftables::{self, Nftables, Watch};
+use crate::sys::nftables::peers::Pair;
+use crate::sys::nftables::{self, Found, Nftables, Watch};
 use crate::sys::rtnetlink::{self, Rtnetlink};
 use crate::sys::state_file::{self, StateFile};
 
@@ -147,10 +147,7 @@ impl Worker {
         }
         self.kernel = Some((rtnetlink, filter));
         self.last = Some(pairs.clone());
-        let hidden = match found {
-            Found::Whole { hidden, .. } => hidden,
-            Found::Absent | Found::Damaged => nftables::Count::default(),
-        };
+        let hidden = found.counted().unwrap_or_default();
         self.report = Report {
             pairs,
             masters: self.known.masters().clone(),
@@ -164,10 +161,11 @@ impl Worker {
     }
 
     /// Notes what an earlier run left, or that somebody changed the table.
-    fn compare(&mut self, found: &Found) {
+    fn compare(&mut self, found: &Found<Pair>) {
+        let pairs = found.held().cloned().unwrap_or_default();
         match &self.last {
-            None => self.known.inherit(found.pairs()),
-            Some(last) if *last != found.pairs() => {
+            None => self.known.inherit(pairs),
+            Some(last) if *last != pairs => {
                 warn!("somebody else changed the table inet lvsd-peers of nf_tables: repairing");
                 self.report.repaired += 1;
             }

@@ -132,3 +132,49 @@ fn nat_needs_forwarding_and_no_redirects_and_nothing_else_does() {
     let nat = ["net.ipv6.conf.all.forwarding = 1"];
     assert_eq!(ipv6, [&always[..], &nat[..]].concat());
 }
+
+#[test]
+fn what_was_gone_meanwhile_is_set_anew_and_not_repaired() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut sysctls = Sysctls::new(dir.path().join("sysctls.json"));
+    let wanted = needs(&[("sloppy_tcp", "1")]);
+    let there = values(&[("sloppy_tcp", "1")]);
+    sysctls.judge(&wanted, &there, &BTreeMap::new());
+    assert_eq!(sysctls.held, there);
+    sysctls.judge(&wanted, &Values::new(), &BTreeMap::new());
+    let found = values(&[("sloppy_tcp", "0")]);
+    let (originals, writes) = plan(&wanted, &found, &Values::new(), &sysctls.held);
+    assert_eq!(told(&writes), ["net.ipv4.vs.sloppy_tcp 0 -> 1 Need"]);
+    assert_eq!(originals, found, "it will be put back");
+}
+
+#[test]
+fn values_follow_their_interfaces_to_other_names() {
+    let arp_ignore = |interface: &str| Key::ipv4_conf(interface, "arp_ignore");
+    let values: Values = [
+        (arp_ignore("eth0"), "0".to_owned()),
+        (arp_ignore("eth1"), "2".to_owned()),
+        (arp_ignore("gone"), "3".to_owned()),
+        (Key::ipv4("ip_forward"), "0".to_owned()),
+    ]
+    .into();
+    let index_of = |interface: &str| match interface {
+        "eth0" => Some(2),
+        "eth1" => Some(3),
+        _ => None,
+    };
+    let known = Originals::new(values.clone(), index_of);
+    let text = serde_json::to_string(&known).unwrap();
+    let known: Originals = serde_json::from_str(&text).unwrap();
+    let same = |index| Some(format!("eth{}", index - 2));
+    assert_eq!(known.now(same), values);
+    assert_eq!(known.now(|_| None), values, "they are gone");
+    let swapped = |index| Some(format!("eth{}", 3 - index));
+    let now = known.now(swapped);
+    assert_eq!(now.len(), 4);
+    assert_eq!(now[&arp_ignore("eth1")], "0");
+    assert_eq!(now[&arp_ignore("eth0")], "2");
+    let old = r#"{"net.ipv4.conf.eth0.arp_ignore": "0"}"#;
+    let old: Originals = serde_json::from_str(old).unwrap();
+    assert_eq!(old.now(swapped).len(), 1, "of a lvsd that kept no index");
+}

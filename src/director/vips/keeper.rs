@@ -249,7 +249,7 @@ impl Keeper {
         let conflicts = self.sentry.found();
         self.publish(VipsStatus {
             conflicts,
-            dropped: self.kernel.filter.dropped(),
+            dropped: self.kernel.filter.counted(),
             ..applied.status
         });
         self.carried_out = vrrp;

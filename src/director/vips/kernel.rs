@@ -18,7 +18,7 @@ pub(super) struct Kernel {
     pub(super) routes: Vec<Route>,
     pub(super) rules: Vec<Rule>,
     /// The packet filter of lvsd's own.
-    pub(super) filter: nftables::Found,
+    pub(super) filter: nftables::Found<IpAddr>,
 }
 
 /// An address as it is found.
@@ -78,7 +78,10 @@ impl<'a> Index<'a> {
         match holding {
             Holding::Interface(name) => self.kernel.link(name).is_some_and(|link| link.macvlan),
             Holding::Up(name) => self.kernel.link(name).is_some_and(|link| link.up),
-            Holding::Filter(address) => self.kernel.filter.has(*address),
+            Holding::Filter(address) => {
+                let held = self.kernel.filter.held();
+                held.is_some_and(|held| held.contains(address))
+            }
             Holding::Address(place) => {
                 let mut same = self.addresses(place.address.address).iter();
                 same.any(|found| found.place == *place)

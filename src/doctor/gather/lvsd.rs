@@ -9,15 +9,12 @@ use tokio::time::timeout;
 use super::Scope;
 use crate::config::director::DirectorConfig;
 use crate::config::realserver::RealServerConfig;
-use crate::config::{DIRECTOR_FILE, Error, File, Host};
+use crate::config::{DIRECTOR_FILE, Error, File, Host, REALSERVER_FILE};
 use crate::doctor::Facts;
 use crate::http::{self, ClientError};
 use crate::realserver::journal::Store;
 use crate::status::text::chain;
 use crate::{director, realserver};
-
-/// Where the agent's file is on hosts that have the unit.
-const REALSERVER_FILE: &str = "/etc/lvsd/realserver.toml";
 
 /// How long a daemon may take to answer.
 const PATIENCE: Duration = Duration::from_secs(3);

@@ -83,7 +83,7 @@ fn a_check_has_answered_since_a_moment_when_it_was_asked_after_it_and_is_not_on_
     assert!(sim.checks.all_answered_since(since));
 
     let mut slow = check(1);
-    slow.timing.rise = 2;
+    Arc::make_mut(&mut slow.timing).rise = 2;
     let mut sim = Sim::new();
     sim.configure([slow]);
     sim.attempt(failed());
@@ -333,18 +333,18 @@ fn check(n: u16) -> Check {
         probe: Probe::Tcp {
             address: SocketAddr::from(([192, 0, 2, 1], n)),
         },
-        timing: Timing {
+        timing: Arc::new(Timing {
             interval: secs(6),
             timeout: secs(10),
             retries: 3,
             retry_delay: secs(3),
             rise: 1,
-        },
+        }),
     }
 }
 
 fn with_interval(mut check: Check, interval: Duration) -> Check {
-    check.timing.interval = interval;
+    Arc::make_mut(&mut check.timing).interval = interval;
     check
 }
 

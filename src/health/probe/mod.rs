@@ -35,14 +35,9 @@ pub async fn attempt(probe: &Probe, limit: Duration) -> Outcome {
     // their connection had better not take those yet.
     let asking: Pin<Box<dyn Future<Output = Outcome> + Send + '_>> = match probe {
         Probe::Tcp { .. } => return Outcome::Passed,
-        Probe::Http {
-            address,
-            path,
-            host,
-            status,
-        } => Box::pin(async move {
-            let host = host.clone().unwrap_or_else(|| address.to_string());
-            http::ask(stream, &host, path, *status).await
+        Probe::Http { address, page } => Box::pin(async move {
+            let host = page.host.clone().unwrap_or_else(|| address.to_string());
+            http::ask(stream, &host, &page.path, page.status).await
         }),
         Probe::Readiness { address, agent } => Box::pin(readiness::ask(stream, *address, agent)),
     };

@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::*;
-use crate::health::Agent;
+use crate::health::{Agent, Page};
 
 const SOON: Duration = Duration::from_millis(50);
 const LONG: Duration = Duration::from_secs(30);
@@ -88,12 +88,7 @@ async fn a_status_outside_the_range_is_named_with_the_range() {
         failed("status 503, expected 200-299")
     );
     let server = Server::answer("HTTP/1.0 302 Found\r\n\r\n").await;
-    let probe = Probe::Http {
-        address: server.address,
-        path: "/".to_owned(),
-        host: None,
-        status: (200, 200),
-    };
+    let probe = page(server.address, "/", None, (200, 200));
     assert_eq!(
         attempt(&probe, LONG).await,
         failed("status 302, expected 200")
@@ -103,12 +98,12 @@ async fn a_status_outside_the_range_is_named_with_the_range() {
 #[tokio::test]
 async fn the_request_names_path_host_and_lvsd_and_wants_no_second() {
     let server = Server::answer("HTTP/1.1 200 OK\r\n\r\n").await;
-    let probe = Probe::Http {
-        address: server.address,
-        path: "/health?full=1".to_owned(),
-        host: Some("www.example.org".to_owned()),
-        status: (200, 299),
-    };
+    let probe = page(
+        server.address,
+        "/health?full=1",
+        Some("www.example.org"),
+        (200, 299),
+    );
     attempt(&probe, LONG).await;
     let request = server.task.await.unwrap();
     assert!(
@@ -139,12 +134,7 @@ async fn without_a_host_the_request_names_the_address() {
 #[tokio::test]
 async fn a_path_that_cannot_be_asked_for_says_nothing_about_the_server() {
     let server = Server::answer("HTTP/1.1 200 OK\r\n\r\n").await;
-    let probe = Probe::Http {
-        address: server.address,
-        path: "/a b".to_owned(),
-        host: None,
-        status: (200, 299),
-    };
+    let probe = page(server.address, "/a b", None, (200, 299));
     assert!(matches!(attempt(&probe, LONG).await, Outcome::Undecided(_)));
 }
 
@@ -305,11 +295,18 @@ fn tcp(address: SocketAddr) -> Probe {
 }
 
 fn http(address: SocketAddr) -> Probe {
+    page(address, "/", None, (200, 299))
+}
+
+fn page(address: SocketAddr, path: &str, host: Option<&str>, status: (u16, u16)) -> Probe {
+    let page = Page {
+        path: path.to_owned(),
+        host: host.map(str::to_owned),
+        status,
+    };
     Probe::Http {
         address,
-        path: "/".to_owned(),
-        host: None,
-        status: (200, 299),
+        page: page.into(),
     }
 }
 
@@ -318,7 +315,7 @@ fn readiness(server: &Server) -> Probe {
 }
 
 fn agent_at(address: SocketAddr) -> Probe {
-    let agent = Agent::default();
+    let agent = Agent::default().into();
     Probe::Readiness { address, agent }
 }
 

@@ -190,8 +190,9 @@ async fn two_thousand_checks_over_loopback_come_up_and_go_down_with_their_server
         let [high, low] = n.to_be_bytes();
         let address = SocketAddr::from(([127, 0, high, low], port));
         let mut check = at(address);
-        check.timing.interval = secs(1);
-        check.timing.retry_delay = Duration::from_millis(100);
+        let timing = Arc::make_mut(&mut check.timing);
+        timing.interval = secs(1);
+        timing.retry_delay = Duration::from_millis(100);
         (check, Origin::New)
     }));
     let mut states = HashMap::new();
@@ -266,13 +267,13 @@ fn check(n: u16) -> Check {
 fn at(address: SocketAddr) -> Check {
     Check {
         probe: Probe::Tcp { address },
-        timing: Timing {
+        timing: Arc::new(Timing {
             interval: secs(6),
             timeout: secs(10),
             retries: 3,
             retry_delay: secs(3),
             rise: 1,
-        },
+        }),
     }
 }
 

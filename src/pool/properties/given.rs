@@ -1,5 +1,6 @@
 //! Random pools, and what may happen to them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::collection::btree_map;
@@ -69,13 +70,13 @@ pub(super) fn check() -> Check {
     let second = Duration::from_secs(1);
     Check {
         probe: Probe::Tcp { address: rip(1) },
-        timing: Timing {
+        timing: Arc::new(Timing {
             interval: second,
             timeout: second,
             retries: 0,
             retry_delay: second,
             rise: 1,
-        },
+        }),
     }
 }
 

@@ -86,11 +86,7 @@ fn a_director_that_is_killed_before_the_kernel_knows_lets_it_go_after_its_restar
     let id = *world.configured.keys().next().unwrap();
     world.connections.insert(rip(2), 1);
     world.pools.let_go(&id, &rip(2), Some(5 * SECOND));
-    let saved = serde_json::to_string(world.pools.overrides()).unwrap();
-    // Killed here: the kernel's table is as before.
-    let configured = std::mem::take(&mut world.configured);
-    world.pools = Pools::new(serde_json::from_str(&saved).unwrap());
-    world.reload(configured);
+    world.is_killed_and_starts_again();
     assert_eq!(world.table(), [(1, 1), (2, 0)], "the other one is held");
     world.wait(5 * SECOND);
     assert_eq!(world.table(), [(1, 1)]);

@@ -71,6 +71,19 @@ impl World {
         world
     }
 
+    /// As by `kill -9`: the kernel's table is as before, and the overrides were saved.
+    pub(super) fn is_killed_and_starts_again(&mut self) {
+        let same = self.configured.clone();
+        self.is_killed_and_starts_again_with(same);
+    }
+
+    pub(super) fn is_killed_and_starts_again_with(&mut self, configured: Configured) {
+        let saved = serde_json::to_string(self.pools.overrides()).unwrap();
+        self.pools = Pools::new(serde_json::from_str(&saved).unwrap());
+        self.configured.clear();
+        self.reload(configured);
+    }
+
     pub(super) fn reload(&mut self, configured: Configured) {
         let before = std::mem::replace(&mut self.configured, configured);
         self.pools

@@ -7,6 +7,7 @@ use netlink_packet_core::{DecodeError, DefaultNla, NLA_TYPE_MASK, Nla};
 
 use super::Count;
 use super::expression::{Expression, LIST_ELEMENT, VALUE};
+use super::found::Found;
 use super::message::{
     Kind, Message, bytes, find, nested, number, number_in, parse, text, text_in, value,
 };
@@ -44,32 +45,25 @@ pub(super) struct Chain {
 /// An element and its set.
 pub(super) type Element = (Set, Vec<u8>);
 
-/// What the kernel has of a table.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Seen {
-    /// Nothing.
-    Absent,
-    /// Something else.
-    Damaged,
-    /// The table as it is made, with these elements, and what its counters say.
-    Whole(BTreeSet<Element>, Count),
-}
-
 impl Layout {
-    /// The messages that turn what was seen into a table with these elements, all or none
+    /// The messages that turn what was found into a table with these elements, all or none
     /// of them to be done; none at all where nothing is to do. No element, no table.
-    pub(super) fn changes(&self, seen: &Seen, wanted: &BTreeSet<Element>) -> Vec<Message> {
-        match seen {
-            Seen::Absent if wanted.is_empty() => vec![],
+    pub(super) fn changes(
+        &self,
+        found: &Found<Element>,
+        wanted: &BTreeSet<Element>,
+    ) -> Vec<Message> {
+        match found {
+            Found::Absent if wanted.is_empty() => vec![],
             _ if wanted.is_empty() => self.gone(),
-            Seen::Whole(elements, _) => {
-                let more = wanted.difference(elements).cloned().collect();
-                let less = elements.difference(wanted).cloned().collect();
+            Found::Whole { held, .. } => {
+                let more = wanted.difference(held).cloned().collect();
+                let less = held.difference(wanted).cloned().collect();
                 let mut messages = self.elements(Kind::NewElements, &more, false);
                 messages.extend(self.elements(Kind::DeleteElements, &less, false));
                 messages
             }
-            Seen::Absent | Seen::Damaged => [self.gone(), self.made(wanted)].concat(),
+            Found::Absent | Found::Damaged => [self.gone(), self.made(wanted)].concat(),
         }
     }
 

@@ -40,9 +40,8 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use super::Count;
 use super::expression::{Expression, LINK_HEADER, NETWORK_HEADER};
-use super::layout::{Chain, Element, Hook, Layout, Seen};
+use super::layout::{Chain, Element, Hook, Layout};
 use super::set::Set;
 use crate::sys::neighbour::Mac;
 
@@ -74,56 +73,6 @@ pub enum Origin {
 /// Packets from there to an address.
 pub type Pair = (Origin, IpAddr);
 
-/// What the kernel has.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Found {
-    /// No such table.
-    #[default]
-    Absent,
-    /// A table that does something else.
-    Damaged,
-    /// The table as it is made, with these pairs.
-    Whole {
-        /// IPVS does not see packets of these.
-        pairs: BTreeSet<Pair>,
-        /// What it did not see since the table was made.
-        hidden: Count,
-    },
-}
-
-impl Found {
-    /// The pairs that IPVS does not see for sure.
-    pub fn pairs(&self) -> BTreeSet<Pair> {
-        match self {
-            Self::Whole { pairs, .. } => pairs.clone(),
-            Self::Absent | Self::Damaged => BTreeSet::new(),
-        }
-    }
-}
-
-impl From<Seen> for Found {
-    fn from(seen: Seen) -> Self {
-        match seen {
-            Seen::Absent => Self::Absent,
-            Seen::Damaged => Self::Damaged,
-            Seen::Whole(elements, hidden) => Self::Whole {
-                pairs: elements.iter().filter_map(pair).collect(),
-                hidden,
-            },
-        }
-    }
-}
-
-impl From<&Found> for Seen {
-    fn from(found: &Found) -> Self {
-        match found {
-            Found::Absent => Self::Absent,
-            Found::Damaged => Self::Damaged,
-            Found::Whole { pairs, hidden } => Self::Whole(elements(pairs), *hidden),
-        }
-    }
-}
-
 /// The pairs as elements of their sets.
 pub(super) fn elements(pairs: &BTreeSet<Pair>) -> BTreeSet<Element> {
     let element = |(origin, to): &Pair| {
@@ -151,6 +100,11 @@ pub(super) fn elements(pairs: &BTreeSet<Pair>) -> BTreeSet<Element> {
         }
     };
     pairs.iter().map(element).collect()
+}
+
+/// The same, back again.
+pub(super) fn pairs(elements: &BTreeSet<Element>) -> BTreeSet<Pair> {
+    elements.iter().filter_map(pair).collect()
 }
 
 fn pair((set, key): &Element) -> Option<Pair> {

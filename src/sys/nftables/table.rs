@@ -20,9 +20,8 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use super::Count;
 use super::expression::{Expression, NETWORK_HEADER, TRANSPORT_HEADER};
-use super::layout::{Chain, Element, Hook, Layout, Seen};
+use super::layout::{Chain, Element, Hook, Layout};
 use super::set::Set;
 
 /// The table's name. Nobody else has one that is called so.
@@ -34,77 +33,6 @@ const PRIORITY: i32 = 150;
 const NF_DROP: u32 = 0;
 const NF_ACCEPT: u32 = 1;
 
-/// What the kernel has.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Found {
-    /// No such table.
-    #[default]
-    Absent,
-    /// A table that does something else.
-    Damaged,
-    /// The table as it is made, with these addresses.
-    Whole {
-        /// Packets to them are dropped.
-        addresses: BTreeSet<IpAddr>,
-        /// What was dropped since it was made.
-        dropped: Count,
-    },
-}
-
-impl Found {
-    /// Whether packets to an address are dropped for sure.
-    pub fn has(&self, address: IpAddr) -> bool {
-        match self {
-            Self::Whole { addresses, .. } => addresses.contains(&address),
-            Self::Absent | Self::Damaged => false,
-        }
-    }
-
-    /// What was dropped; none: nothing is.
-    pub fn dropped(&self) -> Option<Count> {
-        match self {
-            Self::Whole { dropped, .. } => Some(*dropped),
-            Self::Absent | Self::Damaged => None,
-        }
-    }
-
-    /// Whether it is as the other one but for what it counted.
-    pub fn is_like(&self, other: &Self) -> bool {
-        match (self, other) {
-            (
-                Self::Whole { addresses, .. },
-                Self::Whole {
-                    addresses: others, ..
-                },
-            ) => addresses == others,
-            _ => self == other,
-        }
-    }
-}
-
-impl From<Seen> for Found {
-    fn from(seen: Seen) -> Self {
-        match seen {
-            Seen::Absent => Self::Absent,
-            Seen::Damaged => Self::Damaged,
-            Seen::Whole(elements, dropped) => Self::Whole {
-                addresses: elements.iter().filter_map(address_of).collect(),
-                dropped,
-            },
-        }
-    }
-}
-
-impl From<&Found> for Seen {
-    fn from(found: &Found) -> Self {
-        match found {
-            Found::Absent => Self::Absent,
-            Found::Damaged => Self::Damaged,
-            Found::Whole { addresses, dropped } => Self::Whole(elements(addresses), *dropped),
-        }
-    }
-}
-
 /// The addresses as elements of their sets.
 pub(super) fn elements(addresses: &BTreeSet<IpAddr>) -> BTreeSet<Element> {
     let element = |address: &IpAddr| match address {
@@ -112,6 +40,11 @@ pub(super) fn elements(addresses: &BTreeSet<IpAddr>) -> BTreeSet<Element> {
         IpAddr::V6(address) => (Set::V6, address.octets().to_vec()),
     };
     addresses.iter().map(element).collect()
+}
+
+/// The same, back again.
+pub(super) fn addresses(elements: &BTreeSet<Element>) -> BTreeSet<IpAddr> {
+    elements.iter().filter_map(address_of).collect()
 }
 
 fn address_of((_, key): &Element) -> Option<IpAddr> {

@@ -19,10 +19,10 @@ fn addresses(texts: &[&str]) -> BTreeSet<IpAddr> {
     texts.iter().map(|text| text.parse().unwrap()).collect()
 }
 
-fn whole(addresses: &BTreeSet<IpAddr>) -> Found {
+fn whole(addresses: &BTreeSet<IpAddr>) -> Found<IpAddr> {
     Found::Whole {
-        addresses: addresses.clone(),
-        dropped: Count::default(),
+        held: addresses.clone(),
+        counted: Count::default(),
     }
 }
 
@@ -48,9 +48,9 @@ fn the_table_is_sent_to_the_byte_as_nft_sends_it() {
 
 #[test]
 fn nothing_is_sent_where_nothing_is_to_do_and_no_more_than_the_difference_else() {
-    let kinds = |found: &Found, wanted: &[&str]| {
+    let kinds = |found: &Found<IpAddr>, wanted: &[&str]| {
         let wanted = table::elements(&addresses(wanted));
-        let messages = table::layout().changes(&found.into(), &wanted);
+        let messages = table::layout().changes(&found.translated(table::elements), &wanted);
         let kinds: Vec<_> = messages.iter().map(|it| it.message_type() & 0xff).collect();
         kinds
     };
@@ -191,10 +191,8 @@ fn the_kernel_drops_counts_and_gives_back_what_it_was_given() {
         assert!(arrives("192.0.2.1"));
         assert!(is_lost("192.0.2.2") && is_lost("2001:db8::1"));
         let found = nftables.look().unwrap();
-        let Found::Whole { addresses, dropped } = &found else {
-            panic!("{found:?}");
-        };
-        assert_eq!(*addresses, both);
+        assert_eq!(found.held(), Some(&both));
+        let dropped = found.counted().unwrap();
         // 28 bytes and one over IPv4, 48 and one over IPv6.
         assert_eq!((dropped.packets, dropped.bytes), (3, 29 + 29 + 49));
         nftables.hold(&found, &BTreeSet::new()).unwrap();

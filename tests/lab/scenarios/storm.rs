@@ -23,6 +23,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         .alone()
         .limited_to(secs(240)),
     scenario!(what_the_kernel_refuses_is_named_and_tried_again_and_the_rest_is_done),
+    scenario!(what_the_kernel_refuses_after_the_first_check_is_in_the_reply),
 ];
 
 const VIRTUAL_SERVERS: u16 = 100;
@@ -273,4 +274,56 @@ fn a_reload_names_what_is_refused(host: &Host, file: &str, refused: &str) {
     host.write("/etc/lvsd/next.toml", &without);
     let told = host.run("lvsd plan --config /etc/lvsd/next.toml").ok();
     assert!(!told.contains("refuses now"), "{told}");
+}
+
+/// A broadcast address for IPVS, and one of another host's for checks, which pass.
+const ODD: &str = "192.168.1.255";
+
+fn what_the_kernel_refuses_after_the_first_check_is_in_the_reply(lab: &Lab) {
+    let lan = lab.lan();
+    let host = lan.host("director", "192.168.1.51/24");
+    let other = lan.host("other", "192.168.1.54/16");
+    other.run(&format!("ip addr add {ODD}/32 dev lo")).ok();
+    host.run(&format!(
+        "ip rule add pref 100 lookup local; ip rule add pref 10 to {ODD} lookup 200; \
+         ip rule del pref 0; ip route add {ODD} via 192.168.1.54 table 200; \
+         ip neigh add 192.168.1.99 lladdr 02:00:00:00:00:99 dev eth0"
+    ))
+    .ok();
+    let listening = in_net(other.room().net(), || listen(80)).join().unwrap();
+    let file = |more: &str| {
+        format!(
+            "[[virtual_server]]\naddress = '{VIP}:80'\nscheduler = 'wrr'\nforwarding = 'dr'\n\
+             check = {{ type = 'tcp', timeout = '1m' }}\n\
+             real_server = [{{ address = '192.168.1.53', check = {{ type = 'none' }} }}{more}]\n"
+        )
+    };
+    let own = format!("-a -t {VIP}:80 -r 192.168.1.53:80 -g -w 1\n");
+    let balanced = Balanced::start(&host, &file(""), &format!("-A -t {VIP}:80 -s wrr\n{own}"));
+    host.write(DIRECTOR_FILE, &file(&format!(", {{ address = '{ODD}' }}")));
+    let told = host.run("lvsd reload").fails_with(1);
+    lab.say(&told);
+    let refused = format!("cannot add real server {ODD}:80 of tcp {VIP}:80");
+    assert!(told.contains(&refused), "{told}");
+    for wish in ["weight 192.168.1.255 3", "enable 192.168.1.255:80"] {
+        let told = host.run(&format!("lvsd server {wish}")).fails_with(1);
+        lab.say(&told);
+        assert!(
+            told.contains("changed, but the kernel does not have"),
+            "{told}"
+        );
+        assert!(told.contains(&refused), "{told}");
+    }
+    let told = host.run("lvsd server weight 192.168.1.53 3").ok();
+    assert!(!told.contains("refuse"), "another one is refused: {told}");
+
+    host.write(DIRECTOR_FILE, &file(", { address = '192.168.1.99' }"));
+    let told = host.run("lvsd reload").ok();
+    lab.say(&told);
+    let unknown = "its check has not answered yet";
+    let server = format!("192.168.1.99:80 of tcp {VIP}:80");
+    assert!(told.contains(&format!("{server}: {unknown}\n")), "{told}");
+    let told = host.run("lvsd server weight 192.168.1.99 3").ok();
+    assert_eq!(told, format!("{server}: out; {unknown}\n"));
+    drop((balanced, listening));
 }

@@ -1,7 +1,11 @@
 //! Where adverts come from and when they begin, where the file says so: as a capture sees it.
 
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::vrrp_wire::without_pseudo_header;
 use crate::lab::lvsd::{DIRECTOR_FILE, DirectorFile, Pair, text};
 use crate::lab::scenario::scenario;
 use crate::lab::site::VIP;
@@ -67,12 +71,48 @@ fn adverts_come_from_the_source_address_of_the_file_or_not_at_all(lab: &Lab) {
         let router = &other.status()["vrrp"][0];
         router["state"] == "backup" && router["master"]["address"] == "10.1.63.102"
     });
+    a_packet_from_beyond_a_router_moves_nothing(lab, &host, &other);
     host.reload(&director, &of_seed_002("unicast_peers = ['10.1.63.101']"));
     eventually("without it, it is a stranger", within(secs(10)), || {
         other.discarded("unknown_peer") >= 3
     });
     let log = capture.log();
     assert!(!log.contains("10.1.63.112 > 224.0.0.18"), "{log}");
+}
+
+/// It comes from the peer's address, has its password, and says that it resigns; but routers
+/// on the way have counted its TTL down.
+fn a_packet_from_beyond_a_router_moves_nothing(lab: &Lab, peer: &Host, other: &Host) {
+    let source = Ipv4Addr::new(10, 1, 63, 102);
+    let resigns = without_pseudo_header(
+        [
+            &[0x21, 1, 0, 1, 1, 1, 0, 0, 10, 1, 63, 2][..],
+            b"1111",
+            &[0; 4],
+        ]
+        .concat(),
+    );
+    let sent = peer.within(move || {
+        let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(112)))?;
+        socket.bind(&SocketAddrV4::new(source, 0).into())?;
+        socket.set_ttl_v4(64)?;
+        let to = SocketAddrV4::new(Ipv4Addr::new(10, 1, 63, 101), 0).into();
+        (0..3).try_for_each(|_| socket.send_to(&resigns, &to).map(drop))
+    });
+    sent.unwrap();
+    eventually("they are dropped and counted", within(secs(5)), || {
+        other.discarded("ttl") == 3
+    });
+    let router = &other.status()["vrrp"][0];
+    assert_eq!(router["state"], "backup");
+    let rejected = router["rejected"].as_array().into_iter().flatten();
+    let mut told = rejected.filter(|it| it["reason"] == "ttl");
+    let told = told.next().cloned().unwrap_or_default();
+    assert_eq!(text(&told["address"]), "10.1.63.102");
+    assert_eq!(text(&told["text"]), "its TTL is 64, not 255");
+    let shown = other.run("lvsd status").ok();
+    assert!(shown.contains("its TTL is 64, not 255"), "{shown}");
+    lab.say("by unicast: what comes from the peer's address with TTL 64 is dropped, and told");
 }
 
 /// Captures adverts by multicast and ARP, with the time and the hardware addresses of each.

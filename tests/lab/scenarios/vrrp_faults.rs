@@ -11,6 +11,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario!(an_interface_that_is_missing_is_a_fault_until_it_appears).on_any_linux(),
     scenario!(an_interface_that_is_renamed_is_a_fault_and_loses_its_vip).on_any_linux(),
     scenario!(what_a_killed_master_left_is_its_own_on_an_interface_that_was_renamed).on_any_linux(),
+    scenario!(the_sysctls_of_an_interface_that_was_renamed_are_put_back).on_any_linux(),
     scenario!(a_master_that_a_reload_makes_another_router_hands_over_first).on_any_linux(),
     scenario!(routers_that_disagree_are_both_master_and_say_why).on_any_linux(),
     scenario!(routers_that_differ_are_told_once_by_name_and_again_when_they_agree).on_any_linux(),
@@ -208,6 +209,59 @@ fn what_a_killed_master_left_is_its_own_on_an_interface_that_was_renamed(lab: &L
     knows_its_own(director);
     assert!(!host.has_address(VIP), "nothing is left");
     lab.say("started where the old name is another interface's: the VIP moves there");
+}
+
+/// As above, of what a virtual MAC needs of the interface below it.
+fn the_sysctls_of_an_interface_that_was_renamed_are_put_back(lab: &Lab) {
+    let lan = lab.lan();
+    let host = lan.host_with_nic("lvs51", "ens192", "192.168.1.51/24");
+    let sysctls = |nic: &str| {
+        let names = ["arp_ignore", "arp_announce"];
+        names.map(|name| host.sysctl(&format!("net.ipv4.conf.{nic}.{name}")))
+    };
+    let (before, held) = (["2", "1"], ["1", "2"]);
+    host.run("sysctl -w net.ipv4.conf.ens192.arp_ignore=2 net.ipv4.conf.ens192.arp_announce=1")
+        .ok();
+    let first = DirectorFile::vrrp_only(100).vrrp_key("virtual_mac", "true");
+    let renamed = first.clone().vrrp_key("interface", "'nic0'");
+    for (what, file, state) in [
+        ("the old name", &first, "fault"),
+        ("the new name", &renamed, "master"),
+    ] {
+        let killed = host.director(&first);
+        eventually("it is master", within(secs(10)), || host.holds(VIP));
+        assert_eq!(sysctls("ens192"), held);
+        killed.kill9();
+        rename(&host, "ens192", "nic0");
+        assert_eq!(sysctls("nic0"), held, "they went along");
+        let director = host.director(file);
+        eventually(&format!("it is in {state}"), within(secs(10)), || {
+            host.vrrp_state() == state
+        });
+        director.terminate();
+        assert_eq!(
+            sysctls("nic0"),
+            before,
+            "started with {what}: {}",
+            director.log()
+        );
+        let left = host.run("ip -o link show type macvlan").ok();
+        assert_eq!(left, "", "started with {what}");
+        rename(&host, "nic0", "ens192");
+        lab.say(&format!("started with {what}: put back at the stop"));
+    }
+    let director = host.director(&first);
+    eventually("it is master", within(secs(10)), || host.holds(VIP));
+    rename(&host, "ens192", "nic0");
+    eventually("they are put back at once", within(secs(5)), || {
+        sysctls("nic0") == before
+    });
+    rename(&host, "nic0", "ens192");
+    eventually("they are set again", within(secs(5)), || {
+        sysctls("ens192") == held
+    });
+    director.terminate();
+    assert_eq!(sysctls("ens192"), before, "{}", director.log());
 }
 
 /// Three pairs at a time, since version 2 has whole seconds only.

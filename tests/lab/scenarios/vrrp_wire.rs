@@ -230,7 +230,7 @@ fn with_checksum(bytes: Vec<u8>) -> Vec<u8> {
 }
 
 /// RFC 9568 §5.2.8, as the RFC has it over IPv4.
-fn without_pseudo_header(bytes: Vec<u8>) -> Vec<u8> {
+pub(super) fn without_pseudo_header(bytes: Vec<u8>) -> Vec<u8> {
     summed(&[], bytes)
 }
 

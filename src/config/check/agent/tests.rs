@@ -18,7 +18,7 @@ fn read(keys: &str) -> Result<Agent, String> {
     let server = config.virtual_servers.values().next().unwrap();
     let server = server.real_servers.values().next().unwrap();
     match &server.check.as_ref().unwrap().probe {
-        Probe::Readiness { agent, .. } => Ok(agent.clone()),
+        Probe::Readiness { agent, .. } => Ok(Agent::clone(agent)),
         other => panic!("{other}"),
     }
 }

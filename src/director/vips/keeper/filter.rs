@@ -39,7 +39,7 @@ impl Filter {
         Ok(self.socket.insert(socket))
     }
 
-    fn look(&mut self) -> Found {
+    fn look(&mut self) -> Found<IpAddr> {
         let looked = self.socket().and_then(Nftables::look);
         // What cannot be read is made anew, and that tells what is wrong.
         looked.unwrap_or(Found::Damaged)
@@ -48,7 +48,7 @@ impl Filter {
 
 impl Keeper {
     /// What the kernel has; nothing is asked where nothing is to be filtered.
-    pub(super) fn look_at_filter(&mut self, wanted: &Wanted) -> Found {
+    pub(super) fn look_at_filter(&mut self, wanted: &Wanted) -> Found<IpAddr> {
         let things = wanted.held.keys().chain(&wanted.undecided);
         let matters = things
             .chain(&self.owned)
@@ -74,12 +74,12 @@ impl Keeper {
         let socket = self.filter.socket();
         match socket.and_then(|socket| socket.hold(&self.kernel.filter, &wanted)) {
             Ok(()) => {
-                let dropped = self.kernel.filter.dropped().unwrap_or_default();
+                let counted = self.kernel.filter.counted().unwrap_or_default();
                 self.kernel.filter = match wanted.is_empty() {
                     true => Found::Absent,
                     false => Found::Whole {
-                        addresses: wanted,
-                        dropped,
+                        held: wanted,
+                        counted,
                     },
                 };
                 ops.iter().for_each(|op| self.done(op, applied));
@@ -109,7 +109,7 @@ impl Keeper {
             return;
         }
         self.kernel.filter = found;
-        let dropped = self.kernel.filter.dropped();
+        let dropped = self.kernel.filter.counted();
         let published = self.config.publisher.borrow().clone();
         if published.dropped != dropped {
             self.publish(VipsStatus {

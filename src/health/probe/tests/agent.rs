@@ -25,7 +25,7 @@ fn wants_40() -> Outcome {
 }
 
 async fn ask(server: &Server, agent: Agent) -> Outcome {
-    let address = server.address;
+    let (address, agent) = (server.address, agent.into());
     attempt(&Probe::Readiness { address, agent }, LONG).await
 }
 

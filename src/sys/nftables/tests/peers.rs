@@ -2,7 +2,7 @@
 
 use super::super::expression::{Expression, NETWORK_HEADER};
 use super::super::layout::{Chain, Hook, Layout};
-use super::super::peers::{Found, Origin, Pair};
+use super::super::peers::{Origin, Pair};
 use super::*;
 
 fn lan(last: u8, to: &str) -> Pair {
@@ -42,10 +42,8 @@ fn witness(name: &'static str, hook: Hook, family: u8, offset: u32, protocol: u8
 }
 
 fn counted(nftables: &mut Nftables, witness: &Layout) -> u64 {
-    match nftables.seen(witness).unwrap() {
-        Seen::Whole(_, count) => count.packets,
-        seen => panic!("{seen:?}"),
-    }
+    let found = nftables.find(witness).unwrap();
+    found.counted().map(|count| count.packets).unwrap()
 }
 
 #[test]
@@ -63,8 +61,8 @@ fn the_kernel_gives_back_the_pairs_it_was_given() {
         ]
         .into();
         let whole = |pairs: &BTreeSet<Pair>| Found::Whole {
-            pairs: pairs.clone(),
-            hidden: Count::default(),
+            held: pairs.clone(),
+            counted: Count::default(),
         };
         assert_eq!(nftables.look_at_peers().unwrap(), Found::Absent);
         nftables.hold_peers(&Found::Absent, &all).unwrap();
@@ -74,11 +72,7 @@ fn the_kernel_gives_back_the_pairs_it_was_given() {
         nftables.hold_peers(&found, &fewer).unwrap();
         let found = nftables.look_at_peers().unwrap();
         assert_eq!(found, whole(&fewer));
-        assert_eq!(
-            nftables.look().unwrap(),
-            super::Found::Absent,
-            "the other table"
-        );
+        assert_eq!(nftables.look().unwrap(), Found::Absent, "the other table");
         nftables.hold_peers(&found, &BTreeSet::new()).unwrap();
         assert_eq!(nftables.look_at_peers().unwrap(), Found::Absent);
     });
@@ -114,7 +108,7 @@ fn any_pairs_become_any_others() {
                     chains: vec![],
                     ..layout
                 };
-                let _ = nftables.transact(others.changes(&Seen::Damaged, &BTreeSet::new()), true);
+                let _ = nftables.transact(others.changes(&Found::Damaged, &BTreeSet::new()), true);
                 if round % 2 == 0 {
                     nftables
                         .transact(others.made(&BTreeSet::new()), true)
@@ -124,7 +118,11 @@ fn any_pairs_become_any_others() {
             let found = nftables.look_at_peers().unwrap();
             nftables.hold_peers(&found, &wanted).unwrap();
             let found = nftables.look_at_peers().unwrap();
-            assert_eq!(found.pairs(), wanted, "round {round}");
+            assert_eq!(
+                found.held().cloned().unwrap_or_default(),
+                wanted,
+                "round {round}"
+            );
             assert_eq!(found == Found::Absent, wanted.is_empty(), "round {round}");
         }
     });
@@ -153,10 +151,8 @@ fn ipvs_sees_another_protocol_and_the_socket_the_packet_as_it_was_sent() {
         }
         let seen = witnesses.each_ref().map(|it| counted(&mut nftables, it));
         assert_eq!(seen, [1, 1, 1], "hidden, hidden, and not hidden");
-        let Found::Whole { hidden, .. } = nftables.look_at_peers().unwrap() else {
-            panic!("the table is whole");
-        };
-        assert_eq!(hidden.packets, 2);
+        let hidden = nftables.look_at_peers().unwrap().counted();
+        assert_eq!(hidden.unwrap().packets, 2);
     });
 }
 
@@ -188,10 +184,8 @@ fn what_this_host_sends_itself_is_hidden_where_it_leaves_and_where_it_arrives() 
         assert!(arrives("192.0.2.1") && arrives("2001:db8::1"));
         let seen = witnesses.each_ref().map(|it| counted(&mut nftables, it));
         assert_eq!(seen, [1, 1, 1, 1]);
-        let Found::Whole { hidden, .. } = nftables.look_at_peers().unwrap() else {
-            panic!("the table is whole");
-        };
-        assert_eq!(hidden.packets, 0, "no other director sent it");
+        let hidden = nftables.look_at_peers().unwrap().counted();
+        assert_eq!(hidden.unwrap().packets, 0, "no other director sent it");
     });
 }
 
@@ -233,7 +227,7 @@ fn a_chain_that_is_gone_is_noticed_and_made_anew() {
             .unwrap();
         assert_eq!(nftables.look_at_peers().unwrap(), Found::Damaged);
         nftables.hold_peers(&Found::Damaged, &pairs).unwrap();
-        assert_eq!(nftables.look_at_peers().unwrap().pairs(), pairs);
+        assert_eq!(nftables.look_at_peers().unwrap().held(), Some(&pairs));
     });
 }
 

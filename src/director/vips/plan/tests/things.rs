@@ -163,10 +163,7 @@ fn take(holding: &Holding, kernel: &mut Kernel) {
 
 /// No address, no filter.
 fn filtered(kernel: &mut Kernel, address: IpAddr, filtered: bool) {
-    let mut addresses = match &kernel.filter {
-        Found::Whole { addresses, .. } => addresses.clone(),
-        Found::Absent | Found::Damaged => BTreeSet::new(),
-    };
+    let mut addresses = kernel.filter.held().cloned().unwrap_or_default();
     match filtered {
         true => addresses.insert(address),
         false => addresses.remove(&address),
@@ -174,8 +171,8 @@ fn filtered(kernel: &mut Kernel, address: IpAddr, filtered: bool) {
     kernel.filter = match addresses.is_empty() {
         true => Found::Absent,
         false => Found::Whole {
-            addresses,
-            dropped: Count::default(),
+            held: addresses,
+            counted: Count::default(),
         },
     };
 }
