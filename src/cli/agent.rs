@@ -87,7 +87,8 @@ pub(super) fn run(args: RealserverArgs, runtime_dir: PathBuf) -> Result<(), Fail
         .map_err(Failure::runtime)?;
     if args.undo {
         let config = args.config.as_deref();
-        let config = config.map(|file| RealServerConfig::read(file, &[]));
+        // A script that is gone is nothing to keep VIPs for.
+        let config = config.map(|file| RealServerConfig::read_elsewhere(file, &[]));
         let undone = realserver::undo(config.transpose()?, runtime_dir);
         return runtime.block_on(undone).map_err(Failure::runtime);
     }

@@ -62,7 +62,7 @@ impl File {
     pub fn read(path: &Path, host: Host) -> Result<Self, Error> {
         let text = read(path)?;
         if document::has_any_key(&text, &realserver::KEYS) {
-            realserver::RealServerConfig::parse(path, &text, &[]).map(Self::RealServer)
+            realserver::RealServerConfig::of(path, &text, &[], host).map(Self::RealServer)
         } else {
             director::DirectorConfig::of(path, &text, host).map(Self::Director)
         }

@@ -83,7 +83,7 @@ impl RealServerConfig {
         })
     }
 
-    /// Reads and checks a file, and joins to it the VIPs of the command line. They
+    /// Reads and checks a file for this host, and joins to it the VIPs of the command line. They
     /// come first: so they keep their labels (`lo:0`, …) whatever a reload finds in
     /// the file.
     ///
@@ -91,21 +91,40 @@ impl RealServerConfig {
     /// [`Error::Unreadable`], [`Error::Vips`], or [`Error::Refused`] with everything
     /// that is wrong with the file.
     pub fn read(path: &Path, given: &[IpAddr]) -> Result<Self, Error> {
+        Self::of(path, &super::read(path)?, given, Host::This)
+    }
+
+    /// The same without a look at the programs that the file names.
+    ///
+    /// # Errors
+    /// As [`RealServerConfig::read`].
+    pub fn read_elsewhere(path: &Path, given: &[IpAddr]) -> Result<Self, Error> {
         Self::parse(path, &super::read(path)?, given)
     }
 
-    /// Checks the text of a file; `path` is what errors call it.
+    /// Checks the text of a file; `path` is what errors call it. Programs are not looked
+    /// for on this host.
     ///
     /// # Errors
     /// As [`RealServerConfig::read`].
     pub fn parse(path: &Path, text: &str, given: &[IpAddr]) -> Result<Self, Error> {
+        Self::of(path, text, given, Host::Another)
+    }
+
+    /// Checks the text of a file for that host.
+    pub(super) fn of(path: &Path, text: &str, given: &[IpAddr], host: Host) -> Result<Self, Error> {
         let given = vips::of_command_line(given)?;
-        let mut document = Document::parse(path, text, Host::Another);
+        let mut document = Document::parse(path, text, host);
         let raw: raw::Agent = document.read();
         let vips = vips::read(&mut document, &raw, &given);
         let interface = vips::interface(&mut document, &raw);
         let method = forwarding::read(&mut document, &raw, &vips);
-        if vips.is_empty() && !matches!(method, Some(Method::Nat { .. })) {
+        // Whatever else is wrong with it.
+        let is_nat = raw
+            .forwarding
+            .as_ref()
+            .is_some_and(|it| it.get_ref() == "nat");
+        if vips.is_empty() && !is_nat {
             let mend = "list the VIPs, as in vips = [\"192.168.1.200\"]";
             document.refuse_missing(&(0..0), "vips", mend);
         }

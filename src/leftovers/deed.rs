@@ -24,6 +24,8 @@ pub(super) enum Deed {
     Raise(String),
     /// Runs a script, or starts a service of that name.
     Run(String),
+    /// Reads a script in its place.
+    Read(String),
     /// Runs the text that it is given.
     Text(String),
     /// Goes to another directory.
@@ -49,7 +51,7 @@ const PROGRAMS: &[(&[&str], Meaning)] = &[
     (&["ifdown"], |_| Deed::Undo),
     (&["tee"], |words| written(words.iter())),
     (&["sh", "bash", "dash", "ash", "ksh", "zsh"], interpreter),
-    (&[".", "source"], |words| run(words.first())),
+    (&[".", "source"], read),
     (&["service", "invoke-rc.d", "rc-service"], service),
     (&["systemctl"], systemctl),
     (&["cd"], |words| {
@@ -242,6 +244,13 @@ fn run(script: Option<&String>) -> Deed {
         Some(path) if is_library(path) => Deed::Talk,
         Some(path) => Deed::Run(path.clone()),
         None => Deed::Other,
+    }
+}
+
+fn read(words: &[String]) -> Deed {
+    match run(words.first()) {
+        Deed::Run(path) => Deed::Read(path),
+        other => other,
     }
 }
 

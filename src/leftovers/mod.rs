@@ -16,6 +16,7 @@ mod address;
 mod deed;
 mod disk;
 mod enabled;
+mod function;
 mod place;
 mod script;
 mod setting;

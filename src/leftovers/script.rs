@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
 use super::deed::{self, Deed};
+use super::function::{self, Function};
 use super::shell::{self, Command};
 
 /// What became of the scripts that were run, by their files.
@@ -54,6 +55,8 @@ pub(super) struct Work {
     pub(super) lines: RangeInclusive<usize>,
     /// The commands of it that do the work, as far as there are others.
     pub(super) among: Option<String>,
+    /// What must stand in its place, if anything must.
+    pub(super) stub: Option<String>,
     /// What it does.
     pub(super) effect: Effect,
 }
@@ -104,7 +107,8 @@ fn judge_knowing(text: &str, host: &dyn Host, known: &mut Known) -> Verdict {
         host,
         known,
         directory: String::from("/"),
-        functions: script.functions,
+        functions: &script.functions,
+        read: BTreeMap::new(),
         verdict: Verdict {
             whole: true,
             ..Verdict::default()
@@ -124,7 +128,7 @@ fn judge_knowing(text: &str, host: &dyn Host, known: &mut Known) -> Verdict {
     }
     let work = lines
         .into_iter()
-        .filter_map(|(first, line)| line.work(first, text));
+        .filter_map(|(first, line)| line.work(first, text, &script.functions));
     let mut verdict = judge.verdict;
     verdict.work = work.collect();
     verdict.whole &= verdict.work.iter().any(|work| work.effect.is_work());
@@ -135,15 +139,21 @@ struct Judge<'a> {
     host: &'a dyn Host,
     known: &'a mut Known,
     directory: String,
-    functions: Vec<String>,
+    functions: &'a [Function],
+    /// The functions of scripts that were read and go as a whole, with their files.
+    read: BTreeMap<String, String>,
     verdict: Verdict,
 }
 
 impl Judge<'_> {
     fn effect(&mut self, command: &Command) -> Effect {
         let mut effect = Effect::default();
-        let is_function = |word: &String| self.functions.contains(word);
-        if command.words.first().is_some_and(is_function) {
+        let name = command.words.first().map_or("", String::as_str);
+        if self.functions.iter().any(|function| function.name == name) {
+            return effect;
+        }
+        if let Some(file) = self.read.get(name) {
+            effect.runs.insert(file.clone());
             return effect;
         }
         match deed::of(command) {
@@ -157,7 +167,15 @@ impl Judge<'_> {
                 effect.vips = self.host.alias(&alias);
                 effect.raises.insert(alias);
             }
-            Deed::Run(name) => self.run(&name, &mut effect),
+            Deed::Run(name) => drop(self.run(&name, &mut effect)),
+            Deed::Read(name) => {
+                if let Some(text) = self.run(&name, &mut effect) {
+                    let functions = shell::parse(&text, &|_| None).functions;
+                    let file = effect.runs.first().cloned().unwrap_or_default();
+                    let names = functions.into_iter().map(|it| (it.name, file.clone()));
+                    self.read.extend(names);
+                }
+            }
             Deed::Text(text) => self.text(&text, &mut effect),
             Deed::Go(directory) => self.directory = self.path(&directory),
             Deed::Undo => self.verdict.undoes = true,
@@ -168,8 +186,8 @@ impl Judge<'_> {
     }
 
     /// A script that it runs: of no interest here where only some lines of it are, which
-    /// then are found there.
-    fn run(&mut self, name: &str, effect: &mut Effect) {
+    /// then are found there. Returns the text of one that goes as a whole.
+    fn run(&mut self, name: &str, effect: &mut Effect) -> Option<String> {
         let path = match name.contains('/') {
             true => self.path(name),
             false => name.to_owned(),
@@ -177,11 +195,12 @@ impl Judge<'_> {
         let called = self.host.script(&path);
         let judged = called.map(|(path, text)| {
             let verdict = self.judged(&path, &text);
-            (path, verdict)
+            (path, text, verdict)
         });
-        let Some((path, verdict)) = judged.filter(|(_, verdict)| verdict.effect().is_work()) else {
+        let is_work = |verdict: &Verdict| verdict.effect().is_work();
+        let Some((path, text, verdict)) = judged.filter(|(_, _, verdict)| is_work(verdict)) else {
             self.verdict.whole = false;
-            return;
+            return None;
         };
         if verdict.whole {
             effect.vips = verdict.effect().vips;
@@ -191,6 +210,7 @@ impl Judge<'_> {
         }
         self.verdict.calls.extend(verdict.calls);
         self.verdict.calls.insert(path);
+        verdict.whole.then_some(text)
     }
 
     fn judged(&mut self, path: &str, text: &str) -> Verdict {
@@ -245,12 +265,14 @@ impl Line {
         self.effect.add(found);
     }
 
-    fn work(self, first: usize, text: &str) -> Option<Work> {
+    fn work(self, first: usize, text: &str, functions: &[Function]) -> Option<Work> {
         let lines = text.lines().skip(first - 1).take(self.last - first + 1);
         let mixed = self.has_others || !stands_alone(&lines.collect::<Vec<_>>().join("\n"));
+        let lines = first..=self.last;
         (!self.effect.is_none()).then(|| Work {
-            lines: first..=self.last,
+            stub: function::stub(functions, &lines),
             among: mixed.then(|| self.work.join("; ")),
+            lines,
             effect: self.effect,
         })
     }

@@ -12,6 +12,8 @@ use std::ops::RangeInclusive;
 
 use words::{Piece, Reader};
 
+use super::function::Function;
+
 /// A simple command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Command {
@@ -31,8 +33,8 @@ pub(super) type Variables = BTreeMap<String, String>;
 pub(super) struct Script {
     /// Its commands, in order; assignments and the words of loops and cases are none.
     pub(super) commands: Vec<Command>,
-    /// The names of its functions.
-    pub(super) functions: Vec<String>,
+    /// Its functions.
+    pub(super) functions: Vec<Function>,
 }
 
 /// Words that only say when the command after them is run.
@@ -63,9 +65,12 @@ fn understand(
     let mut piped = 0;
     while let Some(piece) = reader.next(variables) {
         match piece {
-            Piece::Words(words) => open.add(words, reader.lines()),
+            Piece::Words(words) => {
+                script.body_begins(reader.lines().0);
+                open.add(words, reader.lines());
+            }
             Piece::Output(words) => open.outputs.extend(words),
-            Piece::Function => script.functions.append(&mut open.words),
+            Piece::Function => script.define(std::mem::take(&mut open), reader.lines().0),
             Piece::Pattern => {
                 open = Open::default();
                 let commands = script.commands.len();
@@ -75,8 +80,11 @@ fn understand(
             }
             Piece::End | Piece::Pipe => {
                 let before = script.commands.len();
+                if reader.opened_group() {
+                    script.body_begins(reader.lines().0);
+                }
                 let command = std::mem::take(&mut open).close();
-                script.functions.extend(command.as_ref().and_then(function));
+                let command = command.and_then(|it| script.take_head(it));
                 if let Some(command) = command.and_then(|it| assign(it, variables)) {
                     include(&command, read, variables);
                     script.commands.push(command);
@@ -92,6 +100,41 @@ fn understand(
     script
         .commands
         .extend(command.and_then(|it| assign(it, variables)));
+}
+
+impl Script {
+    /// `start()`, whose name has just been read.
+    fn define(&mut self, open: Open, line: usize) {
+        // `function start()`, too, and `then start()`.
+        self.functions
+            .extend(open.words.into_iter().next_back().map(|name| Function {
+                name,
+                head: line,
+                body: 0,
+            }));
+    }
+
+    /// Something stands on this line: the body of the function before it, if that has none
+    /// yet.
+    fn body_begins(&mut self, line: usize) {
+        if let Some(function) = self.functions.last_mut().filter(|it| it.body == 0) {
+            function.body = line;
+        }
+    }
+
+    /// `function start {`: what is left is the first command of its body.
+    fn take_head(&mut self, mut command: Command) -> Option<Command> {
+        if command.words.len() < 2 || command.words[0] != "function" {
+            return Some(command);
+        }
+        let head = *command.lines.start();
+        let mut rest = command.words.split_off(1).into_iter().peekable();
+        let name = rest.next().unwrap_or_default();
+        let body = if rest.peek().is_some() { head } else { 0 };
+        self.functions.push(Function { name, head, body });
+        command.words = rest.skip_while(|word| word == "{").collect();
+        (!command.words.is_empty()).then_some(command)
+    }
 }
 
 /// A command that has not ended yet.
@@ -131,7 +174,7 @@ fn assign(mut command: Command, variables: &mut Variables) -> Option<Command> {
             variables.insert(name.to_owned(), values.join(" "));
             return None;
         }
-        ["for" | "case" | "select" | "function", ..] => return None,
+        ["for" | "case" | "select", ..] => return None,
         _ => {}
     }
     let declares = DECLARATIONS.contains(&words[0].as_str());
@@ -146,14 +189,6 @@ fn assign(mut command: Command, variables: &mut Variables) -> Option<Command> {
     }
     command.words = rest.collect();
     (!declares && !command.words.is_empty()).then_some(command)
-}
-
-/// `function start {`
-fn function(command: &Command) -> Option<String> {
-    match command.words.as_slice() {
-        [function, name, ..] if function == "function" => Some(name.clone()),
-        _ => None,
-    }
 }
 
 fn assignment(word: &str) -> Option<(&str, &str)> {

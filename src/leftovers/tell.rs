@@ -19,10 +19,11 @@ pub(super) enum Comment {
 }
 
 impl Comment {
-    fn sign(self) -> &'static str {
+    /// `stub`: what must stand there instead.
+    fn sign(self, stub: Option<&str>) -> String {
         match self {
-            Self::Hash => "#",
-            Self::Shell => ": #",
+            Self::Hash => "#".to_owned(),
+            Self::Shell => format!("{} #", stub.unwrap_or(":")),
         }
     }
 }
@@ -120,8 +121,10 @@ pub(super) fn work(
         runs: work.effect.runs.clone(),
         start: start.clone(),
         removal: match &work.among {
-            None => Removal::Command(place.removal(comment.sign())),
-            Some(commands) => Removal::Edit(format!("take `{commands}` out, and leave the rest")),
+            None => Removal::Command(place.removal(&comment.sign(work.stub.as_deref()))),
+            Some(commands) => Removal::Edit(format!(
+                "put `:` in the place of `{commands}`, and leave the rest"
+            )),
         },
         caution: None,
         place,

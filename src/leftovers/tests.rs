@@ -1,3 +1,5 @@
+mod functions;
+
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 

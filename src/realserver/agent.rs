@@ -5,8 +5,11 @@
 //! loose only when the VIPs are gone. Where that takes several rounds the driver
 //! looks again and asks again, until there is nothing to do.
 
+mod action;
 mod life;
+mod lingering;
 mod names;
+mod observed;
 mod report;
 mod steps;
 mod strays;
@@ -16,108 +19,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
+pub use action::{Action, Cause};
 use jiff::Timestamp;
 use life::Phase;
+pub use observed::Observed;
 pub use report::{Answer, Said};
 use track::Track;
 
-use super::gateway::{Beyond, Way};
-use super::journal::Journal;
-use super::sysctl::{self, Wanted, Write};
+use super::journal::{Journal, Origin};
+use super::sysctl::{self, Wanted};
 use super::vip::{self, Place};
 use super::{mss, tunnel};
 use crate::config::realserver::{Method, RealServerConfig};
 use crate::status::realserver::Service;
-use crate::sys::address::{Address, NewAddress};
 use crate::sys::link::Link;
 use crate::sys::sysctl::Key;
-
-/// What the kernel holds.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Observed {
-    /// Every interface.
-    pub links: Vec<Link>,
-    /// Every address.
-    pub addresses: Vec<Address>,
-    /// The VIPs that are on an interface, and of which the kernel takes no packets all
-    /// the same: their route in the table `local` is gone.
-    pub unrouted: BTreeSet<IpAddr>,
-    /// The parameters of [`Agent::keys`] that there are.
-    pub sysctls: BTreeMap<Key, i32>,
-    /// The UDP ports at which GUE is unpacked, if [`Agent::needs_gue_ports`].
-    pub gue_ports: Vec<u16>,
-    /// Routes and rules, if [`Agent::needs_routing`].
-    pub routing: mss::Routing,
-    /// The ways of answers through [`Agent::gateways`].
-    pub ways: Vec<Way>,
-    /// The ways of answers to networks that have routes of their own.
-    pub beyond: Beyond,
-}
-
-impl Observed {
-    fn link(&self, name: &str) -> Option<&Link> {
-        self.links.iter().find(|link| link.name == name)
-    }
-}
-
-/// What to do, in order. [`Agent::done`] or [`Agent::failed`] tells how it went.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Action {
-    /// Put this on disk, and do nothing that follows if it fails.
-    Record(Journal),
-    /// Write a parameter.
-    WriteSysctl {
-        /// Which, and what.
-        write: Write,
-        /// Why now.
-        cause: Cause,
-    },
-    /// Add a VIP.
-    AddVip {
-        /// The index of its interface.
-        link: u32,
-        /// The address, with its label.
-        address: NewAddress,
-        /// Why now.
-        cause: Cause,
-    },
-    /// Delete a VIP and add it again, which gives it its route in the table `local` back.
-    RenewVip {
-        /// The index of its interface.
-        link: u32,
-        /// The address as it is there.
-        address: NewAddress,
-        /// Why now.
-        cause: Cause,
-    },
-    /// Remove a VIP.
-    RemoveVip {
-        /// The index of its interface.
-        link: u32,
-        /// The VIP.
-        vip: IpAddr,
-        /// Why now.
-        cause: Cause,
-    },
-    /// Change something about the tunnels.
-    Tunnel(tunnel::Step),
-    /// Change something about the routes of answers.
-    Route(mss::Step),
-}
-
-/// Why something is done now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cause {
-    /// It was never right since this process runs.
-    Start,
-    /// Somebody took it away, or put a VIP on a host that is drained.
-    Repair {
-        /// How often that happened.
-        count: u32,
-    },
-    /// It is not wanted any more.
-    Restore,
-}
 
 /// The agent of one host.
 #[derive(Debug)]
@@ -125,6 +41,8 @@ pub struct Agent {
     configured_vips: Vec<IpAddr>,
     /// The VIPs that are not taken away while another configuration is tried.
     kept: Vec<IpAddr>,
+    /// Whether one is: then its tunnels are wanted, though this host be drained.
+    on_trial: bool,
     interface: String,
     method: Method,
     listen: SocketAddr,
@@ -132,6 +50,8 @@ pub struct Agent {
     drain: Duration,
     phase: Phase,
     journal: Journal,
+    /// Why the newest could not be put on disk.
+    unrecorded: Option<String>,
     /// The devices that stay when they are deleted: their module's own.
     kept_devices: Vec<String>,
     seen: Observed,
@@ -160,6 +80,7 @@ impl Agent {
         let mut agent = Self {
             configured_vips: Vec::new(),
             kept: Vec::new(),
+            on_trial: false,
             interface: config.interface.clone(),
             method: config.method.clone(),
             listen: config.readiness.listen,
@@ -167,6 +88,7 @@ impl Agent {
             drain: config.drain,
             phase: Phase::Serving,
             journal,
+            unrecorded: None,
             kept_devices: Vec::new(),
             seen: Observed::default(),
             now: wall,
@@ -198,6 +120,7 @@ impl Agent {
         self.secure = config.readiness.tls.is_some();
         self.drain = config.drain;
         self.kept.clear();
+        self.on_trial = false;
         self.vips.retain(|vip, _| config.vips.contains(vip));
     }
 
@@ -209,6 +132,7 @@ impl Agent {
         self.configure(config);
         self.vips = tracks;
         self.kept = before;
+        self.on_trial = true;
     }
 
     /// Takes over what somebody else has put right: from the next [`Agent::reconcile`] on
@@ -220,7 +144,8 @@ impl Agent {
     /// The parameters to read for [`Observed::sysctls`] on a host with these
     /// interfaces.
     pub fn keys(&self, links: &[Link]) -> BTreeSet<Key> {
-        let mut vips = self.configured_vips.iter().chain(&self.kept);
+        let known = self.journal.vips.keys().chain(&self.journal.lingering);
+        let mut vips = self.configured_vips.iter().chain(&self.kept).chain(known);
         let wanted = match vips.any(IpAddr::is_ipv4) {
             true => self.silence_on(links),
             false => Wanted::new(),
@@ -273,61 +198,12 @@ impl Agent {
             self.forget(&mut journal);
         }
         names::note(&mut journal, &self.seen.links);
-        if journal != self.journal {
+        if journal == self.journal {
+            self.unrecorded = None;
+        } else {
             actions.insert(0, Action::Record(journal));
         }
         actions
-    }
-
-    /// An action was performed.
-    pub fn done(&mut self, action: Action, now: Timestamp) {
-        match action {
-            Action::Record(journal) => {
-                self.journal = journal;
-                self.adopting = None;
-            }
-            // Noted at once, not at the next look: by then somebody may have taken
-            // it away again, and that counts.
-            Action::AddVip { .. } | Action::RenewVip { .. } | Action::WriteSysctl { .. } => {
-                if let Action::RenewVip { address, .. } | Action::AddVip { address, .. } = &action {
-                    self.renewed.insert(address.address.address, now);
-                }
-                if let Some(track) = self.track_of(&action) {
-                    track.observe(true, now);
-                }
-            }
-            Action::RemoveVip { vip, .. } => {
-                if let Some(track) = self.strays.get_mut(&vip) {
-                    track.observe(true, now);
-                }
-            }
-            Action::Tunnel(tunnel::Step::Delete { name, .. }) => self.kept_devices.push(name),
-            Action::Tunnel(tunnel::Step::Make(made)) => {
-                self.kept_devices.retain(|name| *name != made.name);
-            }
-            Action::Tunnel(_) | Action::Route(_) => {}
-        }
-    }
-
-    /// An action failed. It is planned again as long as it is needed; meanwhile
-    /// the reason is told. Returns whether that is news.
-    pub fn failed(&mut self, action: &Action, reason: &str) -> bool {
-        let Some(track) = self.track_of(action) else {
-            return true;
-        };
-        let news = track.error.as_deref() != Some(reason);
-        track.error = Some(reason.to_owned());
-        news
-    }
-
-    /// Notes who has, or may have, undone what an action repaired. Returns whether
-    /// it has happened so often that somebody must look.
-    pub fn blame(&mut self, action: &Action, who: &str) -> bool {
-        let now = self.now;
-        self.track_of(action).is_some_and(|track| {
-            track.by = Some(who.to_owned());
-            track.is_contested(now)
-        })
     }
 
     /// Hears what the checks of the services say.
@@ -363,6 +239,13 @@ impl Agent {
         &self.configured_vips
     }
 
+    /// The VIPs that were there before lvsd.
+    pub fn found_vips(&self) -> impl Iterator<Item = IpAddr> {
+        let vips = self.journal.vips.iter();
+        vips.filter(|(_, origin)| **origin == Origin::Found)
+            .map(|(vip, _)| *vip)
+    }
+
     /// The VIPs that are wanted: none once this host has let go of them.
     fn wanted_vips(&self) -> &[IpAddr] {
         if self.phase.holds_vips() {
@@ -372,13 +255,22 @@ impl Agent {
         }
     }
 
+    /// Whether a VIP is wanted, or not yet given up.
+    fn wants(&self, vip: IpAddr) -> bool {
+        self.wanted_vips().contains(&vip) || self.kept.contains(&vip)
+    }
+
     fn tunnels_wanted(&self) -> tunnel::Wanted {
-        tunnel::wanted(&self.method, self.wanted_vips())
+        let vips = match self.on_trial {
+            true => &self.configured_vips,
+            false => self.wanted_vips(),
+        };
+        tunnel::wanted(&self.method, vips)
     }
 
     fn wanted_sysctls(&self) -> Wanted {
         let mut vips = self.wanted_vips().iter().chain(&self.kept);
-        match vips.any(IpAddr::is_ipv4) || self.has_loud_stray() {
+        match vips.any(IpAddr::is_ipv4) || !self.loud().is_empty() {
             true => self.silence_on(&self.seen.links),
             false => Wanted::new(),
         }
@@ -395,46 +287,6 @@ impl Agent {
 
     fn place(&self, vip: IpAddr) -> Place {
         vip::locate(vip, &self.interface, &self.seen.links, &self.seen.addresses)
-    }
-
-    /// How the wanted thing fares that an action is about.
-    fn track_of(&mut self, action: &Action) -> Option<&mut Track> {
-        match action {
-            Action::AddVip { address, .. } | Action::RenewVip { address, .. } => {
-                self.vips.get_mut(&address.address.address)
-            }
-            Action::WriteSysctl { write, .. } => self.sysctls.get_mut(&write.key),
-            Action::RemoveVip { vip, .. } => self.strays.get_mut(vip),
-            Action::Record(_) | Action::Tunnel(_) | Action::Route(_) => None,
-        }
-    }
-
-    fn track(&mut self, now: Timestamp) {
-        for vip in self.wanted_vips().to_vec() {
-            let right = self.place(vip).bound && !self.lacks_route(vip);
-            let track = self.vips.entry(vip);
-            track
-                .or_insert_with(|| Track::new(right, now))
-                .observe(right, now);
-        }
-        if !self.phase.holds_vips() {
-            // What is taken away now is nobody's fault, and what comes back is new.
-            self.vips.clear();
-        }
-        self.track_strays(now);
-        let wanted = self.wanted_sysctls();
-        self.sysctls.retain(|key, _| wanted.contains_key(key));
-        for (key, rule) in wanted {
-            // An interface that is just going has no parameters any more.
-            let Some(value) = self.seen.sysctls.get(&key) else {
-                continue;
-            };
-            let right = rule.accepts(*value);
-            let track = self.sysctls.entry(key);
-            track
-                .or_insert_with(|| Track::new(right, now))
-                .observe(right, now);
-        }
     }
 }
 

@@ -4,19 +4,20 @@
 mod ears;
 mod listeners;
 mod start;
+mod waits;
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{self, MissedTickBehavior};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use self::ears::Ears;
 use self::listeners::Listeners;
 pub(super) use self::listeners::load_identity;
 pub(super) use self::start::first_settle;
 use self::start::{ipv6_refusal, refusals};
+use self::waits::{tick, ticks, until, weighed};
 use super::Error;
 use super::agent::Agent;
 use super::askers::Askers;
@@ -57,6 +58,7 @@ pub(super) struct Driver {
     desk: Desk,
     state: Option<State>,
     warned: Vec<String>,
+    left: Vec<String>,
     listeners: Listeners,
 }
 
@@ -82,9 +84,7 @@ impl Driver {
     ) -> Result<Self, Error> {
         let agent = first_settle(&config, journal, &mut kernel, adopt).await?;
         let status = agent.status();
-        for vip in status.vips.iter().filter(|vip| vip.stays) {
-            info!(vip = %vip.address, "VIP was there before lvsd: used, and left there at the stop");
-        }
+        tell_found(&agent, &status);
         let answers = Arc::new(Answers::new(status, &config.readiness));
         let (published, answers) = watch::channel(answers);
         let (wish, wishes) = mpsc::channel(WISHES);
@@ -107,6 +107,7 @@ impl Driver {
             desk,
             state: None,
             warned: Vec::new(),
+            left: Vec::new(),
             listeners: Listeners::default(),
         })
     }
@@ -206,6 +207,11 @@ impl Driver {
             }
         }
         self.warned.clone_from(&status.warnings);
+        let left = self.agent.left();
+        for vip in left.iter().filter(|it| !self.left.contains(it)) {
+            error!(vip, "look at this");
+        }
+        self.left = left;
         let answers = Answers::new(status.clone(), &self.config.readiness);
         self.published.send_replace(Arc::new(answers));
         status
@@ -338,20 +344,44 @@ impl Driver {
     /// Gives everything back, answering all the while.
     async fn stop(mut self) -> Result<(), Error> {
         self.publish();
-        let failures = self.kernel.settle(&mut self.agent).await;
+        let given_back = give_back(&mut self.kernel, &mut self.agent).await;
         // The socket's lock goes last: until then no other agent may start.
         self.listeners.stop().await;
-        if failures.is_empty() {
-            info!("stopped: VIPs and sysctls are as they were before the first start");
-            Ok(())
-        } else {
-            Err(Error::Stop(texts(&failures)))
-        }
+        given_back?;
+        info!(
+            "stopped: sysctls are as they were before the first start, and no VIP of lvsd's is left"
+        );
+        Ok(())
+    }
+}
+
+/// Has an agent that stops put back what there is to put back.
+pub(super) async fn give_back(kernel: &mut Kernel, agent: &mut Agent) -> Result<(), Error> {
+    let failures = kernel.settle(agent).await;
+    let failed: Vec<_> = texts(&failures).into_iter().chain(agent.left()).collect();
+    match failed.is_empty() {
+        true => Ok(()),
+        false => Err(Error::Stop(failed)),
     }
 }
 
 pub(super) fn texts<'a>(errors: impl IntoIterator<Item = &'a kernel::Error>) -> Vec<String> {
     errors.into_iter().map(|error| chain(error)).collect()
+}
+
+/// What becomes of the VIPs that were there before.
+fn tell_found(agent: &Agent, status: &Status) {
+    for vip in agent.found_vips() {
+        let stays = status.vips.iter().any(|it| it.address == vip && it.stays);
+        match stays {
+            true => info!(%vip, "VIP was there before lvsd: used, and left there at the stop"),
+            false => info!(
+                %vip,
+                "VIP was there before lvsd: used, and taken away at the stop, since ARP would be \
+                 answered for it with the sysctls that were there before"
+            ),
+        }
+    }
 }
 
 /// The line that `systemctl status` shows.
@@ -364,34 +394,5 @@ fn line(status: &Status) -> String {
         State::Ready | State::NotReady => status.state.to_string(),
         // Their first reason is the state.
         State::Draining | State::Drained | State::Stopping => reasons,
-    }
-}
-
-fn ticks(interval: Duration) -> time::Interval {
-    let mut ticks = time::interval(interval);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    ticks
-}
-
-async fn tick(ticks: &mut Option<time::Interval>) {
-    match ticks {
-        Some(ticks) => {
-            ticks.tick().await;
-        }
-        None => std::future::pending().await,
-    }
-}
-
-async fn weighed(scale: &mut Option<Scale>) {
-    match scale {
-        Some(scale) => scale.changed().await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn until(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => time::sleep_until(deadline.into()).await,
-        None => std::future::pending().await,
     }
 }

@@ -1,7 +1,7 @@
 //! What this host was like before the agent first changed it, kept in a file so
 //! that a stop after any number of crashes still knows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
@@ -35,6 +35,10 @@ pub struct Journal {
     /// The interface that they are on; none: `lo`.
     #[serde(default)]
     pub interface: Option<String>,
+    /// VIPs that somebody else has on this host, and for which ARP would be answered if
+    /// the parameters were put back.
+    #[serde(default)]
+    pub lingering: BTreeSet<IpAddr>,
     /// The tunnel devices.
     #[serde(default)]
     pub tunnels: BTreeMap<String, Before>,

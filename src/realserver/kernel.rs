@@ -245,14 +245,15 @@ impl Kernel {
                 Err(error) => return vec![error],
             };
             let actions = agent.reconcile(clock::wall(), observed);
-            if actions.is_empty() {
+            let done;
+            (done, failures) = self.perform_all(agent, actions, Zeal::All).await;
+            // What was done may be what the rest has waited for.
+            if done == 0 {
                 break;
             }
-            failures = self.perform_all(agent, actions, Zeal::All).await;
-            if !failures.is_empty() {
-                self.look_again(agent).await;
-                break;
-            }
+        }
+        if !failures.is_empty() {
+            self.look_again(agent).await;
         }
         failures
     }
@@ -266,7 +267,7 @@ impl Kernel {
             if actions.is_empty() {
                 break;
             }
-            let failures = self.perform_all(agent, actions, Zeal::UntilOneFails).await;
+            let (_, failures) = self.perform_all(agent, actions, Zeal::UntilOneFails).await;
             if let Some(failure) = failures.into_iter().next() {
                 return Err(failure);
             }
@@ -282,18 +283,24 @@ impl Kernel {
     }
 
     /// Performs the actions in order. One that fails does not keep the others
-    /// from being tried, unless it is the record they need.
+    /// from being tried, unless it is the record they need. Returns how many were done,
+    /// and what failed.
     async fn perform_all(
         &mut self,
         agent: &mut Agent,
         actions: Vec<Action>,
         zeal: Zeal,
-    ) -> Vec<Error> {
-        let mut failures = Vec::new();
+    ) -> (usize, Vec<Error>) {
+        let (mut done, mut failures) = (0, Vec::new());
+        let mut is_recorded = true;
         for action in actions {
+            if !is_recorded && !agent.is_undoable(&action) {
+                continue;
+            }
             let Err(error) = self.perform(&action).await else {
                 self.tell(agent, &action);
                 agent.done(action, clock::wall());
+                done += 1;
                 continue;
             };
             let reason = chain(&error);
@@ -301,11 +308,12 @@ impl Kernel {
                 warn!(error = reason, "cannot put this host right");
             }
             failures.push(error);
-            if matches!(action, Action::Record(_)) || zeal == Zeal::UntilOneFails {
+            is_recorded &= !matches!(action, Action::Record(_));
+            if zeal == Zeal::UntilOneFails {
                 break;
             }
         }
-        failures
+        (done, failures)
     }
 }
 

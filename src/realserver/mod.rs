@@ -70,7 +70,7 @@ pub enum Error {
     #[error("cannot start: {}", .0.join("; "))]
     Start(Vec<String>),
     /// Something could not be put back; the journal remembers it.
-    #[error("cannot put everything back: {}; start and stop lvsd again to retry", .0.join("; "))]
+    #[error("cannot put everything back: {}; `lvsd realserver --undo` tries again", .0.join("; "))]
     Stop(Vec<String>),
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use tracing::info;
 
-use super::driver::{first_settle, texts};
+use super::driver::{first_settle, give_back, texts};
 use super::{Error, SOCKET, Taken, agent::Agent, check_privilege, open};
 use crate::config::realserver::RealServerConfig;
 use crate::http::bind_unix;
@@ -44,6 +44,8 @@ pub async fn undo(config: Option<RealServerConfig>, runtime_dir: PathBuf) -> Res
     let config = config.map_or_else(|| RealServerConfig::from_vips(&[]), Ok);
     // No VIP is given, so that none can be wrong.
     let mut config = config.map_err(|error| Error::Refused(vec![error.to_string()]))?;
+    // What lvsd has put here is in the journal.
+    config.vips.clear();
     let (mut kernel, journal) = open(runtime_dir)?;
     if journal.is_empty() {
         info!("there is nothing to undo");
@@ -55,12 +57,7 @@ pub async fn undo(config: Option<RealServerConfig>, runtime_dir: PathBuf) -> Res
     }
     let mut agent = Agent::new(&config, journal, clock::now(), clock::wall());
     agent.stop();
-    let failures = kernel.settle(&mut agent).await;
-    match failures.is_empty() {
-        true => {
-            info!("undone: VIPs and sysctls are as they were before the first start");
-            Ok(())
-        }
-        false => Err(Error::Stop(texts(&failures))),
-    }
+    give_back(&mut kernel, &mut agent).await?;
+    info!("undone: sysctls are as they were before the first start, and no VIP of lvsd's is left");
+    Ok(())
 }

@@ -74,6 +74,8 @@ pub struct Status {
     pub secure: bool,
     /// What was heard of the VIPs on each interface.
     pub arp: Vec<Arp>,
+    /// The interface that the VIPs are on.
+    pub interface: String,
     /// In configuration order.
     pub vips: Vec<Vip>,
     /// By name.
@@ -102,7 +104,7 @@ pub struct Vip {
     pub address: IpAddr,
     /// What `ip address` calls it; IPv6 has none.
     pub label: Option<String>,
-    /// Whether it is on `lo` as a host address.
+    /// Whether it is on its interface as a host address.
     pub present: bool,
     /// Since when it is, or is not.
     pub since: Timestamp,
@@ -236,17 +238,20 @@ fn vips(status: &Status, now: Timestamp) -> String {
         let stays = vip
             .stays
             .then(|| "was here before lvsd, and stays".to_owned());
-        let repaired = times_repaired(vip.repaired, vip.taken_by.as_deref());
+        let what = match status.state {
+            State::Drained => "taken away",
+            _ => "put back",
+        };
+        let repaired = times_repaired(what, vip.repaired, vip.taken_by.as_deref());
         let notes = stays.into_iter().chain(repaired);
         vec![
             vip.address.to_string(),
             vip.label.clone().unwrap_or_default(),
             match (vip.present, status.state) {
-                (true, _) => "on lo",
-                (false, State::Drained | State::Stopping) => "away",
-                (false, _) => "MISSING",
-            }
-            .to_owned(),
+                (true, _) => format!("on {}", status.interface),
+                (false, State::Drained | State::Stopping) => "away".to_owned(),
+                (false, _) => "MISSING".to_owned(),
+            },
             elapsed(vip.since, now),
             notes.collect::<Vec<_>>().join(", "),
         ]
@@ -257,7 +262,7 @@ fn vips(status: &Status, now: Timestamp) -> String {
 fn sysctls(status: &Status) -> String {
     let rows = status.sysctls.iter().map(|sysctl| {
         let wrong = (!sysctl.ok).then(|| format!("WRONG: must be {}", sysctl.wanted));
-        let repaired = times_repaired(sysctl.repaired, sysctl.changed_by.as_deref());
+        let repaired = times_repaired("put back", sysctl.repaired, sysctl.changed_by.as_deref());
         let notes = wrong.into_iter().chain(repaired);
         let number = |value: Option<i32>| value.map_or("-".to_owned(), |v| v.to_string());
         vec![
@@ -304,13 +309,13 @@ fn arp(status: &Status) -> String {
     )
 }
 
-fn times_repaired(count: u32, by: Option<&str>) -> Option<String> {
+fn times_repaired(what: &str, count: u32, by: Option<&str>) -> Option<String> {
     let by = by.map_or_else(String::new, |by| format!(" after {by}"));
     match count {
         0 => None,
-        1 => Some(format!("put back once{by}")),
-        n if by.is_empty() => Some(format!("put back {n} times")),
-        n => Some(format!("put back {n} times, last{by}")),
+        1 => Some(format!("{what} once{by}")),
+        n if by.is_empty() => Some(format!("{what} {n} times")),
+        n => Some(format!("{what} {n} times, last{by}")),
     }
 }
 

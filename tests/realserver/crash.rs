@@ -94,3 +94,39 @@ fn a_vip_that_was_there_before_the_first_start_stays() {
     agent.stop();
     assert!(has_vip());
 }
+
+#[test]
+fn on_a_full_disk_a_stop_gives_everything_back_all_the_same() {
+    let host = Host::new();
+    ip("link add eth0 type veth peer name eth1");
+    let run = host.dir.path().join("run");
+    let mut command = Command::new("unshare");
+    let script = "mkdir $LVSD_RUNTIME_DIR && mount -t tmpfs -o size=64k none $LVSD_RUNTIME_DIR && \
+                  exec \"$0\" realserver --vip 192.168.1.200";
+    command.args(["--mount", "sh", "-c", script, env!("CARGO_BIN_EXE_lvsd")]);
+    command.env("LVSD_RUNTIME_DIR", &run);
+    let mut agent = Agent::spawn(&host, &mut command);
+    until("it is ready", || {
+        agent.assert_running();
+        state("127.0.0.1") == "ready"
+    });
+    let there = format!("/proc/{}/root{}/fill", agent.pid(), run.display());
+    std::fs::write(there, vec![0; 1 << 20]).unwrap_err();
+    // What it has to note of another interface it cannot.
+    ip("link add eth2 type veth peer name eth3");
+    until("it is told", || agent.log().contains("no space left"));
+    assert_eq!(sysctl("eth2/arp_ignore"), "0", "no stop could put it back");
+    set_sysctl("all/arp_ignore", "0");
+    until("what is noted is put back", || {
+        sysctl("all/arp_ignore") == "1"
+    });
+    agent.signal(Signal::SIGTERM);
+    let code = agent.wait().code();
+    let log = agent.log();
+    assert_eq!(code, Some(0), "an empty record takes no room: {log}");
+    let warnings = log.matches("cannot put this host right").count();
+    assert!(warnings <= 2, "once while it runs, once at the stop: {log}");
+    assert!(!has_vip());
+    assert_eq!(arp(), ["0", "0", "0", "0"]);
+    assert_eq!(sysctl("eth0/arp_ignore"), "0");
+}

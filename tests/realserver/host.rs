@@ -90,7 +90,7 @@ impl Host {
         fs::write(self.config_file(), config).unwrap();
     }
 
-    fn config_file(&self) -> PathBuf {
+    pub(crate) fn config_file(&self) -> PathBuf {
         self.dir.path().join("realserver.toml")
     }
 
@@ -114,8 +114,12 @@ impl Agent {
         Self { child, log }
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
-        let pid = Pid::from_raw(self.child.id().try_into().unwrap());
+        let pid = Pid::from_raw(self.pid().try_into().unwrap());
         kill(pid, signal).unwrap();
     }
 
@@ -200,6 +204,16 @@ impl Neighbour {
             fs::write("/proc/sys/net/ipv4/neigh/eth0/retrans_time_ms", "50").unwrap();
         });
         neighbour
+    }
+
+    /// Whether this host answers ARP for the VIP.
+    pub(crate) fn hears_of_the_vip(&self) -> bool {
+        self.run(|| {
+            ip("neighbour flush to 192.168.1.200");
+            // Whoever listens there or not: ARP comes first.
+            let _ = get(VIP, "/ready");
+            ip("neighbour show to 192.168.1.200").contains("lladdr")
+        })
     }
 
     fn namespace(&self) -> PathBuf {

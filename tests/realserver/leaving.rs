@@ -5,7 +5,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use crate::host::{
-    Host, Neighbour, VIP, arp, connection, get, has_vip, ip, now, ready, set_sysctl, state, until,
+    Host, Neighbour, arp, connection, has_vip, ip, now, ready, set_sysctl, state, until,
 };
 
 #[test]
@@ -105,14 +105,7 @@ fn a_host_is_drained_and_taken_back_by_command() {
 fn a_drained_host_answers_for_no_vip_whoever_put_it_there_and_when() {
     let host = Host::new();
     let neighbour = Neighbour::new();
-    let answers = || {
-        neighbour.run(|| {
-            ip("neighbour flush to 192.168.1.200");
-            // Whoever listens there or not: ARP comes first.
-            let _ = get(VIP, "/ready");
-            ip("neighbour show to 192.168.1.200").contains("lladdr")
-        })
-    };
+    let answers = || neighbour.hears_of_the_vip();
     // Before the agent, by a file of the system.
     ip("address add 192.168.1.200/32 dev lo label lo:0");
     assert!(answers(), "ARP is asked as a neighbour would");

@@ -10,5 +10,6 @@ mod endpoint;
 mod host;
 mod lan;
 mod leaving;
+mod lingering;
 mod refusals;
 mod reload;

@@ -311,3 +311,46 @@ fn a_certificate_that_cannot_be_used_is_named() {
     let log = refused_with(78, &host, &config);
     assert!(log.contains("there is none in it"), "{log}");
 }
+
+#[test]
+fn a_weight_script_that_others_may_change_is_refused_and_no_hindrance_to_an_undo() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let host = Host::new();
+    let script = host.dir.path().join("weight");
+    fs::write(&script, "#!/bin/sh\necho 50\n").unwrap();
+    let mode = |mode| fs::set_permissions(&script, fs::Permissions::from_mode(mode)).unwrap();
+    let weight = format!(
+        "[readiness.weight]\nsource = \"script\"\ncommand = [\"{}\"]\n",
+        script.display()
+    );
+    let config = format!("vips = [\"192.168.1.200\"]\ndrain = \"0s\"\n{weight}");
+    mode(0o757);
+    let mut agent = host.spawn(&config);
+    assert_eq!(agent.wait().code(), Some(78), "{}", agent.log());
+    let told = format!("others than root may change {}", script.display());
+    assert!(agent.log().contains(&told), "{}", agent.log());
+    assert!(!has_vip());
+
+    mode(0o755);
+    let mut agent = host.start_with(&config);
+    // It does not run when the agent is killed.
+    until("the script has answered", || {
+        ready("127.0.0.1").is_some_and(|(_, body)| body.contains("\"weight\":50"))
+    });
+    mode(0o644);
+    let refused = host.lvsd("realserver reload");
+    assert_eq!(refused.status.code(), Some(78), "{refused:?}");
+    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(told.contains("is not executable for who runs it"), "{told}");
+    agent.kill();
+    fs::remove_file(&script).unwrap();
+    let file = host.config_file();
+    let undone = host.lvsd(&format!("realserver --undo --config {}", file.display()));
+    assert!(undone.status.success(), "{undone:?}");
+    assert!(!has_vip());
+    let elsewhere = format!("config check --elsewhere {}", file.display());
+    assert!(host.lvsd(&elsewhere).status.success());
+    let here = host.lvsd(&format!("config check {}", file.display()));
+    assert_eq!(here.status.code(), Some(78), "{here:?}");
+}

@@ -179,5 +179,18 @@ fn a_reload_is_refused_what_a_start_is_and_no_vip_leaves_lo() {
     let seen = monitor.seen();
     assert!(!seen.contains("192.168.1.20"), "{seen}");
     assert_eq!(what_is_there(), before);
+
+    // As well while it is drained: `undrain` must not be what finds out.
+    let done = |arguments: &str| assert!(host.lvsd(arguments).status.success(), "{arguments}");
+    done("realserver drain --wait");
+    let drained = what_is_there();
+    let refused = host.lvsd("realserver reload");
+    assert_eq!(refused.status.code(), Some(78), "{refused:?}");
+    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(told.contains("modprobe ipip"), "{told}");
+    assert_eq!(what_is_there(), drained);
+    done("realserver undrain");
+    assert_eq!(state("127.0.0.1"), "ready", "{}", agent.log());
+    assert_eq!(what_is_there().0, before.0);
     agent.stop();
 }

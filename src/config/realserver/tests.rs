@@ -145,11 +145,11 @@ fn every_mistake_of_the_endpoint_is_told() {
         ("weight = { source = 'file' }", "weight.path: missing"),
         (
             "weight = { source = 'script', command = ['x'] }",
-            "with its whole path",
+            "the program has no absolute path",
         ),
         (
             "weight = { source = 'script', command = [] }",
-            "with its whole path",
+            "names no program",
         ),
     ] {
         let error = parse(&format!("{VIP}[readiness]\n{keys}")).unwrap_err();
@@ -273,6 +273,15 @@ fn what_is_shown_means_the_same() {
         let config = good(&text);
         assert_eq!(good(&config.to_toml()), config, "{}", config.to_toml());
     }
+}
+
+#[test]
+fn a_file_for_nat_that_lacks_its_gateways_is_not_told_to_have_vips() {
+    let told = parse("forwarding = 'nat'\n").unwrap_err();
+    assert!(
+        told.contains("gateways: missing") && !told.contains("vips"),
+        "{told}"
+    );
 }
 
 #[test]

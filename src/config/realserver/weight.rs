@@ -7,6 +7,7 @@ use toml::Spanned;
 
 use super::raw;
 use crate::config::document::Document;
+use crate::config::script::argv;
 use crate::config::values::absolute;
 use crate::config::values::{duration, number};
 
@@ -108,11 +109,8 @@ fn script(
     span: &std::ops::Range<usize>,
 ) -> Option<Source> {
     let mend = "name the program and its arguments, as in command = [\"/usr/local/bin/weight\"]";
-    let command = document.require(span, raw.command.as_ref(), "command", mend)?;
-    let whole = |argv: &Vec<String>| argv.first().is_some_and(|program| program.starts_with('/'));
-    let legal = Some(command.get_ref().clone()).filter(whole);
-    let legal = legal.ok_or("not a program with its whole path");
-    let command = document.accept(&command.span(), legal, mend);
+    document.require(span, raw.command.as_ref(), "command", mend)?;
+    let command = argv(document, &raw.command, None);
     let shortest = Duration::from_millis(10);
     let hour = Duration::from_secs(60 * 60);
     let timeout = duration(document, &raw.timeout, TIMEOUT, shortest..=hour);

@@ -118,7 +118,10 @@ fn what_runs_a_script_or_brings_an_alias_up_is_known() {
         ),
         ("/opt/lvs_dr_rs.sh start &", run("/opt/lvs_dr_rs.sh")),
         ("./lvs_dr_rs.sh", run("./lvs_dr_rs.sh")),
-        (". /opt/lvs_dr_rs.sh", run("/opt/lvs_dr_rs.sh")),
+        (
+            ". /opt/lvs_dr_rs.sh",
+            Deed::Read("/opt/lvs_dr_rs.sh".to_owned()),
+        ),
         ("sudo -u root nohup /opt/lvs.sh", run("/opt/lvs.sh")),
         (
             "su - root -c '/opt/lvs.sh'",

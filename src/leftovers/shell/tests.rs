@@ -83,7 +83,10 @@ fn commands_are_told_apart_and_know_their_lines() {
         assert_eq!(parsed(text).join("\n"), expected, "{text}");
     }
     let functions = parse("start() {\n:\n}\nfunction stop {\n:\n}\n", &|_| None).functions;
-    assert_eq!(functions, ["start", "stop"]);
+    let names: Vec<_> = functions.iter().map(|it| it.name.as_str()).collect();
+    assert_eq!(names, ["start", "stop"]);
+    let lines: Vec<_> = functions.iter().map(|it| (it.head, it.body)).collect();
+    assert_eq!(lines, [(1, 1), (4, 4)]);
 }
 
 #[test]

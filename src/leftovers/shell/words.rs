@@ -35,6 +35,8 @@ pub(super) struct Reader<'a> {
     /// line that it ends.
     at_end: bool,
     depth: usize,
+    /// Whether the last piece was a `(` that opens a group.
+    opened: bool,
     /// The last lines of texts that begin after this line (`<<EOF`).
     here: Vec<String>,
 }
@@ -47,6 +49,7 @@ impl<'a> Reader<'a> {
             begin: 1,
             at_end: false,
             depth: 0,
+            opened: false,
             here: Vec::new(),
         }
     }
@@ -56,8 +59,14 @@ impl<'a> Reader<'a> {
         (self.begin, self.line)
     }
 
+    /// Whether the last piece ended a command because a group begins.
+    pub(super) fn opened_group(&self) -> bool {
+        self.opened
+    }
+
     pub(super) fn next(&mut self, variables: &BTreeMap<String, String>) -> Option<Piece> {
         self.line += usize::from(std::mem::take(&mut self.at_end));
+        self.opened = false;
         loop {
             let next = *self.rest.peek()?;
             match next {
@@ -123,6 +132,7 @@ impl<'a> Reader<'a> {
             return Piece::Function;
         }
         self.depth += 1;
+        self.opened = true;
         Piece::End
     }
 

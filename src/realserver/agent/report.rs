@@ -110,6 +110,7 @@ impl Agent {
             listen: self.listen,
             secure: self.secure,
             arp: self.said.counts.clone(),
+            interface: self.interface.clone(),
             vips: self
                 .configured_vips
                 .iter()
@@ -197,9 +198,14 @@ impl Agent {
         });
         let sysctls = self.sysctls.iter();
         let sysctls = sysctls.filter_map(|(key, track)| told(key.to_string(), track));
+        let unrecorded = self.unrecorded.iter();
+        let unrecorded = unrecorded.map(|why| {
+            format!("{why}: nothing new is changed on this host, since no stop could undo it")
+        });
         let weight = self.weight.clone().and_then(Result::err);
         let believed = self.said.believed.iter().cloned();
-        let tracked = vips.chain(strays).chain(sysctls);
+        let tracked = vips.chain(strays).chain(self.left()).chain(sysctls);
+        let tracked = tracked.chain(unrecorded);
         tracked.chain(weight).chain(believed).collect()
     }
 

@@ -40,6 +40,7 @@ impl Agent {
             journal.vips.entry(*vip).or_insert(origin);
             journal.interface = Some(self.interface.clone()).filter(|name| name != INTERFACE);
         }
+        journal.lingering = self.loud();
         let tunnels = self.tunnels_wanted();
         for device in &tunnels.devices {
             let found = self.seen.link(&device.name);
@@ -58,6 +59,23 @@ impl Agent {
         }
         journal.routing |= mss::is_needed(&self.method) && !self.wanted_vips().is_empty();
         journal.drained = self.rests();
+    }
+
+    /// Whether an action may be done without a new record: what is on disk is enough to
+    /// undo it, or it is itself an undoing.
+    pub fn is_undoable(&self, action: &Action) -> bool {
+        match action {
+            Action::Record(_) | Action::RenewVip { .. } | Action::RemoveVip { .. } => true,
+            Action::WriteSysctl { write, cause } => {
+                let known = self.journal.sysctls.get(&write.key);
+                *cause == Cause::Restore || known.is_some_and(|it| it.changed)
+            }
+            Action::AddVip { address, .. } => {
+                let known = self.journal.vips.get(&address.address.address);
+                known == Some(&Origin::Created)
+            }
+            Action::Tunnel(_) | Action::Route(_) => self.is_stopping(),
+        }
     }
 
     /// Makes what is right the agent's own, if that is to be.
@@ -177,12 +195,12 @@ impl Agent {
         });
         journal.vips.retain(|vip, origin| {
             let ours = *origin == Origin::Created && self.place(*vip).bound;
-            self.wanted_vips().contains(vip) || self.kept.contains(vip) || ours
+            self.wants(*vip) || ours
         });
         journal.interface = journal
             .interface
             .take()
-            .filter(|_| !journal.vips.is_empty());
+            .filter(|_| !journal.vips.is_empty() || !journal.lingering.is_empty());
         let tunnels = self.tunnels_wanted();
         journal.tunnels.retain(|name, before| {
             let wanted = tunnels.devices.iter().any(|device| device.name == *name);

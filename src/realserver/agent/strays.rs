@@ -11,7 +11,6 @@ use super::track::{Track, cause_of};
 use super::{Action, Agent, Cause};
 use crate::realserver::journal::{Journal, Origin};
 use crate::realserver::sysctl;
-use crate::realserver::vip;
 
 impl Agent {
     /// Gives everything back and leaves what was found as it was found, however it is:
@@ -32,11 +31,14 @@ impl Agent {
             .iter()
             .filter(|(vip, origin)| **origin == Origin::Created || !self.may_stay(**vip, journal));
         let mut unwanted: BTreeSet<_> = journaled.map(|(vip, _)| *vip).collect();
-        if self.phase == Phase::Drained {
-            unwanted.extend(&self.configured_vips);
-        }
-        let is_wanted = |vip: &IpAddr| self.wanted_vips().contains(vip) || self.kept.contains(vip);
-        unwanted.retain(|vip| !is_wanted(vip) && self.place(*vip).bound);
+        let others = self.configured_vips.iter().filter(|vip| match self.phase {
+            Phase::Serving | Phase::Leaving { .. } => false,
+            Phase::Drained => true,
+            // Put there since the last look.
+            Phase::Stopping => !self.may_stay(**vip, journal),
+        });
+        unwanted.extend(others);
+        unwanted.retain(|vip| !self.wants(*vip) && self.place(*vip).bound);
         let removal = |vip: IpAddr| {
             let cause = match self.strays.get(&vip) {
                 None => Cause::Restore,
@@ -61,14 +63,6 @@ impl Agent {
         self.undoes_start || vip.is_ipv6() || sysctl::is_quiet(&speakers, left)
     }
 
-    /// Whether a VIP is on the VIPs' interface of a drained host, and cannot be taken away:
-    /// with the mask of a network it may be more than a VIP.
-    pub(super) fn has_loud_stray(&self) -> bool {
-        let mut vips = self.configured_vips.iter().filter(|vip| vip.is_ipv4());
-        let drained = self.phase == Phase::Drained;
-        drained && vips.any(|vip| self.place(*vip).wider.is_some())
-    }
-
     pub(super) fn track_strays(&mut self, now: Timestamp) {
         if self.phase != Phase::Drained {
             return self.strays.clear();
@@ -91,7 +85,6 @@ impl Agent {
             let interface = &self.interface;
             format!("VIP {vip} is on {interface} although this host is drained{because}")
         });
-        let refusals = vip::refusals(vip, &self.interface, &place);
-        there.into_iter().chain(refusals).collect()
+        there.into_iter().chain(self.lingering(vip)).collect()
     }
 }

@@ -10,7 +10,9 @@ mod start;
 use super::*;
 use crate::config::realserver::Readiness;
 use crate::realserver::askers::Askers;
+use crate::realserver::gateway::Beyond;
 use crate::status::realserver::{Health, State};
+use crate::sys::address::NewAddress;
 
 const VIP: &str = "192.168.1.200";
 const ARP_IGNORE: &str = "net.ipv4.conf.all.arp_ignore";

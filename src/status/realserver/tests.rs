@@ -68,6 +68,25 @@ nginx    DOWN    2s   connection refused
 }
 
 #[test]
+fn another_interface_and_what_was_put_on_a_drained_host_have_words_of_their_own() {
+    let mut status = status();
+    status.interface = "dummy0".into();
+    assert!(
+        render(&status, at(9)).contains("lo:0   on dummy0  9s"),
+        "{}",
+        render(&status, at(9))
+    );
+    status.state = State::Drained;
+    status.vips[0].present = false;
+    status.vips[0].taken_by = Some("ifup".into());
+    let told = render(&status, at(9));
+    assert!(
+        told.contains("away       9s   taken away 2 times, last after ifup"),
+        "{told}"
+    );
+}
+
+#[test]
 fn the_json_is_read_back_as_it_was_written() {
     let json = serde_json::to_string(&status()).unwrap();
     assert!(json.contains(r#""state":"ready""#), "{json}");
@@ -113,6 +132,7 @@ pub(crate) fn status() -> Status {
         arp: vec![],
         forwarding: "dr".into(),
         listen: "0.0.0.0:9480".parse().unwrap(),
+        interface: "lo".into(),
         vips: vec![
             vip("192.168.1.200", Some("lo:0")),
             vip("2001:db8::200", None),

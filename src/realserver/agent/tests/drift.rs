@@ -241,3 +241,43 @@ fn a_vip_that_was_just_added_may_get_its_route_a_moment_later() {
     host.kernel.unrouted.insert(vip.parse().unwrap());
     assert_eq!(agent.reconcile(at(2), host.kernel.clone()).len(), 1);
 }
+
+#[test]
+fn where_the_disk_is_full_what_it_knows_is_put_back_all_the_same() {
+    let mut host = Host::fresh();
+    let mut agent = host.start(&config(&[VIP]));
+    host.settle(&mut agent);
+    // Somebody breaks it, and plugs an interface in of which nothing is on disk.
+    host.kernel.links.push(Link::working(3, "eth1"));
+    host.set("net.ipv4.conf.eth1.arp_ignore", 0);
+    host.set(ARP_IGNORE, 0);
+    host.kernel.addresses.clear();
+    let mut done = vec![];
+    for _ in 0..3 {
+        let actions = agent.reconcile(at(1), host.kernel.clone());
+        assert!(matches!(actions[0], Action::Record(_)), "{actions:?}");
+        let news = agent.failed(&actions[0], "no space left on device");
+        assert_eq!(news, done.is_empty(), "told once");
+        let rest = actions.into_iter().skip(1);
+        let rest: Vec<_> = rest.filter(|it| agent.is_undoable(it)).collect();
+        done.extend(text(&rest));
+        host.perform(&mut agent, rest);
+    }
+    assert_eq!(done, [format!("{ARP_IGNORE} 0 -> 1 Repair {{ count: 1 }}")]);
+    let errors = agent.status().errors;
+    assert!(
+        errors[0].starts_with("no space left on device: nothing new"),
+        "{errors:?}"
+    );
+    // A stop gives all back but the record.
+    agent.stop();
+    for _ in 0..3 {
+        let actions = agent.reconcile(at(2), host.kernel.clone());
+        let undoes = |it: &Action| agent.is_undoable(it) && !matches!(it, Action::Record(_));
+        let rest: Vec<_> = actions.into_iter().filter(undoes).collect();
+        host.perform(&mut agent, rest);
+    }
+    for (_, key) in WANTED {
+        assert_eq!(host.get(key), 0, "{key}");
+    }
+}
