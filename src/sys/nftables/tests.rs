@@ -166,13 +166,20 @@ fn run(words: &str) {
     assert!(status.success(), "{words}");
 }
 
+/// Gives `lo` these addresses and 2001:db8::1, whose route the kernel adds a while after it has
+/// said that the address is there.
+fn has_addresses(of_ipv4: &str) {
+    run(&format!(
+        "ip link set lo up; for it in {of_ipv4}; do ip addr add $it/32 dev lo; done
+         ip addr add 2001:db8::1/128 dev lo nodad
+         timeout 10 sh -c 'until ip -6 route get 2001:db8::1 >/dev/null 2>&1; do sleep 0.01; done'"
+    ));
+}
+
 #[test]
 fn the_kernel_drops_counts_and_gives_back_what_it_was_given() {
     in_namespace(|| {
-        run(
-            "ip link set lo up; ip addr add 192.0.2.1/32 dev lo; ip addr add 192.0.2.2/32 dev lo; \
-             ip addr add 2001:db8::1/128 dev lo nodad",
-        );
+        has_addresses("192.0.2.1 192.0.2.2");
         let mut nftables = Nftables::open().unwrap();
         assert_eq!(
             nftables.look().unwrap(),
