@@ -57,6 +57,7 @@ const ALL: &[&[Scenario]] = &[
     demo::SCENARIOS,
     doctor::BALANCING,
     doctor::BOOT,
+    doctor::FILTERS,
     doctor::REAL_SERVERS,
     doctor::STALLS,
     doctor::VIPS,
