@@ -7,14 +7,15 @@
 
 pub mod iptables;
 pub mod nftables;
+mod packet;
 mod suspects;
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
-use std::ops::RangeInclusive;
+use std::net::Ipv4Addr;
 
-use crate::lvs::Prefixed;
+use crate::lvs::{Family, Prefixed};
 
+pub use packet::{Field, Match, Packet};
 pub use suspects::Suspect;
 
 /// Where a base chain is asked.
@@ -35,8 +36,8 @@ pub struct Ruleset {
     pub chains: BTreeMap<ChainId, Chain>,
 }
 
-/// The names of a chain's table and its own; iptables' tables are `iptables
-/// filter` and so on.
+/// The names of a chain's table and its own. The table's begins with who has it:
+/// `iptables filter`, `ip6tables filter`, `inet filter`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ChainId {
     /// The table.
@@ -50,6 +51,8 @@ pub struct ChainId {
 pub struct Chain {
     /// Where it is asked; none: by other chains.
     pub hook: Option<Hook>,
+    /// The interfaces that it is of; none: every one.
+    pub devices: Vec<String>,
     /// Whether its policy is to drop.
     pub drops: bool,
     /// How many packets met the policy, if it counts.
@@ -91,102 +94,38 @@ pub enum Verdict {
     Continue,
 }
 
-/// A condition, which `is` turns round.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Match {
-    /// Whether it must be true, or false.
-    pub is: bool,
-    /// What is looked at.
-    pub of: Field,
-}
-
-/// What a match looks at.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Field {
-    /// IP protocol, one of.
-    Protocol(Vec<u8>),
-    /// The interface it came in by, or goes out by; `+` or `*` ends a prefix.
-    Interface(Hook, String),
-    /// Destination, any of these networks.
-    Destination(Vec<Prefixed>),
-    /// Destination port of TCP or UDP, in any of these ranges.
-    Port(Vec<RangeInclusive<u16>>),
-    /// The state of its connection is `NEW`.
-    New(bool),
-    /// Anything else.
-    Unknown,
-}
-
-/// The packet that is asked about. It begins a connection.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Packet {
-    /// Towards this host or from it.
-    pub hook: Hook,
-    /// The interface.
-    pub interface: String,
-    /// IP protocol.
-    pub protocol: u8,
-    /// Where to.
-    pub destination: IpAddr,
-    /// The port there, if the protocol has ports.
-    pub port: Option<u16>,
-}
-
-impl Packet {
-    /// An advert.
-    pub fn advert(hook: Hook, interface: &str, destination: IpAddr) -> Self {
-        Self {
-            hook,
-            interface: interface.to_owned(),
-            protocol: crate::vrrp::IP_PROTOCOL,
-            destination,
-            port: None,
-        }
-    }
-
-    /// The first packet of a TCP connection from the network.
-    pub fn tcp(interface: &str, destination: IpAddr, port: u16) -> Self {
-        Self {
-            hook: Hook::Input,
-            interface: interface.to_owned(),
-            protocol: 6,
-            destination,
-            port: Some(port),
-        }
-    }
-}
-
 impl ChainId {
     /// Its policy, as people call it.
     fn policy(&self) -> String {
         format!("the policy of chain {} in table {}", self.name, self.table)
     }
 
+    /// The versions of IP whose packets its table sees.
+    fn sees(&self, family: Family) -> bool {
+        match self.table.split(' ').next() {
+            Some("iptables" | "ip") => family == Family::Ipv4,
+            Some("ip6tables" | "ip6") => family == Family::Ipv6,
+            _ => true,
+        }
+    }
+
     /// The command that has a base chain accept such packets before it does anything
-    /// else: adverts on that interface, or TCP to that port.
+    /// else: adverts on that interface, TCP to that port, or answers of TCP from there.
     pub fn accept(&self, packet: &Packet) -> String {
         let Self { table, name } = self;
-        let (option, key) = match packet.hook {
-            Hook::Output => ("-o", "oifname"),
-            Hook::Input | Hook::Other => ("-i", "iifname"),
-        };
-        let (interface, number) = (&packet.interface, packet.protocol);
-        match (table.strip_prefix("iptables "), packet.port) {
-            (Some(table), port) => {
+        match table.split_once(' ') {
+            Some((tool @ ("iptables" | "ip6tables"), table)) => {
                 let table = match table {
                     "filter" => String::new(),
                     other => format!("-t {other} "),
                 };
-                let matches = match port {
-                    Some(port) => format!("-p tcp --dport {port}"),
-                    None => format!("{option} {interface} -p {number}"),
-                };
-                format!("iptables {table}-I {name} {matches} -j ACCEPT")
+                let matches = packet.in_words_of_iptables();
+                format!("{tool} {table}-I {name} {matches} -j ACCEPT")
             }
-            (None, Some(port)) => format!("nft insert rule {table} {name} tcp dport {port} accept"),
-            (None, None) => format!(
-                "nft insert rule {table} {name} {key} {interface} ip protocol {number} accept"
-            ),
+            _ => {
+                let matches = packet.in_words_of_nft();
+                format!("nft insert rule {table} {name} {matches} accept")
+            }
         }
     }
 }
@@ -230,11 +169,7 @@ impl Ruleset {
 
     /// What becomes of a packet: every base chain of its hook must let it pass.
     pub fn fate(&self, packet: &Packet) -> Fate {
-        let base = self
-            .chains
-            .iter()
-            .filter(|(_, chain)| chain.hook == Some(packet.hook));
-        for (id, chain) in base {
+        for (id, chain) in self.bases(packet) {
             let (by, packets) = match self.walk(id, packet, 0) {
                 Walk::Drop(rule) => (rule.text.clone(), rule.packets),
                 Walk::End if chain.drops => (id.policy(), None),
@@ -247,6 +182,14 @@ impl Ruleset {
             };
         }
         Fate::Passes
+    }
+
+    /// The chains that the kernel asks about the packet.
+    fn bases(&self, packet: &Packet) -> impl Iterator<Item = (&ChainId, &Chain)> {
+        self.chains.iter().filter(|(id, chain)| {
+            let is_there = chain.devices.is_empty() || chain.devices.contains(&packet.interface);
+            chain.hook == Some(packet.hook) && is_there && id.sees(packet.family)
+        })
     }
 
     fn walk(&self, id: &ChainId, packet: &Packet, depth: usize) -> Walk<'_> {
@@ -304,41 +247,15 @@ impl Rule {
         }
     }
 
-    /// Whether a rule that is about this protocol and little else has counted: its
-    /// packets can only be such.
+    /// Whether a rule that is about adverts and little else has counted: its packets can
+    /// only be such. Those of somebody in particular may be dropped for good reason.
     fn dropped_such(&self, packet: &Packet) -> bool {
-        let only = Field::Protocol(vec![packet.protocol]);
+        let only = Field::Protocol(vec![crate::vrrp::IP_PROTOCOL]);
+        let mut matches = self.matches.iter();
         let names_it = self.matches.iter().any(|it| it.is && it.of == only);
-        packet.port.is_none() && names_it && self.packets.is_some_and(|packets| packets > 0)
-    }
-}
-
-impl Match {
-    fn meets(&self, packet: &Packet) -> Option<bool> {
-        let met = match &self.of {
-            Field::Protocol(protocols) => protocols.contains(&packet.protocol),
-            Field::Interface(hook, name) => {
-                *hook == packet.hook && matches_name(name, &packet.interface)
-            }
-            Field::Destination(networks) => {
-                let mut networks = networks.iter();
-                networks.any(|network| network.contains(packet.destination))
-            }
-            Field::Port(ranges) => {
-                let port = packet.port?;
-                ranges.iter().any(|range| range.contains(&port))
-            }
-            Field::New(new) => *new,
-            Field::Unknown => return None,
-        };
-        Some(met == self.is)
-    }
-}
-
-fn matches_name(pattern: &str, name: &str) -> bool {
-    match pattern.strip_suffix(['+', '*']) {
-        Some(prefix) => name.starts_with(prefix),
-        None => pattern == name,
+        let names_whom = matches.any(|it| matches!(it.of, Field::Source(_)));
+        let has_counted = self.packets.is_some_and(|packets| packets > 0);
+        packet.protocol == crate::vrrp::IP_PROTOCOL && names_it && !names_whom && has_counted
     }
 }
 

@@ -82,6 +82,11 @@ pub(super) fn read(
                     keys.set("virtual_mac_interface", name);
                 }
             }
+            "vmac_xmit_base" => {
+                let why = "beside lvsd take it out: lvsd's adverts come from the virtual MAC, and a \
+                           keepalived that listens on the interface below does not hear them";
+                notes.add(found, why);
+            }
             key if key.starts_with("garp_master_") => announce(&mut keys, found, notes),
             "virtual_ipaddress_excluded" => {
                 keys.set("extra_addresses", addresses(found, interface, notes));

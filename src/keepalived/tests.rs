@@ -54,6 +54,18 @@ fn what_has_no_equivalent_is_told_with_its_line() {
     );
 }
 
+/// Its macvlan takes what another host sends from the same MAC from the interface below.
+#[test]
+fn a_keepalived_that_listens_below_its_virtual_mac_is_warned_of() {
+    let (config, notes) = accepted(
+        "vrrp_instance VI_1 {\n interface eth0\n virtual_router_id 51\n use_vmac\n \
+         vmac_xmit_base\n virtual_ipaddress {\n 192.168.1.200\n }\n}",
+    );
+    assert!(config.vrrp["VI_1"].holdings.virtual_mac.is_some());
+    let told = "5: vmac_xmit_base: beside lvsd take it out";
+    assert!(notes.iter().any(|it| it.starts_with(told)), "{notes:?}");
+}
+
 #[test]
 fn an_instance_keeps_what_keepalived_would_have_made_of_it() {
     let (config, notes) = accepted(

@@ -313,22 +313,32 @@ impl World {
     }
 
     /// Whether somebody takes new connections who can go on until another one does:
-    /// whoever comes for one that fails may be refused.
+    /// whoever comes for one that fails may be refused. So may be who comes for one that
+    /// is to take nothing any more, by a drain or because file or operator give it
+    /// weight 0: that is done at once, and not when somebody else is there.
     fn has_usable(&self, server: &table::VirtualServer) -> bool {
         let configured = &self.configured[&id()];
+        let is_to = |rip| match configured.server(rip) {
+            Some(server) => self.wished(rip, server) > Weight::ZERO || server.check.is_none(),
+            None => !self.let_go.contains(rip),
+        };
         let can_stay = |rip| match self.standings.get(rip) {
-            None | Some(Standing::Up | Standing::Unchecked) => {
-                !(self.is_drained(rip) || self.let_go.contains(rip))
-                    || configured
-                        .server(rip)
-                        .is_some_and(|server| server.check.is_none())
-            }
+            None | Some(Standing::Up | Standing::Unchecked) => is_to(rip),
             Some(Standing::Draining | Standing::Down) => false,
         };
         let mut entries = server.real_servers.iter();
         entries.any(|(rip, entry)| {
             entry.weight > Weight::ZERO && (self.refuses.is_empty() || can_stay(rip))
         })
+    }
+
+    /// The weight that operator and file want it to have.
+    fn wished(&self, rip: &RealServerId, server: &RealServer) -> Weight {
+        match self.pools.overrides().get(&id(), rip) {
+            Some(Override::Drain { .. }) => Weight::ZERO,
+            Some(Override::Weight(weight)) => *weight,
+            None => server.settings.weight,
+        }
     }
 
     fn is_drained(&self, rip: &RealServerId) -> bool {
@@ -351,13 +361,9 @@ impl World {
             let is_removed = configured.server(rip).is_none() && !self.let_go.contains(*rip);
             is_fit && entry.weight > Weight::ZERO && is_removed
         });
-        let mut awaited = configured.servers().filter(|(rip, server)| {
-            let weight = match self.pools.overrides().get(&id(), rip) {
-                Some(Override::Weight(weight)) => *weight,
-                _ => server.settings.weight,
-            };
-            weight > Weight::ZERO && !self.is_drained(rip)
-        });
+        let mut awaited = configured
+            .servers()
+            .filter(|(rip, server)| self.wished(rip, server) > Weight::ZERO);
         leaving.next().is_some() && awaited.next().is_some()
     }
 
@@ -365,13 +371,8 @@ impl World {
     /// back by an operator.
     fn has_candidate(&self) -> bool {
         self.configured[&id()].servers().any(|(rip, server)| {
-            let weight = match self.pools.overrides().get(&id(), rip) {
-                Some(Override::Drain { .. }) => Weight::ZERO,
-                Some(Override::Weight(weight)) => *weight,
-                None => server.settings.weight,
-            };
             let is_up = self.standing(rip, server) == Standing::Up;
-            weight > Weight::ZERO && is_up && !self.is_refused(rip)
+            self.wished(rip, server) > Weight::ZERO && is_up && !self.is_refused(rip)
         })
     }
 

@@ -4,19 +4,21 @@
 //! for it any more, it is killed with everything that descends from it, in other
 //! groups and sessions too ([`kill`]). When it has ended by itself, what is left of
 //! its session is killed; what it put into another session (`setsid`) is a daemon
-//! that is meant to stay. Out of reach is only what was detached twice: the child
-//! of nobody, in a session where none of its kin is. (As a subreaper lvsd would be
-//! given these too, and could not tell whose they are, nor them from daemons.)
+//! that is meant to stay. What was detached twice, the child of nobody in a session
+//! where none of its kin is, is known by a [`mark`] in its environment. (As a subreaper
+//! lvsd would be given these too, and could not tell whose they are.) Out of reach is
+//! only what has a new environment besides.
 //!
 //! The leader is reaped last, so that its number is that of its session for as long
 //! as that is looked for.
 //!
-//! It is told nothing by accident: its environment is `PATH`, `HOME`, `USER` and
+//! It is told nothing by accident: its environment is `PATH`, `HOME`, `USER`, its mark and
 //! what the caller adds, its directory `/`, its input empty. What it writes is
 //! kept up to [`MOST_OUTPUT`], for the log.
 
 mod descent;
 mod kill;
+mod mark;
 mod underway;
 
 use std::fmt;
@@ -36,6 +38,7 @@ use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
+use self::mark::Mark;
 use self::underway::Underway;
 pub use self::underway::all_killed;
 
@@ -186,9 +189,14 @@ fn start(command: &Command, complaints: Complaints) -> io::Result<(Session, Pipe
         Complaints::Dropped => child.stderr(Stdio::null()),
     };
     become_user(&mut child, command.user.as_deref())?;
+    let mark = Mark::new();
+    child.env(mark::VARIABLE, mark.value());
     child.envs(command.environment.iter().map(|(key, value)| (key, value)));
     in_own_session(&mut child);
-    let session = Session(Some(child.spawn()?));
+    let session = Session {
+        leader: Some(child.spawn()?),
+        mark,
+    };
     // The parent's copies of the pipe's other end must not keep it open.
     drop(child);
     let pid = session.leader();
@@ -284,11 +292,14 @@ fn take(output: &pipe::Receiver, kept: &mut Vec<u8>) -> io::Result<usize> {
 
 /// A session by its leader, who is not reaped yet. Dropping it kills it with
 /// everything that descends from it.
-struct Session(Option<Child>);
+struct Session {
+    leader: Option<Child>,
+    mark: Mark,
+}
 
 impl Session {
     fn leader(&self) -> Option<Pid> {
-        self.0.as_ref().map(Pid::from_child)
+        self.leader.as_ref().map(Pid::from_child)
     }
 
     /// What the leader, which has ended, has left in its session, is killed.
@@ -296,9 +307,9 @@ impl Session {
         let ended = spawn_blocking(move || {
             let _underway = Underway::begin();
             if let Some(leader) = self.leader() {
-                kill::descent_of(leader);
+                kill::descent_of(leader, None);
             }
-            match self.0.take() {
+            match self.leader.take() {
                 Some(mut leader) => leader.wait(),
                 None => Err(io::Error::other("it was lost")),
             }
@@ -319,12 +330,13 @@ impl Session {
 
     /// In a thread: there may be many, and one may be held in the kernel for a while.
     fn begin_killing(&mut self, done: impl FnOnce() + Send + 'static) {
-        let (Some(pid), Some(mut leader)) = (self.leader(), self.0.take()) else {
+        let (Some(pid), Some(mut leader)) = (self.leader(), self.leader.take()) else {
             return;
         };
+        let mark = self.mark.clone();
         let underway = Underway::begin();
         let killing = move || {
-            kill::descent_of(pid);
+            kill::descent_of(pid, Some(&mark));
             done();
             drop(underway);
             leader.wait()

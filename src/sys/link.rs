@@ -88,6 +88,17 @@ impl Rtnetlink {
         self.ask(message, 0, what).await
     }
 
+    /// Gives an interface another name. A kernel before 6.2 refuses that while it is up.
+    pub async fn rename_link(&self, link: u32, name: &str) -> Result<(), Error> {
+        let mut message = LinkMessage::default();
+        message.header.index = link;
+        let name = LinkAttribute::IfName(name.to_owned());
+        let what = format!("rename interface {link}");
+        message.attributes.push(name);
+        let message = RouteNetlinkMessage::SetLink(message);
+        self.ask(message, 0, || what).await
+    }
+
     /// Deletes an interface.
     pub async fn delete_link(&self, link: u32) -> Result<(), Error> {
         let mut message = LinkMessage::default();

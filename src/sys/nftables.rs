@@ -138,6 +138,15 @@ impl Nftables {
         outcome.map_err(|cause| Error::new("change the table inet lvsd-peers of nf_tables", cause))
     }
 
+    /// The names of the tables that are not lvsd's.
+    pub fn foreign_tables(&mut self) -> Result<Vec<String>, Error> {
+        let tables = self.dump(&Message::get_tables());
+        let tables = tables.map_err(|cause| Error::new("list the tables of nf_tables", cause))?;
+        let names = tables.iter().filter_map(layout::name_of_table);
+        let foreign = names.filter(|name| ![TABLE, peers::TABLE].contains(&name.as_str()));
+        Ok(foreign.collect())
+    }
+
     fn make(
         &mut self,
         layout: &Layout,

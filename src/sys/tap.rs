@@ -2,7 +2,7 @@
 //! the packet filter has its say, and this host itself.
 
 use std::io::{self, Read};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 
 use socket2::{Domain, InterfaceIndexOrAddress, SockFilter, Socket, Type};
@@ -16,8 +16,8 @@ const EVERYTHING: u16 = 3;
 /// Length of the Ethernet header.
 const ETHERNET_LEN: usize = 14;
 
-/// A socket that copies the packets of one IPv4 protocol. Never blocks, sends
-/// nothing.
+/// A socket that copies the packets of one protocol over IPv4, or over IPv6. Never blocks,
+/// sends nothing.
 #[derive(Debug)]
 pub struct Tap {
     socket: Socket,
@@ -39,12 +39,23 @@ impl Tap {
     /// `CAP_NET_RAW`.
     ///
     /// It is bound last: no frame comes before the filter.
-    pub fn open(interface: NonZeroU32, protocol: u8, group: Ipv4Addr) -> io::Result<Self> {
-        let membership = Socket::new(Domain::IPV4, Type::DGRAM, None)?;
-        let index = InterfaceIndexOrAddress::Index(interface.get());
-        membership.join_multicast_v4_n(&group, &index)?;
+    pub fn open(interface: NonZeroU32, protocol: u8, group: IpAddr) -> io::Result<Self> {
         let socket = Socket::new(Domain::PACKET, Type::RAW.nonblocking(), None)?;
-        socket.attach_filter(&filter(protocol))?;
+        let membership = match group {
+            IpAddr::V4(group) => {
+                let membership = Socket::new(Domain::IPV4, Type::DGRAM, None)?;
+                let index = InterfaceIndexOrAddress::Index(interface.get());
+                membership.join_multicast_v4_n(&group, &index)?;
+                socket.attach_filter(&filter(IPV4, protocol))?;
+                membership
+            }
+            IpAddr::V6(group) => {
+                let membership = Socket::new(Domain::IPV6, Type::DGRAM, None)?;
+                membership.join_multicast_v6(&group, interface.get())?;
+                socket.attach_filter(&filter(IPV6, protocol))?;
+                membership
+            }
+        };
         socket.bind(&link_address(interface, EVERYTHING)?)?;
         Ok(Self {
             socket,
@@ -74,15 +85,21 @@ fn split(frame: &[u8]) -> Option<Frame<'_>> {
     Some(Frame { mac, packet })
 }
 
-/// The program that lets IPv4 packets of one protocol through.
-fn filter(protocol: u8) -> [SockFilter; 6] {
+/// The type of the frame, and where its packet's protocol is.
+type Place = (u32, u32);
+
+/// `ETH_P_IP` of `<linux/if_ether.h>`.
+const IPV4: Place = (0x0800, 23);
+/// `ETH_P_IPV6`; one behind extension headers is not found.
+const IPV6: Place = (0x86DD, 20);
+
+/// The program that lets packets of one protocol through.
+fn filter((ethertype, place): Place, protocol: u8) -> [SockFilter; 6] {
     const ETHERTYPE: u32 = 12;
-    const IPV4: u32 = 0x0800;
-    const PROTOCOL: u32 = 23;
     [
         bpf::load_half(ETHERTYPE),
-        bpf::skip(IPV4, 0, 3),
-        bpf::load_byte(PROTOCOL),
+        bpf::skip(ethertype, 0, 3),
+        bpf::load_byte(place),
         bpf::skip(protocol.into(), 0, 1),
         bpf::accept(),
         bpf::reject(),

@@ -68,16 +68,9 @@ fn group_v6(group: Ipv6Addr) -> [u8; 6] {
 
 /// The header that a raw socket gets, with what the kernel fills in there.
 fn header_v4(source: Ipv4Addr, destination: Ipv4Addr, message_len: usize) -> Vec<u8> {
-    let mut header = ipv4::header(source, destination, message_len).to_vec();
-    let words = header.chunks_exact(2);
-    let sum: u32 = words
-        .map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]])))
-        .sum();
-    let folded = (sum & 0xFFFF) + (sum >> 16);
-    let folded = (folded & 0xFFFF) + (folded >> 16);
-    let checksum = !u16::try_from(folded).unwrap_or(u16::MAX);
-    header[10..12].copy_from_slice(&checksum.to_be_bytes());
-    header
+    let mut header = ipv4::header(source, destination, message_len);
+    ipv4::sum_up(&mut header);
+    header.to_vec()
 }
 
 /// RFC 8200 §3.

@@ -73,6 +73,19 @@ pub fn parse(packet: &[u8]) -> Result<Datagram<'_>, Discard> {
     })
 }
 
+/// Writes the checksum of a header without options (RFC 791 §3.1).
+pub fn sum_up(header: &mut [u8; HEADER_LEN]) {
+    header[10..12].fill(0);
+    let words = header.chunks_exact(2);
+    let sum: u32 = words
+        .map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]])))
+        .sum();
+    let folded = (sum & 0xFFFF) + (sum >> 16);
+    let folded = (folded & 0xFFFF) + (folded >> 16);
+    let checksum = !u16::try_from(folded).unwrap_or(u16::MAX);
+    header[10..12].copy_from_slice(&checksum.to_be_bytes());
+}
+
 /// The header of an advert of `message_len` bytes. Identification and header
 /// checksum are 0: the kernel fills them in.
 pub fn header(source: Ipv4Addr, destination: Ipv4Addr, message_len: usize) -> [u8; HEADER_LEN] {

@@ -1,10 +1,12 @@
-//! What a raw socket says of an IPv6 packet, whose header it keeps.
+//! What a raw socket says of an IPv6 packet, whose header it keeps; and that header, as who
+//! listens at the interface has it.
 //!
 //! The kernel takes header and extension headers off, and puts fragments
 //! together. Destination and hop limit come as ancillary data (RFC 3542).
 
 use std::net::{IpAddr, Ipv6Addr};
 
+use super::IP_PROTOCOL;
 use super::discard::Discard;
 use super::ipv4::Datagram;
 
@@ -33,6 +35,34 @@ pub fn datagram(
     })
 }
 
+/// Length of the header.
+const HEADER_LEN: usize = 40;
+
+/// Takes the header off a packet as it is on the link. A message behind extension headers
+/// is taken for another protocol's.
+pub fn parse(packet: &[u8]) -> Result<Datagram<'_>, Discard> {
+    let header = packet.first_chunk::<HEADER_LEN>().ok_or(Discard::Runt)?;
+    let [first, _, _, _, len @ .., next_header, hop_limit] =
+        *header.first_chunk::<8>().ok_or(Discard::Runt)?;
+    if first >> 4 != 6 {
+        return Err(Discard::IpHeader);
+    }
+    if next_header != IP_PROTOCOL {
+        return Err(Discard::Protocol(next_header));
+    }
+    let end = HEADER_LEN + usize::from(u16::from_be_bytes(len));
+    let address = |at: usize| {
+        let bytes = header[at..].first_chunk::<16>();
+        bytes.map_or(Ipv6Addr::UNSPECIFIED, |bytes| Ipv6Addr::from(*bytes))
+    };
+    Ok(Datagram {
+        source: address(8).into(),
+        destination: address(24).into(),
+        ttl: hop_limit,
+        message: packet.get(HEADER_LEN..end).ok_or(Discard::Runt)?,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -49,5 +79,23 @@ mod tests {
             let refused = datagram(b"x", PEER, destination, hop_limit);
             assert_eq!(refused, Err(Discard::IpHeader));
         }
+    }
+
+    #[test]
+    fn a_packet_of_the_link_is_its_header_and_its_message() {
+        let mut packet = vec![0x60, 0, 0, 0, 0, 2, IP_PROTOCOL, 255];
+        packet.extend(PEER.octets());
+        packet.extend(GROUP.octets());
+        packet.extend(b"ab, and padding");
+        let read = parse(&packet).unwrap();
+        assert_eq!((read.source, read.destination), (PEER.into(), GROUP.into()));
+        assert_eq!((read.ttl, read.message), (255, b"ab".as_slice()));
+        for len in 0..42 {
+            assert_eq!(parse(&packet[..len]), Err(Discard::Runt));
+        }
+        packet[6] = 58;
+        assert_eq!(parse(&packet), Err(Discard::Protocol(58)));
+        packet[0] = 0x45;
+        assert_eq!(parse(&packet), Err(Discard::IpHeader));
     }
 }

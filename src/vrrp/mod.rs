@@ -43,6 +43,7 @@ pub mod dialects;
 mod dice;
 pub mod discard;
 pub mod ethernet;
+pub mod fragment;
 pub mod group;
 pub mod influence;
 pub mod ipv4;

@@ -263,6 +263,8 @@ impl Keeper {
     ) -> Result<Applied, rtnetlink::Error> {
         self.kernel = self.look(wanted).await?;
         self.follow_names(vrrp, wanted);
+        let known = plan::known_by_looks(wanted, &self.owned, &self.kernel);
+        self.owned.extend(known);
         self.tell_links(vrrp);
         for command in self.left.tell(vrrp, &self.owned, &self.kernel) {
             self.config.commands.send(command);

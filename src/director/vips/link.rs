@@ -58,7 +58,11 @@ pub(super) fn link_of(
             .collect(),
         link_local_fault: here.iter().find_map(|it| link_local_fault(it)),
     };
-    Link::Up { index, addresses }
+    Link::Up {
+        index,
+        mtu: link.mtu,
+        addresses,
+    }
 }
 
 fn link_local_fault(address: &Address) -> Option<LinkFault> {

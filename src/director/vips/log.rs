@@ -14,6 +14,8 @@ use crate::sys::neighbour::Mac;
 #[derive(Debug)]
 pub(super) enum Line {
     Added(Holding),
+    /// An interface got its name back, which was this other one.
+    Renamed(String, Holding),
     Removed(Holding),
     /// A thing that is not as wanted, and why.
     Problem(Holding, String),
@@ -65,6 +67,7 @@ pub(super) fn write_line(line: Line) {
     match line {
         Line::Added(holding @ Holding::Up(_)) => info!(%holding, "interface taken up"),
         Line::Removed(holding @ Holding::Up(_)) => info!(%holding, "interface taken down"),
+        Line::Renamed(from, holding) => info!(%holding, from, "interface has its name again"),
         Line::Added(holding) => info!(%holding, "{} added", holding.kind()),
         Line::Removed(holding) => info!(%holding, "{} removed", holding.kind()),
         Line::Problem(holding, problem) => {

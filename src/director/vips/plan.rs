@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::holding::{Holding, Place};
 use super::kernel::{Index, Kernel};
 use super::wanted::{Spec, Wanted};
-use verdict::{Verdict, elsewhere, trespass, verdict};
+use verdict::{Verdict, World, elsewhere, is_virtual_mac, trespass, verdict};
 
 /// One change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub(super) enum Op {
     Add(Holding, Spec),
     /// It is there, put there by lvsd, and not as wanted.
     Replace(Holding, Spec),
+    /// It is there, put there by lvsd, by this other name.
+    Rename(String, Holding, Spec),
     Remove(Holding),
     /// It is gone already.
     Forget(Holding),
@@ -25,6 +27,7 @@ impl Op {
         match self {
             Self::Add(holding, _)
             | Self::Replace(holding, _)
+            | Self::Rename(_, holding, _)
             | Self::Remove(holding)
             | Self::Forget(holding) => holding,
         }
@@ -34,7 +37,9 @@ impl Op {
     fn makes_interface(&self) -> bool {
         matches!(
             self,
-            Self::Add(Holding::Interface(_), _) | Self::Replace(Holding::Interface(_), _)
+            Self::Add(Holding::Interface(_), _)
+                | Self::Replace(Holding::Interface(_), _)
+                | Self::Rename(..)
         )
     }
 }
@@ -78,7 +83,9 @@ pub(super) fn plan(wanted: &Wanted, owned: &BTreeSet<Holding>, kernel: &Kernel) 
             Verdict::Impossible(problem) => {
                 drop(plan.problems.insert(holding.clone(), problem));
             }
-            Verdict::Absent => plan.ops.push(Op::Add(holding.clone(), spec.clone())),
+            Verdict::Absent => plan
+                .ops
+                .push(addition(holding, spec, (wanted, owned, &index))),
             Verdict::Changed => plan.ops.push(Op::Replace(holding.clone(), spec.clone())),
         }
     }
@@ -96,6 +103,53 @@ pub(super) fn plan(wanted: &Wanted, owned: &BTreeSet<Holding>, kernel: &Kernel) 
         });
     }
     plan
+}
+
+/// An interface that lvsd made and that has another name now, which nobody wants, gets
+/// its name: two of one hardware address cannot both be up, and what is on it stays.
+fn addition(holding: &Holding, spec: &Spec, (wanted, owned, index): World<'_>) -> Op {
+    let add = || Op::Add(holding.clone(), spec.clone());
+    let Spec::Interface { parent, mac } = spec else {
+        return add();
+    };
+    let named = index.kernel.links.iter().find(|link| {
+        let interface = Holding::Interface(link.name.clone());
+        is_virtual_mac(link, parent, *mac, index)
+            && owned.contains(&interface)
+            && !wanted.held.contains_key(&interface)
+    });
+    match named {
+        Some(link) => Op::Rename(link.name.clone(), holding.clone(), spec.clone()),
+        None => add(),
+    }
+}
+
+/// Wanted interfaces that are there as lvsd makes them, name, place and hardware address,
+/// and what is on them: lvsd's, though its file of them is lost.
+pub(super) fn known_by_looks(
+    wanted: &Wanted,
+    owned: &BTreeSet<Holding>,
+    kernel: &Kernel,
+) -> BTreeSet<Holding> {
+    let index = Index::new(kernel);
+    let mut known = BTreeSet::new();
+    for (holding, spec) in &wanted.held {
+        if let (Holding::Interface(name), Spec::Interface { parent, mac }) = (holding, spec)
+            && !owned.contains(holding)
+            && let Some(link) = kernel.link(name)
+            && is_virtual_mac(link, parent, *mac, &index)
+        {
+            known.insert(holding.clone());
+            let addresses = kernel.addresses.iter().filter(|it| it.link == link.index);
+            known.extend(addresses.map(|it| {
+                Holding::Address(Place {
+                    interface: name.clone(),
+                    address: it.address,
+                })
+            }));
+        }
+    }
+    known
 }
 
 /// What lvsd has added and is wanted no more, the last to come first.

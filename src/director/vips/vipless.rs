@@ -4,6 +4,9 @@
 //! Such a master draws the clients to a host that does not answer, so it goes to
 //! fault and leaves mastership to others. It tries again after a while: nobody else
 //! tells when the reason is gone.
+//!
+//! Nor does one become master whose virtual MAC cannot be made, as where somebody else's
+//! interface has its name. That is looked at all the time, so it ends with its reason.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -28,6 +31,7 @@ pub(super) struct Vipless(BTreeMap<String, Trial>);
 enum Trial {
     Fails { since: Instant },
     Fault { until: Instant },
+    Unmade,
 }
 
 impl Vipless {
@@ -46,7 +50,21 @@ impl Vipless {
             commands.push(Command::CannotHold { instance, why });
         };
         for (name, instance) in &vrrp.instances {
-            match (self.0.get(name).copied(), failure(instance, vips)) {
+            let trial = self.0.get(name).copied();
+            match (trial, unmade(instance, vips)) {
+                (Some(Trial::Unmade), Some(_)) => continue,
+                (_, Some(why)) => {
+                    self.0.insert(name.clone(), Trial::Unmade);
+                    tell(name, Some(why));
+                    continue;
+                }
+                (Some(_) | None, None) => {}
+            }
+            match (trial, failure(instance, vips)) {
+                (Some(Trial::Unmade), _) => {
+                    self.0.remove(name);
+                    tell(name, None);
+                }
                 (Some(Trial::Fault { until }), _) if now < until => {}
                 (Some(Trial::Fault { .. }), _) => {
                     self.0.remove(name);
@@ -69,18 +87,36 @@ impl Vipless {
 
     /// When to call [`tend`](Self::tend) although nothing has happened.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        let times = self.0.values().map(|trial| match trial {
-            Trial::Fails { since } => *since + GRACE,
-            Trial::Fault { until } => *until,
+        let times = self.0.values().filter_map(|trial| match trial {
+            Trial::Fails { since } => Some(*since + GRACE),
+            Trial::Fault { until } => Some(*until),
+            Trial::Unmade => None,
         });
         times.min()
     }
 }
 
-/// Why none of its advertised addresses is there, if it wants them.
+/// Why its virtual MAC is not there.
+fn unmade(instance: &InstanceStatus, vips: &VipsStatus) -> Option<String> {
+    let virtual_mac = instance.holdings.virtual_mac.as_ref()?;
+    let holding = Holding::Interface(virtual_mac.interface.clone());
+    let problem = vips.problems.get(&holding)?;
+    (!vips.held.contains(&holding)).then(|| problem.clone())
+}
+
+/// Why none of its advertised addresses is there, if it wants them, or why they are on an
+/// interface that is down.
 fn failure(instance: &InstanceStatus, vips: &VipsStatus) -> Option<String> {
     if instance.claim != Claim::Hold {
         return None;
+    }
+    if let Some(virtual_mac) = &instance.holdings.virtual_mac {
+        let up = Holding::Up(virtual_mac.interface.clone());
+        if let Some(problem) = vips.problems.get(&up)
+            && !vips.held.contains(&up)
+        {
+            return Some(problem.clone());
+        }
     }
     let advertised = instance.addresses.iter().filter(|it| it.advertised);
     let mut first = None;

@@ -5,6 +5,7 @@ mod hearing;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use jiff::Timestamp;
@@ -254,13 +255,18 @@ impl Instance {
     ) {
         let advert = self.router.settings().advert(priority);
         let virtual_mac = self.config.holdings.virtual_mac.as_ref().map(|it| it.mac);
+        let mut unsent = 0;
         for destination in self.config.transport.destinations(self.family()) {
             let message = advert.encode(checksum, source, destination);
             match interface.send(&message, virtual_mac, source, destination) {
                 Ok(()) => InstanceCounters::add(&self.counters.adverts_sent),
-                Err(error) => self.note_send_error(now, &error, log),
+                Err(error) => {
+                    unsent = error.raw_os_error().unwrap_or(nix::libc::EIO);
+                    self.note_send_error(now, &error, log);
+                }
             }
         }
+        self.counters.unsent.store(unsent, Ordering::Relaxed);
     }
 
     fn note_send_error(&mut self, now: Instant, error: &io::Error, log: &mut Log<Line>) {

@@ -1,7 +1,7 @@
 //! An interface and the raw sockets that its virtual routers share, one for
 //! each family.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;
@@ -18,6 +18,7 @@ use crate::sys::socket::{Frames, RawV4, RawV6};
 use crate::vrrp::IP_PROTOCOL;
 use crate::vrrp::discard::Discard;
 use crate::vrrp::ethernet::frame;
+use crate::vrrp::fragment;
 use crate::vrrp::ipv4::{self, Datagram};
 use crate::vrrp::ipv6::{self, HOP_LIMIT, TRAFFIC_CLASS};
 use crate::vrrp::router::LinkFault;
@@ -35,6 +36,8 @@ pub(super) struct Interface {
     ports: BTreeMap<Family, Port>,
     /// For adverts from a virtual MAC.
     frames: OnceCell<Frames>,
+    /// By which the fragments of an advert were last known.
+    identification: Cell<u16>,
     pub(super) counters: Arc<InterfaceCounters>,
 }
 
@@ -158,7 +161,11 @@ impl Interface {
     ) -> io::Result<()> {
         let frame = virtual_mac.and_then(|mac| frame(mac, source, destination, message));
         if let (Some((frame, ethertype)), Some(index)) = (frame, self.index()) {
-            return self.frames()?.send(index, &frame, ethertype);
+            let frames = self.frames()?;
+            let parts = fragment::of_frame(frame, self.mtu(), self.next_identification());
+            return parts
+                .iter()
+                .try_for_each(|part| frames.send(index, part, ethertype));
         }
         let port = self.ports.get(&Family::of(source));
         let socket = port.and_then(|port| port.socket.as_ref());
@@ -166,7 +173,10 @@ impl Interface {
             (Some(Raw::V4(raw)), IpAddr::V4(source), IpAddr::V4(destination)) => {
                 let mut packet = ipv4::header(source, destination, message.len()).to_vec();
                 packet.extend(message);
-                raw.send(&packet, destination)
+                let parts = fragment::of_ipv4(packet, self.mtu(), self.next_identification());
+                parts
+                    .iter()
+                    .try_for_each(|part| raw.send(part, destination))
             }
             (Some(Raw::V6(raw)), IpAddr::V6(source), IpAddr::V6(destination)) => {
                 raw.send(message, source, destination)
@@ -186,6 +196,18 @@ impl Interface {
 
     fn index(&self) -> Option<NonZeroU32> {
         self.link.as_ref().and_then(Link::index)
+    }
+
+    fn mtu(&self) -> usize {
+        let mtu = self.link.as_ref().and_then(Link::mtu);
+        mtu.unwrap_or(usize::MAX)
+    }
+
+    /// Of fragments: never 0, which the kernel would replace, by another for each of them.
+    fn next_identification(&self) -> u16 {
+        let next = self.identification.get().checked_add(1).unwrap_or(1);
+        self.identification.set(next);
+        next
     }
 
     fn frames(&self) -> io::Result<&Frames> {

@@ -14,6 +14,8 @@ pub enum Link {
     Up {
         /// Its index; another one than before: it is a new interface.
         index: NonZeroU32,
+        /// The longest packet that it carries, in bytes.
+        mtu: u32,
         /// Where adverts may come from.
         addresses: Addresses,
     },
@@ -38,6 +40,14 @@ impl Link {
     pub(super) fn index(&self) -> Option<NonZeroU32> {
         match self {
             Self::Up { index, .. } => Some(*index),
+            Self::Down(_) => None,
+        }
+    }
+
+    /// The longest packet of an interface that works.
+    pub(super) fn mtu(&self) -> Option<usize> {
+        match self {
+            Self::Up { mtu, .. } => usize::try_from(*mtu).ok(),
             Self::Down(_) => None,
         }
     }

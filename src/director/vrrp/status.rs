@@ -1,9 +1,10 @@
 //! What the VRRP thread tells everybody else.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -146,6 +147,8 @@ pub struct InterfaceCounters {
 pub struct InstanceCounters {
     pub(super) adverts_sent: AtomicU64,
     pub(super) send_errors: AtomicU64,
+    /// The errno that kept the last advert from going out; 0: it went.
+    pub(super) unsent: AtomicI32,
     pub(super) adverts_received: AtomicU64,
     pub(super) became_master: AtomicU64,
     pub(super) late_wakeups: AtomicU64,
@@ -279,16 +282,31 @@ impl InterfaceStatus {
 }
 
 impl InstanceStatus {
+    /// Why the others hear nothing of this master.
+    fn unsent(&self) -> Option<String> {
+        let errno = self.counters.unsent.load(Ordering::Relaxed);
+        let is_told = self.state == State::Master && errno != 0;
+        is_told.then(|| {
+            let error = io::Error::from_raw_os_error(errno);
+            let (interface, mend) = (&self.interface, mend_of_sending(errno));
+            format!(
+                "its adverts do not leave by {interface} ({error}), so others become master too; \
+                 {mend}"
+            )
+        })
+    }
+
     /// The same for people and programs outside; `problems`, `conflicts`
     /// and `trackers` are what others know of it.
     pub fn describe(
         &self,
         name: &str,
-        problems: Vec<String>,
+        mut problems: Vec<String>,
         conflicts: Vec<VipConflict>,
         holdings: Vec<Holding>,
         trackers: Vec<Tracker>,
     ) -> VirtualRouter {
+        problems.extend(self.unsent());
         let version = self.version();
         let counters = &self.counters;
         VirtualRouter {
@@ -358,6 +376,17 @@ impl InstanceStatus {
 
     fn version(&self) -> u8 {
         self.settings.version.number()
+    }
+}
+
+fn mend_of_sending(errno: i32) -> &'static str {
+    match errno {
+        nix::libc::EPERM | nix::libc::EACCES => {
+            "let protocol 112 out: see `nft list ruleset` and `iptables -S OUTPUT`"
+        }
+        nix::libc::ENOBUFS | nix::libc::EAGAIN => "see `tc -s qdisc` for what fills its queue",
+        nix::libc::EMSGSIZE => "raise its MTU, or name fewer virtual_addresses",
+        _ => "see `ip -s link` and `ip route`",
     }
 }
 

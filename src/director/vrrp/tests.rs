@@ -4,6 +4,7 @@ use crate::vrrp::router::{Claim, LinkFault, Notice, State};
 use crate::vrrp::transport::Transport;
 use crate::vrrp::{Settings, Version};
 use std::num::NonZeroU32;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 fn instance(interface: &str, vrid: u8, priority: u8) -> VrrpInstance {
@@ -88,6 +89,7 @@ fn an_interface_that_no_socket_opens_on_is_a_fault_with_the_kernels_reason() {
     vrrp.commands
         .send(configure(&[("VI_1", instance("nowhere0", 51, 100))]));
     let link = Link::Up {
+        mtu: 1_500,
         index: NonZeroU32::new(4_000_000).unwrap(),
         addresses: Addresses {
             usable: vec!["192.0.2.1".parse().unwrap()],
@@ -209,4 +211,25 @@ fn a_part_that_stands_still_is_told_until_it_moves_and_how_often() {
         wait_for(&vrrp, |status| status.parts[&Part::Table].stuck.is_none());
     }
     stop(vrrp);
+}
+
+#[test]
+fn a_master_whose_adverts_do_not_leave_says_so_with_the_reason_and_the_way_out() {
+    let mut status = InstanceStatus::backup(&instance("ens192", 51, 100));
+    let problems = |status: &InstanceStatus| {
+        let described = status.describe("VI_1", vec![], vec![], vec![], vec![]);
+        described.problems
+    };
+    let errno = nix::libc::EPERM;
+    status.counters.unsent.store(errno, Ordering::Relaxed);
+    assert_eq!(problems(&status), [""; 0], "a backup sends none");
+    status.state = State::Master;
+    let told = problems(&status);
+    assert_eq!(told.len(), 1);
+    assert!(
+        told[0].contains("do not leave by ens192") && told[0].contains("let protocol 112 out"),
+        "{told:?}"
+    );
+    status.counters.unsent.store(0, Ordering::Relaxed);
+    assert_eq!(problems(&status), [""; 0]);
 }

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
+use super::VirtualRouter;
+
 /// Start-up files and processes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Boot {
@@ -17,6 +19,8 @@ pub struct Boot {
     /// Its virtual and real servers of different ports, under direct routing or
     /// tunnels.
     pub keepalived_maps: Vec<(SocketAddr, SocketAddr)>,
+    /// Its virtual routers, as far as the file tells them.
+    pub keepalived_routers: Vec<VirtualRouter>,
     /// The addresses of its virtual routers.
     pub keepalived_vips: BTreeSet<IpAddr>,
     /// What puts VIPs on `lo`, or set out to.

@@ -5,13 +5,14 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::config::director::VrrpInstance;
+use crate::lvs::Family;
 use crate::status::director;
 use crate::sys::neighbour::Mac;
 use crate::vrrp::advert::Advert;
 
 use super::Facts;
 
-/// Adverts that were lost one by one prove nothing; so many without one that came through do.
+/// Adverts that were lost one by one prove nothing; so many, most of them, do.
 const SEVERAL: u32 = 2;
 
 /// A few seconds of the LANs of this host.
@@ -48,9 +49,14 @@ pub struct Heard {
 }
 
 impl Heard {
-    /// Whether this host keeps its adverts from the programs they are for.
+    /// Whether this host keeps its adverts, or most of them, from the programs they are for.
     pub fn is_kept_out(&self) -> bool {
-        self.arrived >= SEVERAL && self.came_through == 0
+        self.arrived >= SEVERAL && self.came_through < self.arrived.div_ceil(2)
+    }
+
+    /// The version of IP that it sends over.
+    pub fn family(&self) -> Family {
+        Family::of(self.source)
     }
 
     /// Whether it is a master that has not just resigned.
@@ -63,9 +69,12 @@ impl Heard {
         self.first < other.last && other.first < self.last
     }
 
-    /// Whether both are routers of one interface's virtual router.
+    /// Whether both are routers of one interface's virtual router. IPv4 and IPv6 have
+    /// virtual routers of their own (RFC 9568 §5.2.3).
     pub fn is_same_router(&self, other: &Self) -> bool {
-        self.interface == other.interface && self.advert.vrid == other.advert.vrid
+        self.interface == other.interface
+            && self.family() == other.family()
+            && self.advert.vrid == other.advert.vrid
     }
 
     /// Whether any of its addresses is among these.
@@ -84,7 +93,9 @@ pub struct VirtualRouter {
     pub interface: String,
     /// Which.
     pub vrid: u8,
-    /// Its VIPs.
+    /// The version of IP that its adverts go over.
+    pub family: Family,
+    /// Its VIPs, perhaps with others that its adverts do not name.
     pub addresses: BTreeSet<IpAddr>,
     /// Who hears its adverts, if that is not everybody.
     pub peers: Vec<IpAddr>,
@@ -92,9 +103,20 @@ pub struct VirtualRouter {
     pub interval: Duration,
 }
 
+impl VirtualRouter {
+    /// Whether an advert is of this one, and for one of its VIPs.
+    pub fn is_of(&self, heard: &Heard) -> bool {
+        self.interface == heard.interface
+            && self.family == heard.family()
+            && self.vrid == heard.advert.vrid.get()
+            && heard.has_any(&self.addresses)
+    }
+}
+
 impl Facts {
     /// The virtual routers of this host: those of the running director, else of
-    /// its file, else those that this host was heard to be master of.
+    /// its file, else of the keepalived that runs, else those that this host was heard to
+    /// be master of.
     pub fn virtual_routers(&self) -> Vec<VirtualRouter> {
         if let Some(status) = &self.director {
             let routers = status.vrrp.iter();
@@ -107,17 +129,22 @@ impl Facts {
                     name: name.clone(),
                     interface: instance.interface.clone(),
                     vrid: instance.settings.vrid.get(),
+                    family: family_of(instance.settings.addresses.first()),
                     addresses: addresses_of(instance),
                     peers: instance.transport.peers().to_vec(),
                     interval: instance.settings.advert_interval,
                 })
                 .collect();
         }
+        if self.boot.running.contains("keepalived") && !self.boot.keepalived_routers.is_empty() {
+            return self.boot.keepalived_routers.clone();
+        }
         let own = self.heard().filter(|heard| self.is_own(heard.source));
         own.map(|heard| VirtualRouter {
             name: String::new(),
             interface: heard.interface.clone(),
             vrid: heard.advert.vrid.get(),
+            family: heard.family(),
             addresses: heard.advert.addresses.iter().copied().collect(),
             peers: vec![],
             interval: heard.advert.interval,
@@ -172,11 +199,17 @@ impl Facts {
             name: router.name.clone(),
             interface: router.interface.clone(),
             vrid: router.vrid,
+            family: family_of(addresses.clone().find_map(address).as_ref()),
             addresses: addresses.filter_map(address).collect(),
             peers: file.map_or(vec![], |file| file.transport.peers().to_vec()),
             interval: Duration::from_millis(router.advert_interval_ms),
         }
     }
+}
+
+/// That of the first of a router's addresses.
+fn family_of(address: Option<&IpAddr>) -> Family {
+    address.map_or(Family::Ipv4, |address| Family::of(*address))
 }
 
 fn addresses_of(instance: &VrrpInstance) -> BTreeSet<IpAddr> {

@@ -18,11 +18,20 @@ use super::{
 
 /// Reads the whole output; what is no rule is left out.
 pub fn parse(text: &str) -> Ruleset {
+    parse_of("iptables", text)
+}
+
+/// The same of `ip6tables-save`.
+pub fn parse_v6(text: &str) -> Ruleset {
+    parse_of("ip6tables", text)
+}
+
+fn parse_of(tool: &str, text: &str) -> Ruleset {
     let mut ruleset = Ruleset::default();
     let mut table = String::new();
     for line in text.lines().map(str::trim) {
         if let Some(name) = line.strip_prefix('*') {
-            table = format!("iptables {name}");
+            table = format!("{tool} {name}");
         } else if let Some(rest) = line.strip_prefix(':') {
             let mut words = rest.split_whitespace();
             let (Some(name), policy) = (words.next(), words.next()) else {
@@ -30,12 +39,13 @@ pub fn parse(text: &str) -> Ruleset {
             };
             let chain = Chain {
                 hook: policy.filter(|policy| *policy != "-").map(|_| hook(name)),
+                devices: Vec::new(),
                 drops: policy == Some("DROP"),
                 packets: words.next().and_then(packets),
                 rules: Vec::new(),
             };
             ruleset.chains.insert(id(&table, name), chain);
-        } else if let Some((name, rule)) = rule(line) {
+        } else if let Some((name, rule)) = rule(tool, line) {
             let chain = ruleset.chains.entry(id(&table, &name)).or_default();
             chain.rules.push(rule);
         }
@@ -66,7 +76,7 @@ fn packets(counter: &str) -> Option<u64> {
 }
 
 /// The chain and the rule of a line that begins with its counter or with `-A`.
-fn rule(line: &str) -> Option<(String, Rule)> {
+fn rule(tool: &str, line: &str) -> Option<(String, Rule)> {
     let (packets, text) = match line.strip_prefix('[') {
         Some(rest) => {
             let (counter, text) = rest.split_once("] ")?;
@@ -83,7 +93,7 @@ fn rule(line: &str) -> Option<(String, Rule)> {
         matches: Vec::new(),
         verdict: Verdict::Continue,
         packets,
-        text: format!("iptables {text}"),
+        text: format!("{tool} {text}"),
     };
     while let Some(word) = words.next() {
         read(word, &mut words, &mut rule);
@@ -109,7 +119,14 @@ fn read<'a>(word: &'a str, words: &mut Peekable<impl Iterator<Item = &'a str>>, 
         // What these say is in the options behind them.
         "-m" if matches!(
             value,
-            "tcp" | "udp" | "state" | "conntrack" | "multiport" | "comment"
+            "tcp"
+                | "udp"
+                | "state"
+                | "conntrack"
+                | "multiport"
+                | "comment"
+                | "pkttype"
+                | "addrtype"
         ) =>
         {
             return;
@@ -123,9 +140,20 @@ fn read<'a>(word: &'a str, words: &mut Peekable<impl Iterator<Item = &'a str>>, 
         "-p" => protocol_of(value).map(|protocol| Field::Protocol(vec![protocol])),
         "-i" => Some(Field::Interface(Hook::Input, value.to_owned())),
         "-o" => Some(Field::Interface(Hook::Output, value.to_owned())),
+        "-s" => network(value).map(|network| Field::Source(vec![network])),
         "-d" => network(value).map(|network| Field::Destination(vec![network])),
+        "--pkt-type" | "--dst-type" if value.eq_ignore_ascii_case("multicast") => {
+            Some(Field::Multicast)
+        }
+        "--sport" | "--sports" => ports(value).map(Field::SourcePort),
         "--dport" | "--dports" => ports(value).map(Field::Port),
-        "--state" | "--ctstate" => Some(Field::New(value.split(',').any(|it| it == "NEW"))),
+        "--state" | "--ctstate" => {
+            let has = |state: &str| value.split(',').any(|it| it == state);
+            Some(Field::State {
+                new: has("NEW"),
+                established: has("ESTABLISHED"),
+            })
+        }
         _ => None,
     };
     rule.matches.push(Match {

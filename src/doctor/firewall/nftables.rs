@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use serde_json::Value;
 
-use crate::lvs::Prefixed;
+use crate::lvs::{Family, Prefixed};
 use crate::sys;
 
 mod map;
@@ -58,14 +58,16 @@ fn id(object: &Value, name: &str) -> ChainId {
 
 fn read_chain(chain: &Value) -> Chain {
     // Chains of bridges and of ARP see other packets.
-    let of_ip = matches!(text(&chain["family"]), "ip" | "inet");
+    let of_ip = matches!(text(&chain["family"]), "ip" | "ip6" | "inet" | "netdev");
     let hook = chain["hook"].as_str().map(|hook| match hook {
-        "input" | "prerouting" if of_ip => Hook::Input,
-        "output" | "postrouting" if of_ip => Hook::Output,
+        "input" | "prerouting" | "ingress" if of_ip => Hook::Input,
+        "output" | "postrouting" | "egress" if of_ip => Hook::Output,
         _ => Hook::Other,
     });
+    let devices = each(&chain["dev"]).filter_map(Value::as_str);
     Chain {
         hook,
+        devices: devices.map(str::to_owned).collect(),
         drops: text(&chain["policy"]) == "drop",
         packets: None,
         rules: Vec::new(),
@@ -139,7 +141,8 @@ fn unknown(is: bool) -> Match {
     }
 }
 
-/// The conditions of one match: a port of TCP speaks of the protocol too.
+/// The conditions of one match: a port of TCP speaks of the protocol too, an address of the
+/// version of IP.
 fn matches(value: &Value) -> Vec<Match> {
     let is = text(&value["op"]) != "!=";
     if !matches!(text(&value["op"]), "==" | "!=" | "in") {
@@ -152,26 +155,48 @@ fn matches(value: &Value) -> Vec<Match> {
         ("l4proto", _, _) | (_, _, ("ip", "protocol") | ("ip6", "nexthdr")) => {
             all(right, protocol).map(Field::Protocol)
         }
-        ("iifname", _, _) => interface(Hook::Input, right),
-        ("oifname", _, _) => interface(Hook::Output, right),
-        (_, "state", _) => Some(Field::New(each(right).any(|it| text(it) == "new"))),
+        ("nfproto" | "protocol", _, _) => family(text(right)).map(Field::Family),
+        ("pkttype", _, _) if text(right) == "multicast" => Some(Field::Multicast),
+        ("iifname" | "iif", _, _) => interface(Hook::Input, right),
+        ("oifname" | "oif", _, _) => interface(Hook::Output, right),
+        (_, "state", _) => Some(Field::State {
+            new: each(right).any(|it| text(it) == "new"),
+            established: each(right).any(|it| text(it) == "established"),
+        }),
+        (_, _, ("ip" | "ip6", "saddr")) => all(right, address).map(Field::Source),
         (_, _, ("ip" | "ip6", "daddr")) => all(right, address).map(Field::Destination),
+        (_, _, ("tcp" | "udp" | "th", "sport")) => all(right, ports).map(Field::SourcePort),
         (_, _, ("tcp" | "udp" | "th", "dport")) => all(right, ports).map(Field::Port),
+        _ if is_type_of_destination(&left["fib"]) && text(right) == "multicast" => {
+            Some(Field::Multicast)
+        }
         _ => None,
     };
     let spoken = match field {
-        (name @ ("tcp" | "udp"), _) => protocol_of(name),
-        _ => None,
+        (name @ ("tcp" | "udp"), _) => protocol_of(name).map(|it| Field::Protocol(vec![it])),
+        (name, _) => family(name).map(Field::Family),
     };
-    let protocol = spoken.map(|protocol| Match {
-        is: true,
-        of: Field::Protocol(vec![protocol]),
-    });
+    let spoken = spoken.map(|of| Match { is: true, of });
     let matched = Match {
         is,
         of: of.unwrap_or(Field::Unknown),
     };
-    protocol.into_iter().chain([matched]).collect()
+    spoken.into_iter().chain([matched]).collect()
+}
+
+/// `fib daddr type`
+fn is_type_of_destination(fib: &Value) -> bool {
+    let flags: Vec<_> = each(&fib["flags"]).map(text).collect();
+    text(&fib["result"]) == "type" && flags == ["daddr"]
+}
+
+/// As headers, and keys that tell the version of IP, are called.
+fn family(name: &str) -> Option<Family> {
+    match name {
+        "ip" | "ipv4" => Some(Family::Ipv4),
+        "ip6" | "ipv6" => Some(Family::Ipv6),
+        _ => None,
+    }
 }
 
 /// The elements of a set, of a list, or the value alone.
@@ -229,15 +254,36 @@ fn words_of(value: &Value) -> String {
         Some((kind, of)) if kind == "payload" => {
             format!("{} {}", text(&of["protocol"]), text(&of["field"]))
         }
+        Some((kind, of)) if kind == "fib" => {
+            let flags: Vec<_> = each(&of["flags"]).map(text).collect();
+            format!("fib {} {}", flags.join(" . "), text(&of["result"]))
+        }
         Some((kind, of)) => format!("{kind} {}", text(&of["key"])),
         None => String::new(),
     };
-    let right = match &value["right"] {
-        Value::String(word) => word.clone(),
-        other => other.to_string(),
-    };
+    let right = words_of_value(&value["right"]);
     match text(&value["op"]) {
         "!=" => format!("{left} != {right}"),
         _ => format!("{left} {right}"),
+    }
+}
+
+/// As `nft` writes it in rules.
+fn words_of_value(value: &Value) -> String {
+    let (prefix, set) = (&value["prefix"], &value["set"]);
+    match (value, prefix, set, &value["range"]) {
+        (Value::String(word), ..) => word.clone(),
+        (_, Value::Object(_), ..) => {
+            format!("{}/{}", words_of_value(&prefix["addr"]), prefix["len"])
+        }
+        (_, _, Value::Array(elements), _) => {
+            let words: Vec<_> = elements.iter().map(words_of_value).collect();
+            format!("{{ {} }}", words.join(", "))
+        }
+        (_, _, _, Value::Array(ends)) => {
+            let words: Vec<_> = ends.iter().map(words_of_value).collect();
+            words.join("-")
+        }
+        (other, ..) => other.to_string(),
     }
 }

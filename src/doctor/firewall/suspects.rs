@@ -28,10 +28,7 @@ impl Ruleset {
     /// Every rule and every policy that may drop the packet.
     pub fn suspects(&self, packet: &Packet) -> Vec<Suspect> {
         let mut suspects = Vec::new();
-        for (base, chain) in &self.chains {
-            if chain.hook != Some(packet.hook) {
-                continue;
-            }
+        for (base, chain) in self.bases(packet) {
             let mut found = Vec::new();
             let mut seen = BTreeSet::new();
             self.search(base, packet, &mut seen, &mut found, 0);

@@ -1,5 +1,7 @@
+use std::net::IpAddr;
+
 use super::*;
-use crate::vrrp::transport::MULTICAST_V4;
+use crate::vrrp::transport::{MULTICAST_V4, MULTICAST_V6};
 
 /// `nft -j list ruleset` of Debian 12.
 const NFT: &str = include_str!("captures/nft.json");
@@ -128,8 +130,14 @@ fn conditions_decide() {
         "-A INPUT ! -p tcp -j DROP",
         "-A INPUT -i ens+ -j REJECT",
         "-A INPUT -m conntrack --ctstate NEW -j DROP",
+        "-A INPUT -m pkttype --pkt-type multicast -j DROP",
+        "-A INPUT -m addrtype --dst-type MULTICAST -j DROP",
+        "-A INPUT -p vrrp -s 192.168.1.48/28 -j DROP",
     ] {
-        assert!(drops(rule, &advert()), "{rule}");
+        assert!(
+            drops(rule, &advert().sent_by([192, 168, 1, 51].into())),
+            "{rule}"
+        );
     }
     for rule in [
         "-A INPUT -p tcp -j DROP",
@@ -140,6 +148,9 @@ fn conditions_decide() {
         "-A INPUT -m state --state ESTABLISHED -j DROP",
         "-A INPUT -p vrrp -j LOG --log-prefix \"vrrp came \" --log-level 4",
         "-A INPUT -p vrrp -j nowhere",
+        "-A INPUT -p vrrp -s 192.168.1.48/28 -j DROP",
+        "[3:120] -A INPUT -p vrrp -s 192.168.1.48/28 -j DROP",
+        "-A INPUT -m pkttype --pkt-type broadcast -j DROP",
     ] {
         assert!(!drops(rule, &advert()), "{rule}");
     }
@@ -210,6 +221,75 @@ fn with_rule(expressions: &str) -> Ruleset {
         {{"rule": {{"family": "inet", "table": "t", "chain": "in", "expr": [{expressions}]}}}}]}}"#
     );
     nftables::parse(&text).unwrap()
+}
+
+/// What becomes of an advert over each version of IP under one rule.
+fn fates(rule: &str) -> [bool; 2] {
+    let ruleset = with_rule(rule);
+    let of_ipv6 = Packet::advert(Hook::Input, "ens192", MULTICAST_V6.into());
+    [advert(), of_ipv6].map(|advert| ruleset.fate(&advert) == Fate::Passes)
+}
+
+#[test]
+fn conditions_of_nftables_decide() {
+    let is = |left: &str, right: &str| {
+        fates(&format!(
+            r#"{{"match": {{"op": "==", "left": {left}, "right": {right}}}}}, {{"accept": null}}"#
+        ))
+    };
+    let meta = |key: &str, right: &str| is(&format!(r#"{{"meta": {{"key": "{key}"}}}}"#), right);
+    let header = |name: &str, field: &str, right: &str| {
+        let left = format!(r#"{{"payload": {{"protocol": "{name}", "field": "{field}"}}}}"#);
+        is(&left, right)
+    };
+    assert_eq!(meta("iif", r#""ens192""#), [true, true]);
+    assert_eq!(meta("iif", r#""lo""#), [false, false]);
+    assert_eq!(meta("pkttype", r#""multicast""#), [true, true]);
+    assert_eq!(meta("nfproto", r#""ipv4""#), [true, false]);
+    assert_eq!(meta("l4proto", "112"), [true, true]);
+    assert_eq!(header("ip", "protocol", "112"), [true, false]);
+    assert_eq!(header("ip6", "nexthdr", "112"), [false, true]);
+    assert_eq!(
+        header("ip", "saddr", r#""192.168.1.9""#),
+        [true, false],
+        "perhaps"
+    );
+    let fib = r#"{"fib": {"result": "type", "flags": ["daddr"]}}"#;
+    assert_eq!(is(fib, r#""multicast""#), [true, true]);
+}
+
+#[test]
+fn rules_of_nftables_are_told_as_they_are_written() {
+    let written = |right: &str| {
+        let rule = with_rule(&format!(
+            r#"{{"match": {{"op": "==", "left": {{"payload": {{"protocol": "ip", "field": "daddr"}}}}, "right": {right}}}}}, {{"drop": null}}"#
+        ));
+        let chain = rule.chains.values().find(|it| it.hook.is_some()).unwrap();
+        chain.rules[0].text.clone()
+    };
+    let prefix = r#"{"prefix": {"addr": "224.0.0.0", "len": 4}}"#;
+    assert_eq!(written(prefix), "nft inet t in: ip daddr 224.0.0.0/4 drop");
+    let range = r#"{"range": ["10.0.0.1", "10.0.0.9"]}"#;
+    assert_eq!(
+        written(&format!(r#"{{"set": ["192.0.2.1", {range}]}}"#)),
+        "nft inet t in: ip daddr { 192.0.2.1, 10.0.0.1-10.0.0.9 } drop"
+    );
+}
+
+#[test]
+fn a_chain_of_one_interface_is_asked_about_that_one() {
+    let text = |device: &str| {
+        let text = format!(
+            r#"{{"nftables": [
+            {{"chain": {{"family": "netdev", "table": "n", "name": "i", "hook": "ingress", "dev": "{device}", "policy": "accept"}}}},
+            {{"rule": {{"family": "netdev", "table": "n", "chain": "i", "expr": [
+                {{"match": {{"op": "==", "left": {{"payload": {{"protocol": "ip", "field": "protocol"}}}}, "right": "vrrp"}}}},
+                {{"drop": null}}]}}}}]}}"#
+        );
+        nftables::parse(&text).unwrap().fate(&advert()) == Fate::Passes
+    };
+    assert!(!text("ens192"));
+    assert!(text("ens224"));
 }
 
 #[test]

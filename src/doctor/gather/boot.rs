@@ -4,7 +4,6 @@
 mod keepalived;
 mod scripts;
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -17,9 +16,13 @@ const LONGEST: u64 = 16 * 1024 * 1024;
 
 pub(super) fn look(root: &Path) -> Boot {
     let leftovers = leftovers::look(root);
-    let keepalived = keepalived::parse(&text(&root.join("etc/keepalived/keepalived.conf")));
+    let running = running(root);
+    let file = running.iter().find_map(|process| file_of(process));
+    let file = file.unwrap_or_else(|| "etc/keepalived/keepalived.conf".to_owned());
+    let keepalived = keepalived::parse(&text(&root.join(file)));
     Boot {
-        running: running(root),
+        running: running.iter().map(|_| "keepalived".to_owned()).collect(),
+        keepalived_routers: keepalived.routers,
         keepalived_routes: keepalived.routes,
         keepalived_balances: keepalived.balances,
         keepalived_maps: keepalived.mapped,
@@ -65,20 +68,33 @@ fn name(path: &Path) -> String {
     name.to_string_lossy().into_owned()
 }
 
-/// Programs of this network namespace.
-fn running(root: &Path) -> BTreeSet<String> {
+/// The processes of keepalived in this network namespace.
+fn running(root: &Path) -> Vec<PathBuf> {
     let processes = files(&root.join("proc"))
         .into_iter()
         .filter(|path| name(path).chars().all(|c| c.is_ascii_digit()));
     let here = fs::read_link("/proc/self/ns/net").ok();
-    let names = processes.filter_map(|path| {
-        let name = fs::read_to_string(path.join("comm")).ok()?;
+    let found = processes.filter(|path| {
+        let name = fs::read_to_string(path.join("comm")).unwrap_or_default();
         let is_elsewhere = fs::read_link(path.join("ns/net"))
             .is_ok_and(|namespace| here.as_ref().is_some_and(|here| *here != namespace));
-        let name = name.trim();
-        (name == "keepalived" && !is_elsewhere).then(|| name.to_owned())
+        name.trim() == "keepalived" && !is_elsewhere
     });
-    names.collect()
+    found.collect()
+}
+
+/// The file that a keepalived was started with, below the root; none: the usual one.
+fn file_of(process: &Path) -> Option<String> {
+    let command = fs::read_to_string(process.join("cmdline")).ok()?;
+    let mut words = command.split('\0');
+    let file = words
+        .clone()
+        .find_map(|word| word.strip_prefix("--use-file="));
+    let file = file.or_else(|| {
+        words.find(|word| matches!(*word, "-f" | "--use-file"))?;
+        words.next()
+    });
+    Some(file?.strip_prefix('/')?.to_owned())
 }
 
 /// `options ip_vs conn_tab_bits=20`

@@ -15,10 +15,10 @@ use crate::sys::clock;
 use crate::sys::errno;
 use crate::sys::link::Link;
 use crate::sys::neighbour::{Listener, Mac, Solicitor};
-use crate::sys::socket::RawV4;
+use crate::sys::socket::{RawV4, RawV6};
 use crate::sys::tap::Tap;
-use crate::vrrp::IP_PROTOCOL;
-use crate::vrrp::transport::MULTICAST_V4;
+use crate::vrrp::transport::{MULTICAST_V4, MULTICAST_V6};
+use crate::vrrp::{IP_PROTOCOL, ipv4, ipv6};
 
 use self::note::Notes;
 
@@ -51,11 +51,13 @@ struct Ear {
     arp: Listener,
     /// Whom to ask for.
     addresses: Vec<Ipv4Addr>,
-    discovery: Option<Discovery>,
+    of_ipv6: Option<EarOfIpv6>,
 }
 
 /// The same for IPv6, on an interface that has an address of it.
-struct Discovery {
+struct EarOfIpv6 {
+    through: RawV6,
+    adverts: Tap,
     solicitor: Solicitor,
     /// In whose name.
     source: Ipv6Addr,
@@ -102,10 +104,10 @@ fn ears(facts: &Facts) -> impl Iterator<Item = io::Result<Ear>> {
                 through,
                 interface: link.name.clone(),
                 mac,
-                adverts: Tap::open(index, IP_PROTOCOL, MULTICAST_V4)?,
+                adverts: Tap::open(index, IP_PROTOCOL, MULTICAST_V4.into())?,
                 arp: Listener::open(index, addresses.clone())?,
                 addresses,
-                discovery: discovery(facts, link, index, addresses6)?,
+                of_ipv6: of_ipv6(facts, link, index, addresses6)?,
             })
         };
         Some(open())
@@ -125,26 +127,37 @@ fn by_family(addresses: BTreeSet<&IpAddr>) -> (Vec<Ipv4Addr>, Vec<Ipv6Addr>) {
 
 /// Asks in the name of the address that this host has on the link itself, which nobody
 /// takes for a VIP.
-fn discovery(
+fn of_ipv6(
     facts: &Facts,
     link: &Link,
     index: NonZeroU32,
     addresses: Vec<Ipv6Addr>,
-) -> io::Result<Option<Discovery>> {
+) -> io::Result<Option<EarOfIpv6>> {
     let of_link = facts.addresses.iter().filter(|it| it.link == link.index);
     let mut sources = of_link.filter(|it| !it.tentative && !it.dad_failed);
     let source = sources.find_map(|it| match it.address.address {
         IpAddr::V6(v6) if v6.is_unicast_link_local() => Some(v6),
         _ => None,
     });
-    match source.filter(|_| !addresses.is_empty()) {
-        None => Ok(None),
-        Some(source) => Ok(Some(Discovery {
-            solicitor: Solicitor::open(index)?,
-            source,
-            addresses,
-        })),
-    }
+    let Some(source) = source else {
+        return Ok(None);
+    };
+    // In this order for the same reason.
+    let through = RawV6::open(
+        IP_PROTOCOL,
+        &link.name,
+        index,
+        ipv6::HOP_LIMIT,
+        ipv6::TRAFFIC_CLASS,
+    )?;
+    through.join(MULTICAST_V6)?;
+    Ok(Some(EarOfIpv6 {
+        through,
+        adverts: Tap::open(index, IP_PROTOCOL, MULTICAST_V6.into())?,
+        solicitor: Solicitor::open(index)?,
+        source,
+        addresses,
+    }))
 }
 
 /// Listens, asks, and measures how long it was kept from running.
@@ -178,9 +191,9 @@ fn ask(ear: &Ear, notes: &mut Notes) {
             Err(error) => notes.failed(&ear.interface, &error),
         }
     }
-    if let Some(discovery) = &ear.discovery {
-        for address in &discovery.addresses {
-            match discovery.solicitor.ask(ear.mac, discovery.source, *address) {
+    if let Some(of_ipv6) = &ear.of_ipv6 {
+        for address in &of_ipv6.addresses {
+            match of_ipv6.solicitor.ask(ear.mac, of_ipv6.source, *address) {
                 Ok(()) => notes.asked(&ear.interface, (*address).into()),
                 Err(error) => notes.failed(&ear.interface, &error),
             }
@@ -189,8 +202,8 @@ fn ask(ear: &Ear, notes: &mut Notes) {
 }
 
 fn hear(ear: &Ear, begun: Instant, now: Instant, notes: &mut Notes) {
-    let discovery = ear.discovery.iter().map(|it| it.solicitor.heard());
-    for heard in discovery.chain([ear.arp.heard()]) {
+    let of_ipv6 = ear.of_ipv6.iter().map(|it| it.solicitor.heard());
+    for heard in of_ipv6.chain([ear.arp.heard()]) {
         match heard {
             Ok(statements) => {
                 for statement in statements {
@@ -200,26 +213,45 @@ fn hear(ear: &Ear, begun: Instant, now: Instant, notes: &mut Notes) {
             Err(error) => notes.failed(&ear.interface, &error),
         }
     }
-    hear_adverts(ear, begun, now, notes);
+    // At the interface first: what came through is counted for a sender that is known.
+    let mut heard = hear_at_interface(&ear.adverts, ear, now - begun, notes);
+    if let (Ok(()), Some(of_ipv6)) = (&heard, &ear.of_ipv6) {
+        heard = hear_at_interface(&of_ipv6.adverts, ear, now - begun, notes);
+    }
+    if let Err(error) = heard.and_then(|()| hear_behind_filter(ear, notes)) {
+        notes.failed(&ear.interface, &error);
+    }
 }
 
-/// At the interface first: what came through is counted for a sender that is known.
-fn hear_adverts(ear: &Ear, begun: Instant, now: Instant, notes: &mut Notes) {
+fn hear_at_interface(tap: &Tap, ear: &Ear, at: Duration, notes: &mut Notes) -> io::Result<()> {
     let mut buffer = [0; FRAME];
     for _ in 0..BURST {
-        match ear.adverts.receive(&mut buffer) {
-            Ok(Some(frame)) => {
-                notes.advert(&ear.interface, frame.mac, frame.packet, now - begun);
-            }
-            Ok(None) => break,
-            Err(error) => return notes.failed(&ear.interface, &error),
+        match tap.receive(&mut buffer)? {
+            Some(frame) => notes.advert(&ear.interface, frame.mac, frame.packet, at),
+            None => break,
         }
     }
+    Ok(())
+}
+
+fn hear_behind_filter(ear: &Ear, notes: &mut Notes) -> io::Result<()> {
+    let mut buffer = [0; FRAME];
     for _ in 0..BURST {
-        match ear.through.receive(&mut buffer) {
-            Ok(Some(len)) => notes.came_through(&ear.interface, &buffer[..len]),
-            Ok(None) => return,
-            Err(error) => return notes.failed(&ear.interface, &error),
+        match ear.through.receive(&mut buffer)? {
+            Some(len) => notes.came_through(&ear.interface, ipv4::parse(&buffer[..len])),
+            None => break,
         }
     }
+    let Some(of_ipv6) = &ear.of_ipv6 else {
+        return Ok(());
+    };
+    for _ in 0..BURST {
+        let Some(packet) = of_ipv6.through.receive(&mut buffer)? else {
+            break;
+        };
+        let message = &buffer[..packet.len];
+        let read = ipv6::datagram(message, packet.source, packet.destination, packet.hop_limit);
+        notes.came_through(&ear.interface, read);
+    }
+    Ok(())
 }

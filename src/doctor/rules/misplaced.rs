@@ -61,7 +61,8 @@ fn left_behind(facts: &Facts) -> BTreeMap<IpAddr, String> {
         .filter(|heard| heard.is_master())
         .partition(|heard| facts.is_own(heard.source));
     let own: BTreeSet<_> = own.iter().flat_map(|it| &it.advert.addresses).collect();
-    let known = known_to_director(facts);
+    let mut known = known_to_director(facts);
+    known.extend(vrrp::silenced(facts).into_iter().flat_map(|it| it.vips));
     let vips = others.iter().flat_map(|master| {
         master
             .advert

@@ -43,6 +43,7 @@ pub const ALL: &[Rule] = &[
     arp::answers,
     arp::announces,
     service::blocked,
+    service::answers_blocked,
     service::not_on_vip,
     forwarding::ip_forward,
     forwarding::nat_gateway,

@@ -9,6 +9,10 @@ use crate::doctor::firewall::{Fate, Packet};
 use crate::doctor::{Facts, Finding, Kind, Severity};
 use crate::lvs::{Protocol, VirtualServerId};
 
+mod answers;
+
+pub(super) use answers::blocked as answers_blocked;
+
 pub(super) const SERVICE_NOT_ON_VIP: Kind = Kind::broken(
     "service-not-on-vip",
     "packets arrive here with the VIP as their destination: a service that listens on the RIP \

@@ -2,9 +2,11 @@
 //! like it is not.
 
 mod agent;
+mod answers;
 mod director;
 mod kept_out;
 mod server;
+mod silenced;
 mod site;
 mod source;
 

@@ -152,7 +152,11 @@ fn is_master(facts: &Facts, vip: IpAddr, mac: Mac) -> bool {
         .heard()
         .filter(|heard| heard.is_master() && heard.advert.addresses.contains(&vip));
     masters.any(|heard| {
-        let virtual_mac = [0, 0, 0x5E, 0, 1, heard.advert.vrid.get()];
+        let of_family = match vip {
+            IpAddr::V4(_) => 1,
+            IpAddr::V6(_) => 2,
+        };
+        let virtual_mac = [0, 0, 0x5E, 0, of_family, heard.advert.vrid.get()];
         mac == heard.mac || mac == virtual_mac
     })
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::listed;
-use crate::doctor::facts::Heard;
+use crate::doctor::facts::{Heard, VirtualRouter};
 use crate::doctor::{Facts, Finding, Kind};
 use crate::vrrp::Version;
 
@@ -24,6 +24,8 @@ pub(super) const VRID_FOREIGN: Kind = Kind::broken(
      adverts are refused at every interval",
 );
 
+const GIVE_THE_SAME: &str = "give both files the same, reload both, and one of them yields";
+
 /// Two routers are master of one VIP that this host has to do with. Where this host
 /// drops adverts, that is the finding.
 pub(super) fn two_masters(facts: &Facts) -> Vec<Finding> {
@@ -33,7 +35,7 @@ pub(super) fn two_masters(facts: &Facts) -> Vec<Finding> {
     let vips = facts.vips();
     let ours = |heard: &&Heard| heard.has_any(&vips);
     let mut told = BTreeSet::new();
-    let mut findings = Vec::new();
+    let mut findings: Vec<_> = silenced(facts).iter().map(Silenced::finding).collect();
     for one in facts.heard().filter(ours) {
         let masters: Vec<_> = facts.heard().filter(|it| rivals(it, one)).collect();
         let all = || [one].into_iter().chain(masters.iter().copied());
@@ -57,7 +59,7 @@ pub(super) fn two_masters(facts: &Facts) -> Vec<Finding> {
                 "run `lvsd doctor` on the other: a packet filter there drops adverts, or its \
                  lvsd or keepalived refuses them, as its log says"
             }
-            false => "give both files the same, reload both, and one of them yields",
+            false => GIVE_THE_SAME,
         };
         findings.push(TWO_MASTERS.found(seen, mend));
     }
@@ -134,6 +136,71 @@ fn rivals(one: &Heard, other: &Heard) -> bool {
         && one.overlaps(other)
 }
 
+/// A keepalived of this host's that has the VIP and is not heard, beside a master.
+///
+/// Under version 2 it refuses adverts of another interval, and begins its own anew with each
+/// that it refuses: the slower of two masters hardly ever sends.
+pub(super) struct Silenced<'a> {
+    /// Its virtual router, by its file.
+    router: VirtualRouter,
+    /// The master that is heard.
+    master: &'a Heard,
+    /// The VIPs that both have.
+    pub(super) vips: BTreeSet<IpAddr>,
+}
+
+pub(super) fn silenced(facts: &Facts) -> Vec<Silenced<'_>> {
+    if facts.director.is_some() || !facts.boot.running.contains("keepalived") {
+        return vec![];
+    }
+    let (own, others): (Vec<_>, Vec<_>) = facts
+        .heard()
+        .filter(|heard| heard.is_master())
+        .partition(|heard| facts.is_own(heard.source));
+    let routers = facts.virtual_routers().into_iter();
+    let silent = routers.filter(|router| !own.iter().any(|heard| router.is_of(heard)));
+    let found = silent.filter_map(|router| {
+        let master = *others.iter().find(|heard| router.is_of(heard))?;
+        let is_v2 = matches!(master.advert.version, Version::V2 { .. });
+        if !is_v2 || master.advert.interval == router.interval {
+            return None;
+        }
+        let both = master.advert.addresses.iter();
+        let both = both.filter(|vip| router.addresses.contains(vip));
+        let vips: BTreeSet<_> = both
+            .filter(|vip| facts.holder(**vip).is_some())
+            .copied()
+            .collect();
+        (!vips.is_empty()).then_some(Silenced {
+            router,
+            master,
+            vips,
+        })
+    });
+    found.collect()
+}
+
+impl Silenced<'_> {
+    fn finding(&self) -> Finding {
+        let Self {
+            router,
+            master,
+            vips,
+        } = self;
+        let seen = format!(
+            "{} on {} has the masters {} (priority {}) and this host, whose keepalived holds it \
+             and is not heard; their advert interval (advert_int) is {} s and {} s",
+            listed(vips),
+            router.interface,
+            master.source,
+            master.advert.priority,
+            master.advert.interval.as_secs_f32(),
+            router.interval.as_secs_f32(),
+        );
+        TWO_MASTERS.found(seen, GIVE_THE_SAME)
+    }
+}
+
 /// Somebody uses the number of a virtual router of ours for other addresses.
 pub(super) fn foreign_vrid(facts: &Facts) -> Vec<Finding> {
     let vips = facts.vips();
@@ -141,9 +208,9 @@ pub(super) fn foreign_vrid(facts: &Facts) -> Vec<Finding> {
     for heard in facts.heard().filter(|it| !facts.is_own(it.source)) {
         let vrid = heard.advert.vrid.get();
         let routers = facts.virtual_routers();
-        let same = routers
-            .iter()
-            .find(|it| it.interface == heard.interface && it.vrid == vrid);
+        let same = routers.iter().find(|it| {
+            it.interface == heard.interface && it.family == heard.family() && it.vrid == vrid
+        });
         let others = facts
             .heard()
             .find(|it| it.is_same_router(heard) && it.source != heard.source && it.has_any(&vips));

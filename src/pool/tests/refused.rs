@@ -118,6 +118,24 @@ fn a_backup_server_that_is_refused_is_asked_for_while_the_sorry_server_serves() 
 }
 
 #[test]
+fn what_is_alive_serves_for_a_backup_server_at_weight_0_and_a_refused_sorry_server() {
+    let lines = |quorum: u8, of_1: u8, of_5: u8, more: &str| {
+        format!(
+            "drain = '0s'\nquorum = {quorum}\n{more}\n\
+             [[virtual_server.real_server]]\naddress = '10.0.0.1'\nweight = {of_1}\n\
+             [[virtual_server.real_server]]\naddress = '10.0.0.2'\n\
+             [[virtual_server.backup_server]]\naddress = '10.0.0.5'\nweight = {of_5}"
+        )
+    };
+    let mut world = World::up(&lines(1, 0, 1, ""));
+    world.is(2, Standing::Down);
+    assert_eq!(world.table(), [(1, 0), (5, 1)]);
+    world.refuses.insert(rip(7));
+    world.reload(file(&lines(2, 1, 0, "sorry_server = '10.0.0.7'")));
+    assert_eq!(world.table(), [(1, 1)]);
+}
+
+#[test]
 fn the_sorry_server_stays_until_the_kernel_has_who_recovered() {
     let mut world = refusing("");
     world.reload(file(

@@ -51,10 +51,20 @@ impl Kin {
 /// The leader of a session of its own and what descends from it: its children and
 /// theirs, whatever group or session they are in, and whoever is in a session that
 /// one of them is in. Sessions are only ever begun, never joined, so each of these
-/// was begun by a descendant.
-pub(super) fn of(leader: i32, all: &[Kin]) -> Vec<&Kin> {
+/// was begun by a descendant. So does whoever `is_marked`, and what descends from it.
+pub(super) fn of(leader: i32, all: &[Kin], is_marked: impl Fn(&Kin) -> bool) -> Vec<&Kin> {
     let mut pids = HashSet::from([leader]);
     let mut sessions = HashSet::from([leader]);
+    spread(&mut pids, &mut sessions, all);
+    let strangers = all.iter().filter(|kin| !pids.contains(&kin.pid));
+    let marked: Vec<_> = strangers.filter(|kin| is_marked(kin)).collect();
+    pids.extend(marked.iter().map(|kin| kin.pid));
+    spread(&mut pids, &mut sessions, all);
+    all.iter().filter(|kin| pids.contains(&kin.pid)).collect()
+}
+
+/// Adds the children of these, who is in these sessions, and so on.
+fn spread(pids: &mut HashSet<i32>, sessions: &mut HashSet<i32>, all: &[Kin]) {
     loop {
         let before = (pids.len(), sessions.len());
         for kin in all {
@@ -70,7 +80,6 @@ pub(super) fn of(leader: i32, all: &[Kin]) -> Vec<&Kin> {
             break;
         }
     }
-    all.iter().filter(|kin| pids.contains(&kin.pid)).collect()
 }
 
 #[cfg(test)]
@@ -114,10 +123,15 @@ mod tests {
             kin(50, 1, 50),    // lvsd
             kin(60, 50, 60),   // another of its programs
             kin(70, 1, 70),    // detached twice: nobody's child
+            kin(71, 70, 71),   // and what that began
             kin(1, 0, 1),
         ];
-        let found: Vec<_> = of(100, &all).iter().map(|kin| kin.pid).collect();
-        assert_eq!(found, [9, 20, 8, 101, 100, 30, 31]);
-        assert!(of(999, &all).is_empty());
+        let found = |marked: i32| -> Vec<i32> {
+            let found = of(100, &all, |kin| kin.pid == marked);
+            found.iter().map(|kin| kin.pid).collect()
+        };
+        assert_eq!(found(0), [9, 20, 8, 101, 100, 30, 31]);
+        assert_eq!(found(70), [9, 20, 8, 101, 100, 30, 31, 70, 71]);
+        assert!(of(999, &all, |_| false).is_empty());
     }
 }

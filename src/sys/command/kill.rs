@@ -23,6 +23,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tracing::warn;
 
 use super::descent::{self, Kin};
+use super::mark::Mark;
 
 /// So often it is looked whether all stand still; one that waits in the kernel
 /// may not for long.
@@ -38,15 +39,15 @@ const ROUNDS: usize = 5;
 const DYING: u8 = 200;
 
 /// Kills the leader of a session of its own, which is not reaped yet, and what
-/// descends from it. Takes milliseconds, more only if a process waits in the kernel.
-pub(super) fn descent_of(leader: Pid) {
+/// descends from it, by its mark too where one is given. Takes milliseconds, more only if a process waits in the kernel.
+pub(super) fn descent_of(leader: Pid, mark: Option<&Mark>) {
     let mut left = Vec::new();
     for _ in 0..ROUNDS {
-        let held = stop(leader);
+        let held = stop(leader, mark);
         kill(&held);
         // Whatever `/proc` does not show.
         let _ = rustix::process::kill_process_group(leader, Signal::KILL);
-        left = living(leader);
+        left = living(leader, mark);
         if left.is_empty() {
             return;
         }
@@ -63,11 +64,11 @@ pub(super) fn descent_of(leader: Pid) {
 type Held = BTreeMap<(i32, u64), OwnedFd>;
 
 /// Everything that descends from the leader, stopped if that is possible.
-fn stop(leader: Pid) -> Held {
+fn stop(leader: Pid, mark: Option<&Mark>) -> Held {
     let mut held = Held::new();
     for look in 0..LOOKS {
         let mut still = true;
-        for kin in living(leader) {
+        for kin in living(leader, mark) {
             if let Entry::Vacant(entry) = held.entry((kin.pid, kin.started)) {
                 // One that has ended, or may not be stopped, is not waited for.
                 let Ok(process) = hold(&kin) else {
@@ -112,9 +113,10 @@ fn hold(kin: &Kin) -> io::Result<OwnedFd> {
 }
 
 /// Who descends from the leader and has not ended.
-fn living(leader: Pid) -> Vec<Kin> {
+fn living(leader: Pid, mark: Option<&Mark>) -> Vec<Kin> {
     let all = look();
-    let found = descent::of(leader.as_raw_nonzero().get(), &all);
+    let is_marked = |kin: &Kin| mark.is_some_and(|mark| mark.is_on(kin.pid));
+    let found = descent::of(leader.as_raw_nonzero().get(), &all, is_marked);
     let living = found.into_iter().filter(|kin| !kin.has_ended());
     living.cloned().collect()
 }

@@ -1,5 +1,6 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use super::witness::{begun, caught, escaped, escaping, gone, lasting, lives};
 use super::*;
@@ -27,7 +28,7 @@ async fn a_program_is_told_what_it_is_told_and_nothing_else() {
         .filter(|name| !["PWD", "OLDPWD", "SHLVL", "_"].contains(name))
         .collect();
     names.sort_unstable();
-    assert_eq!(names, ["HOME", "LVSD_EVENT", "PATH", "USER"]);
+    assert_eq!(names, ["HOME", "LVSD_EVENT", "LVSD_RUN", "PATH", "USER"]);
     assert!(ended.output.ends_with("/\nbad\n"), "{}", ended.output);
 }
 
@@ -148,6 +149,28 @@ async fn a_daemon_that_a_program_has_detached_outlives_its_good_end() {
     gone(&timed).await;
     let number = fs::read_to_string(&daemon).unwrap();
     assert!(lives(&number), "it was meant to stay");
+    let pid = Pid::from_raw(number.trim().parse().unwrap()).unwrap();
+    rustix::process::kill_process(pid, Signal::KILL).unwrap();
+}
+
+#[tokio::test]
+async fn what_was_detached_twice_goes_with_its_own_program_and_with_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let (daemon, orphan) = (dir.path().join("daemon"), dir.path().join("orphan"));
+    let script = |file: &Path| format!("(setsid {} &)", lasting(file));
+    let good = format!(
+        "{}; until [ -s {} ]; do sleep 0.02; done",
+        script(&daemon),
+        daemon.display()
+    );
+    assert!(run(&shell(&good, 20 * SECOND)).await.succeeded());
+    let slow = format!("{}; sleep 60", script(&orphan));
+    let limit = Duration::from_millis(1_500);
+    let ended = run(&shell(&slow, limit)).await;
+    assert_eq!(ended.end, End::TimedOut(limit));
+    gone(&orphan).await;
+    let number = fs::read_to_string(&daemon).unwrap();
+    assert!(lives(&number), "another program's, which ended well");
     let pid = Pid::from_raw(number.trim().parse().unwrap()).unwrap();
     rustix::process::kill_process(pid, Signal::KILL).unwrap();
 }

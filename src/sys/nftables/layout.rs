@@ -238,6 +238,13 @@ fn element(key: &[u8]) -> DefaultNla {
     nested(LIST_ELEMENT, &[nested(1, &[bytes(VALUE, key)])])
 }
 
+/// The name in a message about a table.
+pub(super) fn name_of_table(table: &Message) -> Option<String> {
+    // NFTA_TABLE_NAME
+    let name = attribute(table, 1)?;
+    Some(String::from_utf8_lossy(text_in(&name)).into_owned())
+}
+
 fn attribute(message: &Message, kind: u16) -> Option<Vec<u8>> {
     let mut attributes = message.attributes.iter();
     let found = attributes.find(|it| it.kind() & NLA_TYPE_MASK == kind);

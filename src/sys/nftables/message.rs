@@ -69,6 +69,14 @@ impl Message {
         }
     }
 
+    /// Asks for the tables of every family.
+    pub(super) fn get_tables() -> Self {
+        Self {
+            family: UNSPECIFIED,
+            ..Self::new(Kind::GetTable, Vec::new())
+        }
+    }
+
     /// The begin or the end of a batch.
     pub(super) fn batch(message_type: u16) -> Self {
         Self {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use netlink_packet_core::NetlinkSerializable;
 use nix::sched::{CloneFlags, unshare};
 
-use super::message::{Kind, SUBSYSTEM, bytes};
+use super::message::{Kind, SUBSYSTEM, bytes, text};
 use super::set::Set;
 use super::*;
 
@@ -166,13 +166,20 @@ fn run(words: &str) {
     assert!(status.success(), "{words}");
 }
 
+/// Gives `lo` these addresses and 2001:db8::1, whose route the kernel adds a while after it has
+/// said that the address is there.
+fn has_addresses(of_ipv4: &str) {
+    run(&format!(
+        "ip link set lo up; for it in {of_ipv4}; do ip addr add $it/32 dev lo; done
+         ip addr add 2001:db8::1/128 dev lo nodad
+         timeout 10 sh -c 'until ip -6 route get 2001:db8::1 >/dev/null 2>&1; do sleep 0.01; done'"
+    ));
+}
+
 #[test]
 fn the_kernel_drops_counts_and_gives_back_what_it_was_given() {
     in_namespace(|| {
-        run(
-            "ip link set lo up; ip addr add 192.0.2.1/32 dev lo; ip addr add 192.0.2.2/32 dev lo; \
-             ip addr add 2001:db8::1/128 dev lo nodad",
-        );
+        has_addresses("192.0.2.1 192.0.2.2");
         let mut nftables = Nftables::open().unwrap();
         assert_eq!(
             nftables.look().unwrap(),
@@ -198,6 +205,20 @@ fn the_kernel_drops_counts_and_gives_back_what_it_was_given() {
         nftables.hold(&found, &BTreeSet::new()).unwrap();
         assert_eq!(nftables.look().unwrap(), Found::Absent);
         assert!(arrives("192.0.2.2") && arrives("2001:db8::1"));
+    });
+}
+
+#[test]
+fn tables_of_others_are_told_by_name() {
+    in_namespace(|| {
+        let mut nftables = Nftables::open().unwrap();
+        nftables
+            .hold(&Found::Absent, &addresses(&["192.0.2.1"]))
+            .unwrap();
+        assert_eq!(nftables.foreign_tables().unwrap(), [""; 0]);
+        let mine = Message::new(Kind::NewTable, vec![text(1, "mine")]);
+        nftables.transact(vec![mine], true).unwrap();
+        assert_eq!(nftables.foreign_tables().unwrap(), ["mine"]);
     });
 }
 

@@ -2,6 +2,7 @@
 
 mod balancing;
 mod boot;
+mod filters;
 mod real_servers;
 mod stalls;
 mod vips;
@@ -9,6 +10,7 @@ mod vrrp;
 
 pub(crate) use balancing::SCENARIOS as BALANCING;
 pub(crate) use boot::SCENARIOS as BOOT;
+pub(crate) use filters::SCENARIOS as FILTERS;
 pub(crate) use real_servers::SCENARIOS as REAL_SERVERS;
 pub(crate) use stalls::SCENARIOS as STALLS;
 pub(crate) use vips::SCENARIOS as VIPS;

@@ -43,6 +43,7 @@ mod vrrp_holdings;
 mod vrrp_interop;
 mod vrrp_split_brain;
 mod vrrp_stalls;
+mod vrrp_virtual_mac;
 mod vrrp_virtual_mac6;
 mod vrrp_wire;
 
@@ -56,6 +57,7 @@ const ALL: &[&[Scenario]] = &[
     demo::SCENARIOS,
     doctor::BALANCING,
     doctor::BOOT,
+    doctor::FILTERS,
     doctor::REAL_SERVERS,
     doctor::STALLS,
     doctor::VIPS,
@@ -99,6 +101,7 @@ const ALL: &[&[Scenario]] = &[
     vrrp_interop::SCENARIOS,
     vrrp_split_brain::SCENARIOS,
     vrrp_stalls::SCENARIOS,
+    vrrp_virtual_mac::SCENARIOS,
     vrrp_virtual_mac6::SCENARIOS,
     vrrp_wire::SCENARIOS,
 ];

@@ -69,7 +69,7 @@ impl Keeper {
         let added = plan.ops.iter().filter_map(|op| match op {
             // Whether an interface is up is lvsd's because the interface is.
             Op::Add(Holding::Up(_), _) => None,
-            Op::Add(holding, _) => Some(holding.clone()),
+            Op::Add(holding, _) | Op::Rename(_, holding, _) => Some(holding.clone()),
             Op::Replace(..) | Op::Remove(_) | Op::Forget(_) => None,
         });
         let marked = plan.present.iter().filter(|holding| match holding {
@@ -90,6 +90,16 @@ impl Keeper {
                 self.remove(holding).await?;
                 self.add(holding, spec).await
             }
+            Op::Rename(from, Holding::Interface(name), spec) => {
+                let link = self.index_of(Some(from)).unwrap_or_default();
+                if self.netlink.rename_link(link, name).await.is_ok() {
+                    return Ok(());
+                }
+                // Older kernels rename none that is up.
+                self.netlink.delete_link(link).await?;
+                self.add(op.holding(), spec).await
+            }
+            Op::Rename(_, holding, spec) => self.add(holding, spec).await,
             Op::Remove(holding) => match self.remove(holding).await {
                 Err(error) if !error.is_not_found() => Err(error),
                 Ok(()) | Err(_) => Ok(()),
@@ -170,10 +180,13 @@ impl Keeper {
     pub(super) fn done(&mut self, op: &Op, applied: &mut Applied) {
         let holding = op.holding();
         match op {
-            Op::Add(..) | Op::Replace(..) => {
+            Op::Add(..) | Op::Replace(..) | Op::Rename(..) => {
                 applied.added.extend(holding.place().cloned());
                 applied.status.held.insert(holding.clone());
-                self.log.write(Line::Added(holding.clone()));
+                self.log.write(match op {
+                    Op::Rename(from, ..) => Line::Renamed(from.clone(), holding.clone()),
+                    _ => Line::Added(holding.clone()),
+                });
             }
             Op::Remove(_) => {
                 self.owned.remove(holding);

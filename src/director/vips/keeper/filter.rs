@@ -66,7 +66,7 @@ impl Keeper {
     pub(super) fn apply_filter(&mut self, ops: &[Op], applied: &mut Applied) {
         let gone = ops.iter().filter(|op| match op {
             Op::Remove(_) | Op::Forget(_) => true,
-            Op::Add(..) | Op::Replace(..) => false,
+            Op::Add(..) | Op::Replace(..) | Op::Rename(..) => false,
         });
         let gone: BTreeSet<_> = gone.filter_map(|op| op.holding().filtered()).collect();
         let owned = self.owned.iter().filter_map(Holding::filtered);

@@ -52,6 +52,7 @@ fn look(kernel: &Kernel, virtual_addresses: &[&str], owned: &[&str]) -> Link {
 /// Up, with these addresses to send from.
 fn up(usable: &[&str]) -> Link {
     Link::Up {
+        mtu: 1_500,
         index: NonZeroU32::new(7).unwrap(),
         addresses: Addresses {
             usable: usable.iter().map(|it| it.parse().unwrap()).collect(),

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::super::holding::{Holding, Place};
 use super::super::kernel::{Found, Index};
 use super::super::wanted::{Spec, Wanted};
+use crate::sys::link::Link;
 use crate::sys::neighbour::Mac;
 
 /// How a wanted thing fares.
@@ -29,10 +30,11 @@ pub(super) fn verdict(holding: &Holding, spec: &Spec, world: World<'_>) -> Verdi
         (Holding::Interface(name), Spec::Interface { parent, mac }) => {
             interface(name, parent, *mac, owned.contains(holding), index)
         }
-        (Holding::Up(name), _) => match index.kernel.link(name) {
-            None => Verdict::Impossible(missing(name)),
-            Some(link) if link.up => Verdict::Ours,
-            Some(_) => Verdict::Absent,
+        (Holding::Up(name), _) => match (index.kernel.link(name), strange(name, world)) {
+            (None, _) => Verdict::Impossible(missing(name)),
+            (Some(_), Some(problem)) => Verdict::Impossible(problem),
+            (Some(link), None) if link.up => Verdict::Ours,
+            (Some(_), None) => Verdict::Absent,
         },
         (Holding::Filter(_), _) if index.has(holding) => Verdict::Ours,
         (Holding::Address(place), Spec::Address { label, owner }) => {
@@ -61,14 +63,13 @@ pub(super) fn verdict(holding: &Holding, spec: &Spec, world: World<'_>) -> Verdi
 }
 
 fn interface(name: &str, parent: &str, mac: Mac, is_owned: bool, index: &Index<'_>) -> Verdict {
-    let Some(below) = index.kernel.link(parent) else {
+    if index.kernel.link(parent).is_none() {
         return Verdict::Impossible(missing(parent));
-    };
+    }
     let Some(link) = index.kernel.link(name) else {
         return Verdict::Absent;
     };
-    let is_right = link.macvlan && link.parent == Some(below.index) && link.hardware_address == mac;
-    match (is_owned, is_right) {
+    match (is_owned, is_virtual_mac(link, parent, mac, index)) {
         (true, true) => Verdict::Ours,
         (true, false) if link.macvlan => Verdict::Changed,
         (true | false, _) => Verdict::Impossible(format!(
@@ -78,10 +79,32 @@ fn interface(name: &str, parent: &str, mac: Mac, is_owned: bool, index: &Index<'
     }
 }
 
+/// Whether a link is on this one, with this hardware address, as lvsd makes it.
+pub(super) fn is_virtual_mac(link: &Link, parent: &str, mac: Mac, index: &Index<'_>) -> bool {
+    let below = index.kernel.link(parent).map(|below| below.index);
+    link.macvlan && below.is_some() && link.parent == below && link.hardware_address == mac
+}
+
+/// Why this interface, which ought to be one of lvsd's own, is not: it is not raised,
+/// and nothing is put on it.
+fn strange(name: &str, (wanted, owned, index): World<'_>) -> Option<String> {
+    let holding = Holding::Interface(name.to_owned());
+    let Spec::Interface { parent, mac } = wanted.held.get(&holding)? else {
+        return None;
+    };
+    match interface(name, parent, *mac, owned.contains(&holding), index) {
+        Verdict::Impossible(problem) => Some(problem),
+        _ => None,
+    }
+}
+
 fn address(place: &Place, label: Option<&str>, owner: bool, world: World<'_>) -> Verdict {
     let (_, owned, index) = world;
     if index.kernel.link(&place.interface).is_none() {
         return Verdict::Impossible(missing(&place.interface));
+    }
+    if let Some(problem) = strange(&place.interface, world) {
+        return Verdict::Impossible(problem);
     }
     let here: Vec<_> = stays(place, world)
         .filter(|found| found.place.interface == place.interface)

@@ -52,6 +52,7 @@ fn from(vip: &str, source: &str) -> VrrpInstance {
 
 fn link(usable: &[&str]) -> Link {
     Link::Up {
+        mtu: 1_500,
         index: NonZeroU32::MIN,
         addresses: Addresses {
             usable: usable.iter().map(|it| ip(it)).collect(),
@@ -95,6 +96,7 @@ fn a_link_without_an_address_of_the_family_says_so() {
     let global = link(&["2001:db8::51"]);
     assert_eq!(global.source_for(&v6), Err(LinkFault::NoLinkLocal));
     let tentative = Link::Up {
+        mtu: 1_500,
         index: NonZeroU32::MIN,
         addresses: Addresses {
             link_local_fault: Some(LinkFault::Tentative),

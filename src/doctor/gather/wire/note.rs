@@ -10,7 +10,9 @@ use crate::lvs::Family;
 use crate::sys::errno;
 use crate::sys::neighbour::{Mac, Statement};
 use crate::vrrp::advert::Advert;
-use crate::vrrp::ipv4;
+use crate::vrrp::discard::Discard;
+use crate::vrrp::ipv4::Datagram;
+use crate::vrrp::{ipv4, ipv6};
 
 /// Senders that are remembered: a forger fills no memory.
 const MOST_SENDERS: usize = 256;
@@ -45,7 +47,12 @@ impl Notes {
 
     /// A packet of VRRP at the interface. What is none is nobody's advert.
     pub(super) fn advert(&mut self, interface: &str, mac: Mac, packet: &[u8], at: Duration) {
-        let Some((datagram, advert)) = decode(packet) else {
+        let version = packet.first().map(|byte| byte >> 4);
+        let datagram = match version {
+            Some(6) => ipv6::parse(packet),
+            _ => ipv4::parse(packet),
+        };
+        let Some((datagram, advert)) = decode(datagram) else {
             return;
         };
         let heard = Heard {
@@ -74,8 +81,12 @@ impl Notes {
     }
 
     /// A packet of VRRP that came through the packet filter, too.
-    pub(super) fn came_through(&mut self, interface: &str, packet: &[u8]) {
-        let Some((datagram, advert)) = decode(packet) else {
+    pub(super) fn came_through(
+        &mut self,
+        interface: &str,
+        datagram: Result<Datagram<'_>, Discard>,
+    ) {
+        let Some((datagram, advert)) = decode(datagram) else {
             return;
         };
         let is_same = |it: &&mut Heard| {
@@ -95,8 +106,8 @@ impl Notes {
 }
 
 /// None: it is no advert.
-fn decode(packet: &[u8]) -> Option<(ipv4::Datagram<'_>, Advert)> {
-    let datagram = ipv4::parse(packet).ok()?;
+fn decode(datagram: Result<Datagram<'_>, Discard>) -> Option<(Datagram<'_>, Advert)> {
+    let datagram = datagram.ok()?;
     let advert = Advert::decode(datagram.message, Family::of(datagram.source)).ok()?;
     Some((datagram, advert))
 }
@@ -152,8 +163,8 @@ mod tests {
         for _ in 0..3 {
             notes.advert("ens192", MAC, &first, Duration::ZERO);
             notes.advert("ens192", MAC, &second, Duration::ZERO);
-            notes.came_through("ens192", &second);
-            notes.came_through("ens224", &first);
+            notes.came_through("ens192", ipv4::parse(&second));
+            notes.came_through("ens224", ipv4::parse(&first));
         }
         let counts: Vec<_> = notes
             .wire

@@ -131,8 +131,7 @@ fn any_pairs_become_any_others() {
 #[test]
 fn ipvs_sees_another_protocol_and_the_socket_the_packet_as_it_was_sent() {
     in_namespace(|| {
-        run("ip link set lo up; ip addr add 192.0.2.1/32 dev lo; \
-             ip addr add 192.0.2.2/32 dev lo; ip addr add 2001:db8::1/128 dev lo nodad");
+        has_addresses("192.0.2.1 192.0.2.2");
         let mut nftables = Nftables::open().unwrap();
         let pairs = [device("lo", "192.0.2.1"), device("lo", "2001:db8::1")].into();
         nftables.hold_peers(&Found::Absent, &pairs).unwrap();
@@ -166,8 +165,7 @@ fn hears(runtime: &tokio::runtime::Runtime, watch: &Watch, patience: Duration) -
 #[test]
 fn what_this_host_sends_itself_is_hidden_where_it_leaves_and_where_it_arrives() {
     in_namespace(|| {
-        run("ip link set lo up; ip addr add 192.0.2.1/32 dev lo; \
-             ip addr add 2001:db8::1/128 dev lo nodad");
+        has_addresses("192.0.2.1");
         let mut nftables = Nftables::open().unwrap();
         let own = ["192.0.2.1", "2001:db8::1"].map(|it| (Origin::Here, it.parse().unwrap()));
         nftables.hold_peers(&Found::Absent, &own.into()).unwrap();

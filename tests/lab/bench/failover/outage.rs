@@ -26,12 +26,12 @@ pub(super) struct Outage {
     pub(super) gap: Duration,
     /// Questions without an answer in time.
     pub(super) failed: usize,
-    /// From the change until the other director served.
-    pub(super) moved: Duration,
+    /// From the change until the other director served; none: nothing was to change.
+    pub(super) moved: Option<Duration>,
 }
 
 impl Outage {
-    pub(super) fn of(asked: &[Asked], moved: Duration) -> Self {
+    pub(super) fn of(asked: &[Asked], moved: Option<Duration>) -> Self {
         let mut answers: Vec<_> = asked.iter().filter_map(|it| Some(it.answer?.0)).collect();
         answers.sort_unstable();
         let gaps = answers.windows(2).map(|pair| pair[1] - pair[0]);
@@ -71,7 +71,12 @@ impl Outages {
         }
         let gaps = Spread::of(self.0.iter().map(|it| it.gap));
         let failed = Spread::of(self.0.iter().map(|it| it.failed));
-        let moved = Spread::of(self.0.iter().map(|it| it.moved));
+        let moved: Vec<_> = self.0.iter().filter_map(|it| it.moved).collect();
+        let moved = (!moved.is_empty()).then(|| Spread::of(moved.iter().copied()));
+        let moved = |what: fn(&Spread<Duration>) -> Duration| {
+            let moved = moved.as_ref();
+            moved.map_or_else(|| "–".to_owned(), |spread| precise(what(spread)))
+        };
         let with_failures = self.0.iter().filter(|it| it.failed > 0).count();
         let time = precise;
         vec![
@@ -82,8 +87,8 @@ impl Outages {
             failed.p99.to_string(),
             failed.worst.to_string(),
             format!("{with_failures} of {}", self.0.len()),
-            time(moved.median),
-            time(moved.worst),
+            moved(|it| it.median),
+            moved(|it| it.worst),
         ]
     }
 }

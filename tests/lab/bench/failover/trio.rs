@@ -112,7 +112,7 @@ impl Trio {
         let client = self.begin(chance);
         let at = Instant::now();
         thread::sleep(self.interval * 3);
-        client.end((at, at, 51))
+        client.end(at, None)
     }
 
     /// The first director is disturbed, and the second serves.
@@ -122,7 +122,7 @@ impl Trio {
         self.first.suffer(fate);
         let moved = self.wait(fate.names()[0], &self.second, (&client, 52), || true);
         self.first.has_suffered(fate);
-        client.end((at, moved, 52))
+        client.end(at, Some((moved, 52)))
     }
 
     /// The first director takes over again.
@@ -132,7 +132,7 @@ impl Trio {
         self.first.recover(fate);
         let second_is_gone = || !self.second.holds();
         let moved = self.wait(fate.names()[1], &self.first, (&client, 51), second_is_gone);
-        client.end((at, moved, 51))
+        client.end(at, Some((moved, 51)))
     }
 
     /// Waits until the client takes that director for the holder of the address, and is served;
@@ -215,19 +215,22 @@ impl Client {
         }
     }
 
-    /// Ends asking after a change at that moment to that director, which the client took for the
-    /// holder then.
-    fn end(self, (at, moved_at, successor): (Instant, Instant, u8)) -> Outage {
+    /// Ends asking after a change at that moment; if it was to a director, the client took that
+    /// one for the holder from then on.
+    fn end(self, at: Instant, successor: Option<(Instant, u8)>) -> Outage {
         thread::sleep(AFTERMATH);
         let asked = match self {
             Self::Director(asking) => asking.end(),
             Self::RealServers(pages) => pages.end(),
         };
-        let answers = asked.iter().filter_map(|it: &Asked| it.answer);
-        let first = answers
-            .filter(|(done, by)| *by == successor && *done > at)
-            .map(|(done, _)| done)
-            .min();
-        Outage::of(&asked, first.unwrap_or(moved_at) - at)
+        let served = successor.map(|(moved_at, number)| {
+            let answers = asked.iter().filter_map(|it: &Asked| it.answer);
+            let first = answers
+                .filter(|(done, by)| *by == number && *done > at)
+                .map(|(done, _)| done)
+                .min();
+            first.unwrap_or(moved_at) - at
+        });
+        Outage::of(&asked, served)
     }
 }

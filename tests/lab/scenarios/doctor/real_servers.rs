@@ -118,6 +118,14 @@ fn the_service(lab: &Lab, site: &Site) {
     let command = "iptables -I INPUT -p tcp --dport 80 -j ACCEPT";
     heals(lab, lvs51, QUICK, "broken service-blocked", command);
     lvs51.run("iptables -F INPUT").ok();
+
+    // Checks of the RIP are answered, clients of the VIP are not.
+    let drop = format!("iptables -A OUTPUT -p tcp -s {VIP} -j DROP");
+    rs54.run(&drop).ok();
+    finds(lab, rs54, QUICK, &["broken service-blocked"]);
+    let command = format!("iptables -I OUTPUT -p tcp -s {VIP} --sport 80 -j ACCEPT");
+    heals(lab, rs54, QUICK, "broken service-blocked", &command);
+    rs54.run("iptables -F OUTPUT").ok();
 }
 
 fn what_the_host_is_like(lab: &Lab, rs54: &Host) {
@@ -250,5 +258,12 @@ fn nftables_that_drop_the_service_are_named(lab: &Lab) {
     heals(lab, &rs53, QUICK, "broken service-blocked", command);
     rs53.run("nft flush chain inet filter input").ok();
     heals(lab, &rs53, QUICK, "broken service-blocked", command);
+    rs53.run(&format!(
+        "nft add chain inet filter output '{{ type filter hook output priority 0; }}' && \
+         nft add rule inet filter output ip saddr {VIP} drop"
+    ))
+    .ok();
+    let command = format!("nft insert rule inet filter output ip saddr {VIP} tcp sport 80 accept");
+    heals(lab, &rs53, QUICK, "broken service-blocked", &command);
     assert!(web.is_running());
 }

@@ -1,5 +1,7 @@
 //! Interfaces with a virtual MAC, labels, routes and rules.
 
+mod virtual_mac;
+
 use std::net::IpAddr;
 
 use super::*;
@@ -101,11 +103,12 @@ fn perform(plan: &Plan, kernel: &mut Kernel, owned: &mut BTreeSet<Holding>) {
         }
         match op {
             Op::Add(_, spec) | Op::Replace(_, spec) => put(holding, spec, kernel),
+            Op::Rename(from, ..) => rename(kernel, from, holding),
             Op::Remove(_) | Op::Forget(_) => {}
         }
         match op {
             Op::Add(Holding::Up(_), _) | Op::Replace(..) => {}
-            Op::Add(..) => drop(owned.insert(holding.clone())),
+            Op::Add(..) | Op::Rename(..) => drop(owned.insert(holding.clone())),
             Op::Remove(_) | Op::Forget(_) => drop(owned.remove(holding)),
         }
     }
@@ -161,6 +164,12 @@ fn take(holding: &Holding, kernel: &mut Kernel) {
     }
 }
 
+fn rename(kernel: &mut Kernel, from: &str, to: &Holding) {
+    let mut links = kernel.links.iter_mut();
+    let link = links.find(|link| link.name == from).unwrap();
+    to.interface().unwrap().clone_into(&mut link.name);
+}
+
 /// No address, no filter.
 fn filtered(kernel: &mut Kernel, address: IpAddr, filtered: bool) {
     let mut addresses = kernel.filter.held().cloned().unwrap_or_default();
@@ -191,6 +200,7 @@ fn reconcile(wanted: &Wanted, kernel: &mut Kernel, owned: &mut BTreeSet<Holding>
         done.extend(step.ops.iter().map(|op| match op {
             Op::Add(holding, _) => format!("+{}", holding.kind()),
             Op::Replace(holding, _) => format!("~{}", holding.kind()),
+            Op::Rename(_, holding, _) => format!("={}", holding.kind()),
             Op::Remove(holding) | Op::Forget(holding) => format!("-{}", holding.kind()),
         }));
         perform(&step, kernel, owned);
