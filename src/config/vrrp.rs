@@ -72,7 +72,7 @@ fn instance(
     let preempt = protocol::preempt(document, raw, priority);
     let trackers = track::trackers(document, raw, priority);
     let hooks = hooks::hooks(document, raw);
-    let takeover = takeover::takeover(document, raw, advert_interval, priority);
+    let takeover = takeover::takeover(document, raw, (version, advert_interval), priority);
     let extra_addresses = addresses::extra_addresses(document, raw);
     let addresses = addresses?;
     let instance = VrrpInstance {

@@ -27,6 +27,7 @@
 
 mod instance;
 mod interface;
+mod lease;
 mod link;
 pub(super) mod log;
 mod occurrence;

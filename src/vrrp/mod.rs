@@ -28,6 +28,7 @@
 //! | RFC 9568 §6.4.2 (365): the advert first, then the addresses | from a master that works or has resigned: addresses and announcements first, the advert when they are there | the advert sends a master away that serves till then; nobody is lost in between |
 //! | RFC 9568 §6.4.3: a master that is shut down releases the addresses at once | after its priority 0 it keeps them until it hears its successor, for `handover_timeout` at most, and repeats the 0 each 1.25 intervals | a planned change costs no packet |
 //! | RFC 9568 §6.4.2: a backup does not answer for the addresses | it does for 250 ms after another router has taken over | a successor that follows the RFC has its addresses after its advert |
+//! | RFC 9568 §6.4.3 (740): a master that hears a better one is a backup, silently | it sends one advert more | after a split brain the better one would not know that clients were told of another, and not announce |
 //! | RFC 9568 §6.1: preempt is yes or no | `preempt_delay`, `startup_delay`, `lvsd vrrp yield`, and not before the checks have answered since the start, or since a link changed | a director that serves well is not relieved by one that does not yet |
 //! | RFC 9568 §6.1: the skew time follows the priority | while it has yielded, it is that of priority 1 | it is the last to take over |
 //! | RFC 9568 §6.4: each virtual router for itself | a group is master together or not at all; between equal priorities the address in one LAN decides for all | what comes in by one address goes out by the other |

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::super::document::Document;
 use super::super::values::duration;
 use super::raw;
-use crate::vrrp::{Priority, Takeover};
+use crate::vrrp::{Priority, Takeover, Version};
 
 /// The longest delay before a takeover, as long as keepalived allows.
 const LONGEST_DELAY: Duration = Duration::from_secs(1_000);
@@ -13,12 +13,15 @@ const LONGEST_DELAY: Duration = Duration::from_secs(1_000);
 /// The longest that a stop may wait for a successor.
 const LONGEST_HANDOVER: Duration = Duration::from_secs(60);
 
-/// Reads the keys; `advert_interval` is what a default depends on. `startup_delay`
+/// How long a successor may take to have its addresses, once its time has come.
+const ADDRESSES_WITHIN: Duration = Duration::from_secs(5);
+
+/// Reads the keys; version and `advert_interval` are what a default depends on. `startup_delay`
 /// is obeyed by an owner too.
 pub(super) fn takeover(
     document: &mut Document<'_>,
     raw: &raw::Vrrp,
-    advert_interval: Option<Duration>,
+    (version, advert_interval): (Option<Version>, Option<Duration>),
     priority: Option<Priority>,
 ) -> Option<Takeover> {
     let delays = Duration::ZERO..=LONGEST_DELAY;
@@ -27,7 +30,7 @@ pub(super) fn takeover(
     let handover_timeout = duration(
         document,
         &raw.handover_timeout,
-        default_handover(advert_interval.unwrap_or_default()),
+        default_handover(version, advert_interval.unwrap_or_default()),
         Duration::ZERO..=LONGEST_HANDOVER,
     );
     if let (Some(delay), Some(preempt)) = (&raw.preempt_delay, &raw.preempt)
@@ -55,6 +58,11 @@ pub(super) fn takeover(
 /// A backup that heard the resignation takes over within its skew time: less than
 /// an advert interval, or a second in version 2. One that did not hear it needs
 /// more than three intervals, and its group waits for it.
-fn default_handover(advert_interval: Duration) -> Duration {
-    (4 * advert_interval).clamp(Duration::from_secs(1), Duration::from_secs(10))
+fn default_handover(version: Option<Version>, advert_interval: Duration) -> Duration {
+    let longest_skew = match version {
+        Some(Version::V2 { .. }) => Duration::from_secs(1),
+        Some(Version::V3) | None => advert_interval,
+    };
+    let enough = Duration::from_secs(10).max(longest_skew + ADDRESSES_WITHIN);
+    (4 * advert_interval).clamp(Duration::from_secs(1), enough)
 }

@@ -272,8 +272,16 @@ fn takeover_keys_have_defaults_limits_and_a_way_out() {
     assert_eq!(defaults.handover_timeout, secs(4), "four intervals");
     let fast = takeover("advert_interval = '10ms'").unwrap();
     assert_eq!(fast.handover_timeout, secs(1));
-    let slow = takeover("advert_interval = '30s'").unwrap();
-    assert_eq!(slow.handover_timeout, secs(10));
+    for (keys, expected) in [
+        ("version = 2\nadvert_interval = '30s'", secs(10)),
+        ("advert_interval = '5s'", secs(10)),
+        // The skew time of priority 1 is nearly an interval.
+        ("advert_interval = '15s'", secs(20)),
+        ("advert_interval = '40s'", secs(45)),
+    ] {
+        let slow = takeover(keys).unwrap();
+        assert_eq!(slow.handover_timeout, expected, "{keys}");
+    }
     let keys = "preempt_delay = '5s'\nstartup_delay = '6s'\nhandover_timeout = '0s'";
     let config = with(V4, keys).unwrap();
     let set = config.vrrp["VI_1"].settings.takeover;

@@ -1,6 +1,6 @@
 //! When to announce which address.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::holding::Place;
@@ -13,6 +13,9 @@ const SPACING: Duration = Duration::from_millis(20);
 /// What a busy host sends late goes out together, as far as it is not later than
 /// this.
 const TICK: Duration = Duration::from_millis(5);
+
+/// How long what was put off waits before it is looked at again.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// The announcements that are still to be made.
 ///
@@ -75,6 +78,16 @@ impl Schedule {
         pending
             .map(|(place, progress)| self.free_at(place, progress.due_at))
             .min()
+    }
+
+    /// Has the announcements of these addresses wait, those that are due: nobody knows
+    /// whether they are still true. What comes of that restarts or drops them.
+    pub(super) fn put_off(&mut self, now: Instant, places: &BTreeSet<Place>) {
+        for place in places {
+            if let Some(progress) = self.pending.get_mut(place) {
+                progress.due_at = progress.due_at.max(now + PAUSE);
+            }
+        }
     }
 
     /// Takes the announcements that are due.

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 
 use super::Link;
 use super::interface::Interface;
+use super::lease::Lease;
 use super::log::{Line, Log, Quieter};
 use super::occurrence::{Occurrence, Outlet};
 use super::status::{InstanceCounters, InstanceStatus};
@@ -38,6 +39,7 @@ pub(super) struct Instance {
     announcements: u64,
     outlet: Outlet,
     counters: Arc<InstanceCounters>,
+    lease: Arc<Lease>,
     quieter: Quieter,
     unread: Unread,
     refused: RefusedMaster,
@@ -82,6 +84,7 @@ impl Instance {
             announcements: u64::from(serial) << 32,
             outlet,
             counters: Arc::default(),
+            lease: Arc::new(Lease::new(now)),
             quieter: Quieter::default(),
             unread: Unread::default(),
             refused: RefusedMaster::default(),
@@ -240,6 +243,7 @@ impl Instance {
                 Action::Report(notice) => self.report(notice, log),
             }
         }
+        self.lease.set(self.router.announces_until());
     }
 
     fn send(
@@ -352,6 +356,7 @@ impl Instance {
             claim: self.router.claim(),
             announcements: self.announcements,
             counters: Arc::clone(&self.counters),
+            lease: Arc::clone(&self.lease),
         }
     }
 }

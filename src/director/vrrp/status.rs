@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::Link;
+use super::lease::Lease;
 use super::rejected::{Rejections, in_words};
 use crate::config::director::{Holdings, VirtualAddress};
 use crate::pulse::{Part, Stuck};
@@ -87,6 +88,8 @@ pub struct InstanceStatus {
     pub announcements: u64,
     /// What it counts.
     pub counters: Arc<InstanceCounters>,
+    /// For how long its addresses may be announced.
+    pub lease: Arc<Lease>,
 }
 
 #[cfg(test)]
@@ -114,6 +117,7 @@ impl InstanceStatus {
             claim: Claim::Release,
             announcements: 0,
             counters: Arc::default(),
+            lease: Arc::new(Lease::new(clock::now())),
         }
     }
 }

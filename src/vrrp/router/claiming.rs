@@ -41,7 +41,7 @@ impl Router {
             }
             Event::LinkDown(fault) => return self.lose_link(now, fault),
             Event::Shutdown => {
-                let mut actions = self.disown();
+                let mut actions = self.disown(now);
                 actions.push(self.enter(now, Role::Initialize, Cause::Shutdown));
                 return actions;
             }
@@ -64,7 +64,7 @@ impl Router {
             let interval = self.master_interval(heard);
             let backup = self.listen(now, interval, Sighted::Master(peer));
             self.role = Role::Backup(backup);
-            return self.disown();
+            return self.disown(now);
         }
         if peer.priority != 0 && claiming.why != Why::Resigned {
             let from = peer;
@@ -111,20 +111,21 @@ impl Router {
             _ => Sighted::Master(master),
         };
         self.role = Role::Backup(self.listen(now, interval, sighted));
-        self.disown()
+        self.disown(now)
     }
 
     fn abandon(&mut self, now: Instant) -> Vec<Action> {
-        let mut actions = self.disown();
+        let mut actions = self.disown(now);
         let cause = self.fault().unwrap_or(Cause::Fit);
         actions.push(self.enter(now, Role::Fault, cause));
         actions
     }
 
     /// Clients may have been told that the addresses are here. The resignation
-    /// has the master announce that they are not.
-    fn disown(&mut self) -> Vec<Action> {
-        let resigns = self.advert(0);
-        resigns.into_iter().chain([Action::ReleaseVips]).collect()
+    /// has the master announce that they are not, and until all have heard that they
+    /// are served.
+    fn disown(&mut self, now: Instant) -> Vec<Action> {
+        self.lets_go_at = Some(now + LINGER);
+        self.advert(0).into_iter().collect()
     }
 }

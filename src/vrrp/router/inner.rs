@@ -114,6 +114,19 @@ impl Router {
         }
     }
 
+    /// Until when it may announce its addresses without having looked at the LAN again:
+    /// after that a backup may have them.
+    pub fn announces_until(&self) -> Option<Instant> {
+        match self.role {
+            Role::Master(master) => {
+                let patience = self.down_interval(self.settings.advert_interval);
+                Some(master.last_advert_at + patience)
+            }
+            Role::Claiming(claiming) => Some(claiming.advert_by),
+            Role::Initialize | Role::Fault | Role::Backup(_) | Role::Leaving(_) => None,
+        }
+    }
+
     /// What must become of the addresses.
     pub fn claim(&self) -> Claim {
         match self.role {

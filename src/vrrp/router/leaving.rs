@@ -4,15 +4,17 @@
 use std::time::{Duration, Instant};
 
 use super::role::{Destination, Leaving, Role, Sighted};
-use super::{Action, Cause, Event, LINGER, Notice, Peer, Router};
+use super::{Action, Cause, Event, Heard, LINGER, Notice, Peer, Router};
 
 impl Router {
     /// A master resigns, so that a backup need not wait for its silence (RFC
     /// 9568 §6.4.3), and keeps the addresses for now.
     pub(super) fn hand_over(&mut self, now: Instant, to: Destination) -> Vec<Action> {
         let limit = self.settings.takeover.handover_timeout;
+        let rival = self.rival().map(|rival| rival.address);
         let leaving = Leaving {
             since: now,
+            rival,
             until: now + limit,
             resign_at: now + self.resign_interval(),
             to,
@@ -34,7 +36,7 @@ impl Router {
         event: Event,
     ) -> Vec<Action> {
         match event {
-            Event::Heard(heard) if heard.advert.priority != 0 => {
+            Event::Heard(heard) if self.is_successor(now, leaving, &heard) => {
                 return self.conclude(now, leaving, Some(Peer::from(&heard)));
             }
             Event::Deadline if now >= leaving.until => return self.conclude(now, leaving, None),
@@ -79,6 +81,15 @@ impl Router {
             | Event::VipsLeft => {}
         }
         vec![]
+    }
+
+    /// Whoever says to be master has taken over, of whatever priority: nobody better did so
+    /// before. Only who was master already, in a split brain, says nothing new by that before
+    /// the others have had their time.
+    fn is_successor(&self, now: Instant, leaving: Leaving, heard: &Heard) -> bool {
+        let is_rival = leaving.rival == Some(heard.source);
+        let others_had_time = now >= leaving.since + self.resign_interval();
+        heard.advert.priority != 0 && (!is_rival || others_had_time)
     }
 
     fn head_for(&mut self, leaving: Leaving, to: Destination) {

@@ -144,26 +144,48 @@ impl Router {
                 _ => self.succeeded(now, master, heard),
             };
         }
-        let was_rival = master.rival.is_some();
-        let (master, mut actions) = master.see(now, peer);
+        if peer.priority != 0 && self.is_outranked(now, master, peer) {
+            return self.give_way(now, master, heard);
+        }
+        let interval = self.master_interval(heard);
+        let (master, mut actions) = if self.is_farewell(now, master, peer) {
+            master.hear_disowned(now)
+        } else {
+            master.see(now, peer, interval)
+        };
         self.role = Role::Master(master);
         if peer.priority == 0 {
             actions.extend(self.answer(now, master));
-        } else if self.is_outranked(now, master, peer) {
-            let interval = self.master_interval(heard);
-            let backup = self.listen(now, interval, Sighted::Master(peer));
-            let entered = self.enter(now, Role::Backup(backup), Cause::Outranked(peer));
-            if was_rival {
-                // It has been master for long: there is nothing to bridge.
-                return vec![Action::ReleaseVips, entered];
-            }
-            self.lets_go_at = Some(now + LINGER);
-            return vec![entered];
         } else if self.settings.version == Version::V3 {
             // RFC 3768 has the master stay silent, and so had RFC 5798.
             actions.extend(self.assert_mastership(now, master));
         }
         actions
+    }
+
+    /// Follows the better master. One advert more tells it that there were two: after a
+    /// split brain it would hear no rival, and clients behind this host would go on
+    /// sending here.
+    fn give_way(&mut self, now: Instant, master: Master, heard: &Heard) -> Vec<Action> {
+        let peer = Peer::from(heard);
+        let interval = self.master_interval(heard);
+        let mut actions: Vec<_> = self.advert(self.priority().get()).into_iter().collect();
+        let backup = self.listen(now, interval, Sighted::Master(peer));
+        let entered = self.enter(now, Role::Backup(backup), Cause::Outranked(peer));
+        match master.rival {
+            // It has been master for long: there is nothing to bridge.
+            Some(_) => actions.push(Action::ReleaseVips),
+            None => self.lets_go_at = Some(now + LINGER),
+        }
+        actions.push(entered);
+        actions
+    }
+
+    /// Whether this advert is no rival's: a former master that gives way says so once,
+    /// soon after it has heard of the new one.
+    fn is_farewell(&self, now: Instant, master: Master, peer: Peer) -> bool {
+        let soon = LINGER.max(self.settings.advert_interval);
+        peer.priority != 0 && master.rival.is_none() && now < self.since + soon
     }
 
     /// A greater priority, or the same and a greater address (RFC 9568 §6.4.3,
@@ -191,7 +213,7 @@ impl Router {
             return vec![Action::Report(why)];
         }
         let in_rhythm = master.next_advert_at + interval;
-        let (master, actions) = master.watch_rival(now, self.down_interval(interval), interval);
+        let (master, actions) = master.watch_rival(now, interval, |it| self.down_interval(it));
         let (master, again) = master.announce_again(now);
         let resumes = master.listens_again;
         self.role = Role::Master(Master {

@@ -1,8 +1,9 @@
 //! The roles of a router, and what each of them remembers.
 
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use super::{Action, Cause, Heard, Notice, Peer};
+use super::{Action, Cause, Heard, LINGER, Notice, Peer};
 
 /// How far apart announcements are that others ask for by resigning.
 const DISOWN_SPACING: Duration = Duration::from_secs(1);
@@ -94,6 +95,8 @@ pub(super) struct Master {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Rival {
     pub(super) peer: Peer,
+    /// Between its adverts, as they say.
+    pub(super) interval: Duration,
     pub(super) first_heard: Instant,
     pub(super) heard_at: Instant,
     pub(super) has_resigned: bool,
@@ -102,6 +105,8 @@ pub(super) struct Rival {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Leaving {
     pub(super) since: Instant,
+    /// It was master, too, before.
+    pub(super) rival: Option<IpAddr>,
     /// When it lets go although no successor was heard.
     pub(super) until: Instant,
     /// When it resigns once more: the first time may have been lost.
@@ -135,7 +140,7 @@ impl Master {
     /// Remembers another master, and says so when it is new. One is remembered at a
     /// time, and that it resigned is told when it is silent for an interval: forged
     /// adverts make no more noise than a real rival.
-    pub(super) fn see(self, now: Instant, peer: Peer) -> (Self, Vec<Action>) {
+    pub(super) fn see(self, now: Instant, peer: Peer, interval: Duration) -> (Self, Vec<Action>) {
         match self.rival {
             Some(rival) if rival.peer.address != peer.address => (self, vec![]),
             Some(rival) if peer.priority == 0 => {
@@ -149,6 +154,7 @@ impl Master {
             Some(rival) => {
                 let rival = Some(Rival {
                     peer,
+                    interval,
                     heard_at: now,
                     has_resigned: false,
                     ..rival
@@ -159,6 +165,7 @@ impl Master {
             None => {
                 let rival = Some(Rival {
                     peer,
+                    interval,
                     first_heard: now,
                     heard_at: now,
                     has_resigned: false,
@@ -169,33 +176,36 @@ impl Master {
         }
     }
 
-    /// Somebody was about to take over and has thought better of it: clients may
-    /// have been told. Not again within a second, for anybody can say so.
-    fn hear_disowned(self, now: Instant) -> (Self, Vec<Action>) {
+    /// Somebody was about to take over and has thought better of it, or was master and
+    /// gives way: clients may have been told. They are told otherwise, now and when that
+    /// host has let go. Not again within a second, for anybody can say so.
+    pub(super) fn hear_disowned(self, now: Instant) -> (Self, Vec<Action>) {
         if self.disowned_at.is_some_and(|at| now < at + DISOWN_SPACING) {
             return (self, vec![]);
         }
-        let disowned_at = Some(now);
         let master = Self {
-            disowned_at,
+            disowned_at: Some(now),
+            announce_again_at: Some(now + 2 * LINGER),
             ..self
         };
         (master, vec![Action::AnnounceVips])
     }
 
-    /// Forgets a rival that was not heard for `patience`, or for `interval` since it
-    /// resigned.
+    /// Forgets a rival that resigned `interval` ago, or that was not heard for the patience
+    /// that its interval asks for, or ours if that is longer.
     pub(super) fn watch_rival(
         self,
         now: Instant,
-        patience: Duration,
         interval: Duration,
+        patience: impl Fn(Duration) -> Duration,
     ) -> (Self, Vec<Action>) {
         match self.rival {
             Some(rival) if rival.has_resigned && now >= rival.heard_at + interval => {
                 self.lose_rival()
             }
-            Some(rival) if now > rival.heard_at + patience => self.lose_rival(),
+            Some(rival) if now > rival.heard_at + patience(interval.max(rival.interval)) => {
+                self.lose_rival()
+            }
             Some(_) | None => (self, vec![]),
         }
     }

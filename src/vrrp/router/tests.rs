@@ -11,6 +11,7 @@ mod random;
 mod resumed;
 mod rules;
 mod scenarios;
+mod split_brain;
 mod starved;
 mod table;
 

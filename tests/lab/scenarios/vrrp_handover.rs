@@ -5,13 +5,16 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 
 use super::table::OpenConnection;
-use crate::lab::lvsd::{DirectorFile, Running, number, text};
+use crate::lab::lvsd::{DirectorFile, Pair, Running, number, text};
 use crate::lab::scenario::scenario;
 use crate::lab::site::VIP;
 use crate::lab::{Host, Lab, Scenario, Site, eventually, millis, secs, within};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario!(planned_changes_of_master_cost_clients_nothing),
+    scenario!(a_stop_before_two_equal_successors_costs_clients_nothing)
+        .alone()
+        .on_any_linux(),
     scenario!(a_master_that_is_killed_and_started_again_keeps_mastership_and_connections),
     scenario!(a_director_whose_cable_was_out_takes_over_when_it_knows_its_servers_again),
     scenario!(a_director_whose_checks_do_not_answer_preempts_after_a_minute).limited_to(secs(150)),
@@ -74,6 +77,43 @@ fn planned_changes_of_master_cost_clients_nothing(lab: &Lab) {
     eventually("its virtual server is gone", within(secs(5)), || {
         !site.lvs51.ipvsadm().contains(&format!("{VIP}:80"))
     });
+}
+
+/// Both are as fast, and tell the client of the VIP at the same moment.
+fn a_stop_before_two_equal_successors_costs_clients_nothing(lab: &Lab) {
+    let pair = Pair::build(lab);
+    let third = pair.lan.host_with_nic("lvs53", "ens192", "192.168.1.53/24");
+    let file = DirectorFile::steady;
+    let mut first = pair.lvs51.director(&file(100));
+    let _others = [&pair.lvs52, &third].map(|host| host.director(&file(50)));
+    for round in 1..=8 {
+        eventually("51 is master", within(secs(10)), || {
+            let masters = [&pair.lvs51, &pair.lvs52, &third].map(|host| host.holds(VIP));
+            masters == [true, false, false]
+        });
+        let pings = pair.client.spawn(&format!("ping -i 0.002 -W 1 {VIP}"));
+        eventually("pings are answered", within(secs(5)), || {
+            pings.log().matches("ttl=").count() > 100
+        });
+        first.terminate();
+        let mut log = String::new();
+        eventually("one other has the VIP", within(secs(10)), || {
+            !pair.lvs51.holds(VIP) && third.holds(VIP) != pair.lvs52.holds(VIP)
+        });
+        let answered = pings.log().matches("ttl=").count();
+        eventually("pings are answered", within(secs(5)), || {
+            pings.log().matches("ttl=").count() > answered + 200
+        });
+        pings.signal(Signal::SIGINT);
+        eventually("it counts", within(secs(5)), || {
+            log = pings.log();
+            log.contains("packet loss")
+        });
+        let counted = log.lines().find(|line| line.contains("packet loss"));
+        lab.say(&format!("{round}: {}", counted.unwrap_or_default()));
+        assert!(log.contains(" 0% packet loss"), "{counted:?}");
+        first = pair.lvs51.director(&file(100));
+    }
 }
 
 fn a_director_whose_cable_was_out_takes_over_when_it_knows_its_servers_again(lab: &Lab) {

@@ -1,16 +1,24 @@
 //! Two masters that hear each other, or of which one hears the other: told by status, metrics, log,
 //! hook and event, and mended for the LAN when it is over.
 
+use std::net::{Ipv4Addr, SocketAddrV4};
+
 use serde_json::Value;
 
-use crate::lab::lvsd::{DirectorFile, Pair};
+use super::vrrp_stalls::{heard, listen};
+use super::vrrp_wire::{GROUP, advert_each, socket};
+use crate::lab::lvsd::{DirectorFile, Pair, number};
 use crate::lab::scenario::scenario;
 use crate::lab::site::VIP;
 use crate::lab::wait::side_by_side;
 use crate::lab::{Host, Lab, Program, Scenario, eventually, secs, within};
 
-pub(crate) const SCENARIOS: &[Scenario] =
-    &[scenario!(a_split_brain_is_told_everywhere_and_healed_for_the_lan).on_any_linux()];
+pub(crate) const SCENARIOS: &[Scenario] = &[
+    scenario!(a_split_brain_is_told_everywhere_and_healed_for_the_lan).on_any_linux(),
+    scenario!(a_split_brain_that_heals_is_announced_though_the_better_one_speaks_first)
+        .on_any_linux(),
+    scenario!(a_rival_with_a_longer_interval_is_one_split_brain).on_any_linux(),
+];
 
 /// A way to two masters, and what 192.168.1.51 is to tell of the other.
 struct Split {
@@ -91,6 +99,88 @@ fn a_split_brain_is_told_everywhere_and_healed_for_the_lan(lab: &Lab) {
             pair.lvs51.read("/run/hooks")
         ));
     });
+}
+
+/// The lesser one gives way before the better one has heard of it, and was announced last.
+fn a_split_brain_that_heals_is_announced_though_the_better_one_speaks_first(lab: &Lab) {
+    side_by_side(&["2", "3"], |version| {
+        let pair = Pair::build(lab);
+        let ear = listen(&pair.client);
+        let file = |priority| {
+            DirectorFile::vrrp_only(priority)
+                .vrrp_key("version", version)
+                .vrrp_key("advert_interval", "'1s'")
+                // No round that would mend it by chance.
+                .vrrp_key("announce", "{ delay = '0s' }")
+        };
+        let _first = pair.lvs51.director(&file(100));
+        eventually("51 is master", within(secs(10)), || pair.lvs51.holds(VIP));
+        let _second = pair.lvs52.director(&file(50));
+        pair.become_states("master", "backup");
+        eventually("the client reaches it", within(secs(5)), || {
+            let ping = pair.client.run(&format!("ping -c 1 -W 1 {VIP}"));
+            ping.status.success()
+        });
+        let sends_to = |last: u8| {
+            let known = pair.client.run(&format!("ip neigh show {VIP}")).ok();
+            known.contains(&format!("02:00:c0:a8:01:{last:02x}"))
+        };
+        eventually("the client knows 51", within(secs(5)), || sends_to(51));
+
+        let cut = |how: &str| {
+            for port in ["lvs51.0", "lvs52.1"] {
+                let set = format!("ip link set {port} type bridge_slave isolated {how}");
+                pair.lan.run(&set);
+            }
+        };
+        cut("on");
+        pair.become_states("master", "master");
+        eventually("the client knows 52", within(secs(5)), || sends_to(52));
+        heard(&ear);
+        // The next advert is the other one's.
+        let of_second = Ipv4Addr::new(192, 168, 1, 52);
+        eventually("52 has sent an advert", within(secs(5)), || {
+            heard(&ear).last() == Some(&of_second)
+        });
+        cut("off");
+        eventually("52 gives way", within(secs(5)), || {
+            pair.lvs52.vrrp_state() == "backup"
+        });
+        eventually("the client knows 51", within(secs(2)), || sends_to(51));
+        assert_eq!(rivals(&pair.lvs51), ["1", "1"], "it is told of the other");
+        assert_eq!(rivals(&pair.lvs52), ["0", "0"]);
+        lab.say(&format!("version {version}: healed and announced"));
+    });
+}
+
+/// Of twenty times ours: it is not gone between two of its adverts.
+fn a_rival_with_a_longer_interval_is_one_split_brain(lab: &Lab) {
+    let pair = Pair::build(lab);
+    let file = DirectorFile::vrrp_only(100).vrrp_key("advert_interval", "'100ms'");
+    let _first = pair.lvs51.director(&file);
+    eventually("it is master", within(secs(10)), || pair.lvs51.holds(VIP));
+    let follower = pair.lvs51.spawn("lvsd events --follow");
+    let adverts = || number(&pair.lvs51.status()["vrrp"][0]["adverts_sent"]);
+    let sent = adverts();
+    eventually("it has been for a while", within(secs(5)), || {
+        adverts() > sent + 20
+    });
+    pair.client.within(|| {
+        let socket = socket(255).unwrap();
+        let group = SocketAddrV4::new(GROUP, 0).into();
+        for _ in 0..4 {
+            let message = advert_each(51, 50, 200);
+            socket.send_to(&message, &group).unwrap();
+            std::thread::sleep(secs(2));
+        }
+    });
+    eventually("it is over", within(secs(15)), || {
+        !events(&follower, "split_brain_over").is_empty()
+    });
+    assert_eq!(events(&follower, "split_brain").len(), 1);
+    assert_eq!(events(&follower, "split_brain_over").len(), 1);
+    assert_eq!(rivals(&pair.lvs51), ["0", "1"]);
+    lab.say(&follower.log());
 }
 
 /// How often 192.168.1.51 has said since then that the VIP is there.

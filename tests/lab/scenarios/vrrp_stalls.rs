@@ -156,20 +156,20 @@ fn is_told(lab: &Lab, host: &Host, part: &str, what: &str) {
 fn a_master_that_was_starved_follows_whoever_took_over(lab: &Lab) {
     for (priority, preempt) in [(50, "false"), (100, "true")] {
         let pair = Pair::build(lab);
-        let file = |priority| DirectorFile::steady(priority).vrrp_key("preempt", preempt);
+        let file = |priority| refreshed(priority).vrrp_key("preempt", preempt);
         let first = pair.lvs51.director(&file(100));
         eventually("it is master", within(secs(10)), || pair.lvs51.holds(VIP));
         let second = pair.lvs52.director(&file(priority));
         pair.become_states("master", "backup");
-        let ear = listen(&pair.client);
+        let witness = Witness::of(&pair);
 
         first.signal(Signal::SIGSTOP);
-        outlives(lab, &pair, &ear, "the whole director", || {
+        outlives(lab, &pair, &witness, "the whole director", || {
             first.signal(Signal::SIGCONT);
         });
         comes_back(&pair, priority, &second);
         let held = first.hold("lvsd-vrrp");
-        outlives(lab, &pair, &ear, "its VRRP thread", || drop(held));
+        outlives(lab, &pair, &witness, "its VRRP thread", || drop(held));
         assert!(
             first.log().contains("starved: sent no advert for longer"),
             "{}",
@@ -178,8 +178,52 @@ fn a_master_that_was_starved_follows_whoever_took_over(lab: &Lab) {
     }
 }
 
-/// The master stands still until its backup has taken over, and then sends nothing.
-fn outlives(lab: &Lab, pair: &Pair, ear: &Socket, what: &str, wake: impl FnOnce()) {
+/// An announcement is due whenever it wakes.
+fn refreshed(priority: u8) -> DirectorFile {
+    DirectorFile::steady(priority).vrrp_key("announce", "{ repeat = 1, refresh = '1s' }")
+}
+
+/// What the client sees of both directors.
+struct Witness {
+    ear: Socket,
+    arp: Program,
+}
+
+impl Witness {
+    fn of(pair: &Pair) -> Self {
+        let arp = pair.client.spawn("tcpdump -Z root -lnne -i ens192 arp");
+        eventually("the capture runs", within(secs(5)), || {
+            arp.log().contains("listening on")
+        });
+        Self {
+            ear: listen(&pair.client),
+            arp,
+        }
+    }
+
+    /// How often the host of this address has announced the VIP.
+    fn announcements(&self, last: u8) -> usize {
+        let from = format!("02:00:c0:a8:01:{last:02x} > ff:ff:ff:ff:ff:ff");
+        let log = self.arp.log();
+        let lines = log.lines().filter(|line| line.contains(&from));
+        lines
+            .filter(|line| line.contains(&format!("tell {VIP}")))
+            .count()
+    }
+
+    /// Waits until 192.168.1.52 has announced the VIP once more.
+    #[track_caller]
+    fn hears_52(&self) {
+        let before = self.announcements(52);
+        eventually("the successor is announced", within(secs(10)), || {
+            self.announcements(52) > before
+        });
+    }
+}
+
+/// The master stands still until its backup has taken over, and then says nothing.
+fn outlives(lab: &Lab, pair: &Pair, witness: &Witness, what: &str, wake: impl FnOnce()) {
+    let ear = &witness.ear;
     eventually("the backup takes over", within(secs(10)), || {
         pair.lvs52.vrrp_state() == "master" && pair.lvs52.holds(VIP)
     });
@@ -188,10 +232,18 @@ fn outlives(lab: &Lab, pair: &Pair, ear: &Socket, what: &str, wake: impl FnOnce(
     eventually("it sends three more", within(secs(10)), || {
         adverts() > sent + 3
     });
+    let announced = witness.announcements(51);
+    witness.hears_52();
     assert!(!heard(ear).is_empty());
     let before = pair.lvs52.status()["vrrp"][0].clone();
     wake();
     pair.become_states("backup", "master");
+    witness.hears_52();
+    let since = witness.announcements(51) - announced;
+    assert_eq!(
+        since, 0,
+        "announcements of the one that was stopped: {what}"
+    );
     let received = || number(&pair.lvs51.status()["vrrp"][0]["adverts_received"]);
     let count = received();
     eventually("it hears ten adverts", within(secs(20)), || {
@@ -218,8 +270,8 @@ fn comes_back(pair: &Pair, priority: u8, second: &Program) {
         pair.lvs52.run("lvsd vrrp yield VI_1").ok();
         pair.become_states("master", "backup");
     } else {
-        let file = DirectorFile::steady(priority);
-        let lesser = DirectorFile::steady(priority - 1);
+        let file = refreshed(priority);
+        let lesser = refreshed(priority - 1);
         pair.lvs52.reload(second, &lesser.text());
         pair.become_states("master", "backup");
         pair.lvs52.reload(second, &file.text());
@@ -229,7 +281,7 @@ fn comes_back(pair: &Pair, priority: u8, second: &Program) {
 const FIRST: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 51);
 
 /// A socket of the host that hears every advert.
-fn listen(host: &Host) -> Socket {
+pub(super) fn listen(host: &Host) -> Socket {
     host.within(|| {
         let socket = socket(255).unwrap();
         socket
@@ -241,7 +293,7 @@ fn listen(host: &Host) -> Socket {
 }
 
 /// Who sent what it has heard since it was asked last.
-fn heard(mut ear: &Socket) -> Vec<Ipv4Addr> {
+pub(super) fn heard(mut ear: &Socket) -> Vec<Ipv4Addr> {
     let mut packet = [0; 128];
     let mut sources = vec![];
     while std::io::Read::read(&mut ear, &mut packet).is_ok() {

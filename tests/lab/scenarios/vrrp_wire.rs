@@ -220,7 +220,13 @@ fn counted(host: &Host, reason: &str) -> u64 {
 
 /// A version 3 advert of the client's for the VIP, each 100 ms.
 pub(super) fn advert(vrid: u8, priority: u8) -> Vec<u8> {
-    with_checksum(vec![0x31, vrid, priority, 1, 0, 10, 0, 0, 192, 168, 1, 200])
+    advert_each(vrid, priority, 10)
+}
+
+/// The same with another interval.
+pub(super) fn advert_each(vrid: u8, priority: u8, centiseconds: u8) -> Vec<u8> {
+    let head = [0x31, vrid, priority, 1, 0, centiseconds, 0, 0];
+    with_checksum([&head[..], &[192, 168, 1, 200]].concat())
 }
 
 /// RFC 9568 §5.2.8, with the pseudo-header of the client's packets to the group.

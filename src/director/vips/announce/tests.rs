@@ -177,3 +177,20 @@ fn a_vip_that_went_is_announced_no_more_and_one_that_starts_again_begins_anew() 
             .all(|(_, announced)| *announced == place(2))
     );
 }
+
+#[test]
+fn what_is_put_off_is_looked_at_again_soon_and_other_addresses_go_on() {
+    let mut run = Run::new();
+    for n in [1, 2] {
+        run.schedule.start(run.now, place(n), Announce::default());
+    }
+    let unsure = [place(1)].into();
+    run.schedule.put_off(run.now, &unsure);
+    assert_eq!(run.schedule.due(run.now), [place(2)]);
+    assert!(!run.schedule.is_announced(&place(1)));
+    run.now += Duration::from_millis(19);
+    assert_eq!(run.schedule.due(run.now), []);
+    run.now += Duration::from_millis(1);
+    let due: BTreeSet<_> = run.schedule.due(run.now).into_iter().collect();
+    assert!(due.contains(&place(1)), "{due:?}");
+}

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use super::Keeper;
 use crate::director::vips::holding::Place;
 use crate::director::vips::log::Line;
-use crate::director::vrrp::VrrpStatus;
+use crate::director::vrrp::{InstanceStatus, VrrpStatus};
 use crate::sys::clock;
 use crate::sys::neighbour::Mac;
 use crate::sys::sysctl::Key;
+use crate::vrrp::router::Claim;
 
 impl Keeper {
     /// Announces what was added just now, and everything of a virtual router
@@ -39,7 +40,15 @@ impl Keeper {
 
     /// Sends the announcements that are due.
     pub(super) fn announce(&mut self) {
-        for place in self.schedule.due(clock::now()) {
+        let now = clock::now();
+        if self.schedule.deadline().is_some_and(|at| at <= now) {
+            let instances = self.carried_out.instances.values();
+            let masters = instances.filter(|instance| instance.claim == Claim::Hold);
+            let silent = masters.filter(|instance| !instance.lease.is_valid(now));
+            let unsure = silent.flat_map(InstanceStatus::places).collect();
+            self.schedule.put_off(now, &unsure);
+        }
+        for place in self.schedule.due(now) {
             let Some(link) = self.kernel.link(&place.interface) else {
                 continue;
             };

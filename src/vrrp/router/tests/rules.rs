@@ -202,7 +202,7 @@ fn a_master_yields_to_greater_priority_and_to_greater_address_at_equal_priority(
         for (source, priority) in [(LESSER, 101), (GREATER, 100), (LESSER, 255)] {
             let (mut router, now) = master(settings(version, 100));
             let event = hear(version, source, priority);
-            assert_eq!(feed(&mut router, now, event), "");
+            assert_eq!(feed(&mut router, now, event), "advert 100", "its last");
             assert_eq!(router.state(), State::Backup);
             let_go(&mut router, now);
             assert_eq!(wait(&router, now), DOWN_100);

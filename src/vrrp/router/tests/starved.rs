@@ -116,3 +116,26 @@ fn a_router_that_takes_over_again_is_not_starved_by_the_time_that_it_was_backup(
         "advert 100"
     );
 }
+
+/// The thread that announces may wake before the one that listens.
+#[test]
+fn a_master_that_was_starved_is_announced_when_it_has_listened_and_not_before() {
+    let (mut router, woken) = starved(true, DOWN_100 + millis(1));
+    let may = |router: &Router, now| router.announces_until().is_some_and(|until| now < until);
+    assert!(may(&router, woken - millis(2)), "a backup still waits");
+    assert!(!may(&router, woken), "before it has done anything");
+    feed(&mut router, woken, Event::Deadline);
+    assert!(!may(&router, woken), "it listens");
+    let over = router.deadline().unwrap();
+    feed(&mut router, over, Event::Deadline);
+    assert!(may(&router, over), "it goes on");
+
+    let (mut router, woken) = starved(true, secs(5));
+    feed(&mut router, woken, hear(V3, GREATER, 50));
+    assert!(!may(&router, woken), "it was succeeded");
+    let (router, now) = claiming(settings(V3, 100));
+    assert!(
+        may(&router, now),
+        "its announcements come before its advert"
+    );
+}

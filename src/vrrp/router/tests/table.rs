@@ -105,16 +105,19 @@ const TABLE: [(&str, [&str; 6]); 25] = {
                 I,
                 F,
                 B,
-                "backup: advert 0, release",
+                "backup: advert 0",
                 "master: announce, advert 100",
                 B,
             ],
         ),
         (
             "hears equal, greater address",
-            [I, F, B, "backup: advert 0, release", B, B],
+            [I, F, B, "backup: advert 0", "backup: advert 100", B],
         ),
-        ("hears more", [I, F, B, "backup: advert 0, release", B, B]),
+        (
+            "hears more",
+            [I, F, B, "backup: advert 0", "backup: advert 100", B],
+        ),
         ("deadline too early", [I, F, B, C, M, L]),
         (
             "deadline",
@@ -141,14 +144,7 @@ const TABLE: [(&str, [&str; 6]); 25] = {
         ),
         (
             "shutdown",
-            [
-                I,
-                I,
-                I,
-                "initialize: advert 0, release",
-                "leaving: advert 0",
-                L,
-            ],
+            [I, I, I, "initialize: advert 0", "leaving: advert 0", L],
         ),
         (
             "reconfigured",
@@ -157,7 +153,7 @@ const TABLE: [(&str, [&str; 6]); 25] = {
         ("is less fit", [I, F, B, C, M, L]),
         (
             "is unfit",
-            [I, F, F, "fault: advert 0, release", "leaving: advert 0", L],
+            [I, F, F, "fault: advert 0", "leaving: advert 0", L],
         ),
         ("VIPs held", [I, F, B, "master: advert 100", M, L]),
         ("VIPs left", [I, F, B, C, M, L]),
@@ -166,18 +162,18 @@ const TABLE: [(&str, [&str; 6]); 25] = {
         ("not ready", [I, F, B, C, M, L]),
         (
             "yield",
-            [I, F, B, "backup: advert 0, release", "leaving: advert 0", L],
+            [I, F, B, "backup: advert 0", "leaving: advert 0", L],
         ),
         ("reclaim", [I, F, B, C, M, "master: advert 100, announce"]),
         ("joins a group", [I, F, B, C, M, L]),
         ("leaves its group", [I, F, B, C, M, L]),
         (
             "group in fault",
-            [I, F, F, "fault: advert 0, release", "leaving: advert 0", L],
+            [I, F, F, "fault: advert 0", "leaving: advert 0", L],
         ),
         (
             "group steps down",
-            [I, F, B, "backup: advert 0, release", "leaving: advert 0", L],
+            [I, F, B, "backup: advert 0", "leaving: advert 0", L],
         ),
     ]
 };
