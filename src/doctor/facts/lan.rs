@@ -122,9 +122,9 @@ impl Facts {
     pub fn sees_lan_of(&self, link: &Link, vip: IpAddr) -> bool {
         let networks = |index: u32| {
             let on_it = self.addresses.iter().filter(move |it| it.link == index);
-            on_it.map(|it| it.address).filter(move |it| {
-                it.address.is_ipv4() == vip.is_ipv4() && is_of_network(*it)
-            })
+            on_it
+                .map(|it| it.address)
+                .filter(move |it| it.address.is_ipv4() == vip.is_ipv4() && is_of_network(*it))
         };
         let has_lan = |index: u32| networks(index).any(|it| it.contains(vip));
         let lan_links = self.lan_links().map(|link| link.index);

@@ -136,7 +136,10 @@ fn find(facts: &Facts, parameter: Parameter) -> Vec<Finding> {
             return Some(kind.found(seen, mend));
         }
         (!unsure.is_empty() && !link.bridge).then(|| {
-            let seen = format!("{name} is {value} on {place}: it would leak {}", listed(unsure));
+            let seen = format!(
+                "{name} is {value} on {place}: it would leak {}",
+                listed(unsure)
+            );
             Finding {
                 severity: Severity::Note,
                 why: PERHAPS,
