@@ -63,7 +63,7 @@ pub struct Rule {
 /// | 1, 2 | answers for addresses of the interface asked | right |
 /// | 3 | hides addresses of scope host only | leaks |
 /// | 4 to 7 | as 0 | leaks |
-/// | 8 | answers for nothing | hides the RIP too: right on one interface, if wanted there |
+/// | 8 | answers for nothing | hides the RIP too: nobody on the LAN reaches this host |
 ///
 /// `arp_announce`: 0 and 1 name the VIP in requests sent for an answer from the VIP
 /// (1 wherever the neighbour is in the VIP's network), 2 never does, above 2 is 0.
@@ -79,7 +79,6 @@ const RULES: [Rule; 7] = [
         place: Place::Row("all"),
         name: "arp_ignore",
         wanted: 1,
-        // 8 on all would hide the RIP everywhere.
         also: &[2],
         combine: Combine::Max,
         why: "ARP for the VIP is answered by the director alone",
@@ -112,7 +111,7 @@ const RULES: [Rule; 7] = [
         place: Place::Speakers,
         name: "arp_ignore",
         wanted: 1,
-        also: &[2, 8],
+        also: &[2],
         combine: Combine::Max,
         why: "this interface stays silent about the VIP even while somebody changes all",
     },
@@ -175,7 +174,10 @@ pub fn is_quiet(speakers: &[&str], value: impl Fn(&Key) -> Option<i32>) -> bool 
     let value = |key: &Key| value(key).unwrap_or(0);
     wanted(speakers, &[]).iter().all(|(key, rule)| {
         let all = rule.of_all().filter(|_| rule.place == Place::Speakers);
-        all.is_none_or(|all| rule.accepts(rule.combine.apply(value(&all), value(key))))
+        all.is_none_or(|all| {
+            let value = rule.combine.apply(value(&all), value(key));
+            rule.accepts(value) || (rule.name == "arp_ignore" && value == 8)
+        })
     })
 }
 

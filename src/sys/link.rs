@@ -36,6 +36,8 @@ pub struct Link {
     pub macvlan: bool,
     /// A dummy: an interface without neighbours, to put addresses on.
     pub dummy: bool,
+    /// A bridge: a network of its own, of what is plugged into it.
+    pub bridge: bool,
     /// A tunnel of IP in IPv4, plain or with GRE, whatever its name.
     pub tunnel: bool,
 }
@@ -162,6 +164,7 @@ pub(super) fn from_message(message: &LinkMessage) -> Link {
                 let is = |kind| infos.contains(&LinkInfo::Kind(kind));
                 link.macvlan = is_macvlan(infos);
                 link.dummy = is(InfoKind::Dummy);
+                link.bridge = is(InfoKind::Bridge);
                 link.tunnel = is(InfoKind::IpIp) || is(InfoKind::GreTun);
             }
             _ => {}

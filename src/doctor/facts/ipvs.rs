@@ -55,6 +55,11 @@ pub struct Count {
     /// The client asked, and has been silent for seconds since: no answer got
     /// through to it.
     pub unanswered: u64,
+    /// Past the handshake, with a packet since the last of those clients asked: the real
+    /// server answers again.
+    pub since: u64,
+    /// The client has asked since then, and not confirmed.
+    pub waiting: u64,
 }
 
 static NO_SERVERS: BTreeMap<VirtualServerId, KernelVirtualServer> = BTreeMap::new();

@@ -114,6 +114,41 @@ impl Facts {
             .filter(|link| link.up && !link.loopback && !link.noarp && self.has_network(link))
     }
 
+    /// Whether somebody on this network may ask for the VIP, as far as is known here: the
+    /// VIP's network is on it, or another network of the interface that has that, or a
+    /// director or a holder of the VIP was heard there. An interface without a network of
+    /// the family may be anywhere, and so may all of them if none has the VIP's network; a
+    /// bridge without the way out is that of containers or virtual machines.
+    pub fn sees_lan_of(&self, link: &Link, vip: IpAddr) -> bool {
+        let networks = |index: u32| {
+            let on_it = self.addresses.iter().filter(move |it| it.link == index);
+            on_it
+                .map(|it| it.address)
+                .filter(move |it| it.address.is_ipv4() == vip.is_ipv4() && is_of_network(*it))
+        };
+        let has_lan = |index: u32| networks(index).any(|it| it.contains(vip));
+        let lan_links = self.lan_links().map(|link| link.index);
+        let mut lan = lan_links.filter(|index| has_lan(*index)).flat_map(networks);
+        let mut own = networks(link.index).peekable();
+        if own.peek().is_none() || self.is_vip_heard_on(link, vip) {
+            return true;
+        }
+        match self.lan_links().any(|link| has_lan(link.index)) {
+            true => lan.any(|one| networks(link.index).any(|other| overlap(one, other))),
+            false => !link.bridge || own.any(|it| self.gateways.iter().any(|ip| it.contains(*ip))),
+        }
+    }
+
+    /// Whether adverts with the VIP, or an answer for it, came by the interface.
+    fn is_vip_heard_on(&self, link: &Link, vip: IpAddr) -> bool {
+        let mut heard = self.heard().filter(|heard| heard.interface == link.name);
+        let mut answers = self.wire.iter().flat_map(|wire| &wire.answers);
+        heard.any(|heard| heard.advert.addresses.contains(&vip))
+            || answers.any(|((interface, address), macs)| {
+                *interface == link.name && *address == vip && !macs.is_empty()
+            })
+    }
+
     /// The interface whose network the address belongs to, or that a virtual
     /// router of this host puts it on.
     pub fn lan_of(&self, address: IpAddr) -> Option<&Link> {
@@ -163,6 +198,11 @@ fn is_of_network(prefixed: Prefixed) -> bool {
     let of_link =
         matches!(prefixed.address, IpAddr::V6(address) if address.is_unicast_link_local());
     !of_link && !is_host(prefixed)
+}
+
+/// Whether networks have addresses in common.
+fn overlap(one: Prefixed, other: Prefixed) -> bool {
+    one.contains(other.address) || other.contains(one.address)
 }
 
 /// Whether it is a single host, `/32` or `/128`.

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::listed;
-use crate::doctor::{Facts, Finding, Kind};
+use crate::doctor::{Facts, Finding, Kind, Severity};
 use crate::sys::address::Scope;
 
 pub(super) const ARP_ANSWERS: Kind = Kind::broken(
@@ -17,6 +17,19 @@ pub(super) const ARP_ANNOUNCES: Kind = Kind::broken(
     "ARP requests that this host sends name the VIP as its own, and the router learns that: hours \
      later all traffic comes here",
 );
+
+pub(super) const ARP_SILENT: Kind = Kind::broken(
+    "arp-silent",
+    "directors and routers that ask for this host's own address get no answer, so nothing \
+     reaches it, neither checks nor clients",
+);
+
+/// Why a leak is worth a note where nothing shows that the LAN of the VIP is there.
+const PERHAPS: &str = "nothing shows that the VIP's LAN is on this interface; should it be \
+                       plugged in there, this host gives the VIP away";
+
+/// The value of `arp_ignore` that answers for no address at all.
+const NO_ANSWER: i32 = 8;
 
 /// A kernel parameter that keeps a VIP on `lo` from the LAN.
 #[derive(Clone, Copy)]
@@ -48,8 +61,7 @@ impl Parameter {
     /// silent about an address of `lo`; `is_hidden`: one of scope `host`.
     pub(super) fn is_silent(self, value: i32, is_hidden: bool) -> bool {
         match (self.name, value) {
-            // 8 answers for no address at all, which hides the VIP too.
-            ("arp_ignore", 1 | 2 | 8) => true,
+            ("arp_ignore", 1 | 2 | NO_ANSWER) => true,
             // 3 hides only addresses that are valid on this host alone.
             ("arp_ignore", 3) => is_hidden,
             // 1 is not enough where VIP and RIP share a network.
@@ -57,6 +69,37 @@ impl Parameter {
             _ => false,
         }
     }
+
+    /// Whether it is silent about such an address, and not about the RIP.
+    pub(super) fn is_right(self, value: i32, is_hidden: bool) -> bool {
+        let hides_all = self.name == IGNORE.name && value == NO_ANSWER;
+        !hides_all && self.is_silent(value, is_hidden)
+    }
+}
+
+/// An interface that answers nobody, on a host that others must find.
+pub(super) fn silent(facts: &Facts) -> Vec<Finding> {
+    let Parameter { name, wanted, .. } = IGNORE;
+    if facts.roles().is_empty() {
+        return vec![];
+    }
+    let links = facts.lan_links();
+    let silent = links.filter(|link| facts.larger(&link.name, name) == Some(NO_ANSWER));
+    let found = silent.filter_map(|link| {
+        let own = facts.addresses.iter().filter(|it| it.link == link.index);
+        let own: Vec<_> = own.map(|it| it.address.address).collect();
+        let own: Vec<_> = own.iter().filter(|it| it.is_ipv4()).collect();
+        (!own.is_empty()).then(|| {
+            let seen = format!(
+                "{name} is {NO_ANSWER} on {} (the larger of all and the interface): it answers \
+                 nobody who asks for {}",
+                link.name,
+                listed(own)
+            );
+            ARP_SILENT.found(seen, mend(name, &link.name, NO_ANSWER, wanted))
+        })
+    });
+    found.collect()
 }
 
 /// An interface that answers.
@@ -83,13 +126,25 @@ fn find(facts: &Facts, parameter: Parameter) -> Vec<Finding> {
             .iter()
             .filter(|(_, hidden)| !parameter.is_silent(value, *hidden));
         let leaking: Vec<IpAddr> = leaking.map(|(vip, _)| *vip).collect();
-        (!leaking.is_empty()).then(|| {
+        let (sure, unsure): (Vec<_>, Vec<_>) = leaking
+            .into_iter()
+            .partition(|vip| facts.sees_lan_of(link, *vip));
+        let place = format!("{} (the larger of all and the interface)", link.name);
+        let mend = mend(name, &link.name, value, wanted);
+        if !sure.is_empty() {
+            let seen = format!("{name} is {value} on {place}: it leaks {}", listed(sure));
+            return Some(kind.found(seen, mend));
+        }
+        (!unsure.is_empty() && !link.bridge).then(|| {
             let seen = format!(
-                "{name} is {value} on {} (the larger of all and the interface): it leaks {}",
-                link.name,
-                listed(leaking)
+                "{name} is {value} on {place}: it would leak {}",
+                listed(unsure)
             );
-            kind.found(seen, mend(name, &link.name, value, wanted))
+            Finding {
+                severity: Severity::Note,
+                why: PERHAPS,
+                ..kind.found(seen, mend)
+            }
         })
     });
     leaks.collect()

@@ -1,8 +1,11 @@
 //! Lines of `sysctl.conf` and its like that undo what this host needs.
 
+use std::net::IpAddr;
+
 use super::{arp, forwarding};
 use crate::doctor::facts::Setting;
 use crate::doctor::{Facts, Finding, Kind};
+use crate::sys::link::Link;
 use crate::sys::sysctl::Key;
 
 pub(super) const SYSCTL_FILE: Kind = Kind::warning(
@@ -47,11 +50,10 @@ fn of_nat(facts: &Facts) -> Option<(&Setting, i32)> {
 /// What keeps a VIP on `lo` from the LAN. The kernel takes the larger of `all` and the
 /// interface: a line for one interface does harm only by being larger than right.
 fn of_arp(facts: &Facts) -> Vec<(&Setting, i32)> {
-    let mut vips = facts.served_vips();
-    if !vips.any(|vip| vip.address.address.is_ipv4()) {
-        return vec![];
-    }
-    let links = facts.lan_links();
+    let vips = facts.served_vips().map(|vip| vip.address.address);
+    let vips: Vec<_> = vips.filter(IpAddr::is_ipv4).collect();
+    let sees = |link: &&Link| vips.iter().any(|vip| facts.sees_lan_of(link, *vip));
+    let links = facts.lan_links().filter(sees);
     let parameters = links.flat_map(|link| arp::PARAMETERS.map(|parameter| (link, parameter)));
     parameters
         .filter_map(|(link, parameter)| {
@@ -59,11 +61,11 @@ fn of_arp(facts: &Facts) -> Vec<(&Setting, i32)> {
             let (all, own) = (line(facts, "all", name), line(facts, &link.name, name));
             let of_all = all.map_or(wanted, |line| line.value);
             let of_own = own.map_or(0, |line| line.value);
-            if parameter.is_silent(of_all.max(of_own), false) {
+            if parameter.is_right(of_all.max(of_own), false) {
                 return None;
             }
             // Whether the right value for all would mend it.
-            let culprit = match parameter.is_silent(wanted.max(of_own), false) {
+            let culprit = match parameter.is_right(wanted.max(of_own), false) {
                 true => all,
                 false => own,
             };

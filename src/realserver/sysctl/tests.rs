@@ -108,7 +108,7 @@ fn applying_a_plan_leaves_nothing_to_plan() {
 }
 
 #[test]
-fn every_interface_that_speaks_arp_is_quiet_by_itself_unless_it_is_quieter() {
+fn every_interface_that_speaks_arp_is_quiet_by_itself_and_answers_for_the_rip() {
     let found = values([
         ("eth0", "arp_ignore", 0),
         ("eth0", "arp_announce", 2),
@@ -126,6 +126,7 @@ fn every_interface_that_speaks_arp_is_quiet_by_itself_unless_it_is_quieter() {
         [
             "net.ipv4.conf.eth0.arp_ignore: 0 -> 1",
             "net.ipv4.conf.eth1.arp_announce: 0 -> 2",
+            "net.ipv4.conf.eth1.arp_ignore: 8 -> 1",
             "net.ipv4.conf.eth2.arp_ignore: 3 -> 1",
         ]
     );

@@ -149,6 +149,7 @@ fn count(facts: &mut Facts, last: u8, established: u64, unanswered: u64) {
     let count = Count {
         established,
         unanswered,
+        ..Count::default()
     };
     facts.kernel_mut().flows.insert(flow, count);
 }
@@ -172,6 +173,17 @@ fn handshakes_that_pile_up_name_their_real_server() {
     count(&mut facts, 53, 0, 9);
     count(&mut facts, 54, 0, 9);
     assert_eq!(ids(&facts), ["syn-recv", "syn-recv"]);
+}
+
+#[test]
+fn a_real_server_that_answers_again_is_accused_no_more() {
+    let mut facts = master();
+    for (since, waiting, accused) in [(0, 0, true), (1, 0, false), (1, 1, true), (4, 1, false)] {
+        count(&mut facts, 54, 5, 7);
+        let flows = facts.kernel_mut().flows.values_mut();
+        flows.for_each(|it| (it.since, it.waiting) = (since, waiting));
+        assert_eq!(ids(&facts).is_empty(), !accused, "{since} {waiting}");
+    }
 }
 
 #[test]

@@ -52,10 +52,97 @@ fn the_interface_that_answers_and_the_address_that_leaks_are_named() {
     );
     facts.addresses.last_mut().unwrap().scope = Scope::Host;
     assert_eq!(ids(&facts), [""; 0]);
-    for (value, silent) in [(0, false), (1, true), (2, true), (4, false), (8, true)] {
+    for (value, silent) in [(0, false), (1, true), (2, true), (4, false)] {
         facts.set("net.ipv4.conf.ens192.arp_ignore", value);
         assert_eq!(ids(&facts).is_empty(), silent, "{value}");
     }
+}
+
+#[test]
+fn an_interface_that_answers_for_no_address_hides_the_rip_too() {
+    for name in ["all", "ens192"] {
+        let mut facts = real_server();
+        facts.set(&format!("net.ipv4.conf.{name}.arp_ignore"), 8);
+        let finding = only(&facts, "arp-silent");
+        assert_eq!(
+            finding.seen,
+            "arp_ignore is 8 on ens192 (the larger of all and the interface): it answers nobody \
+             who asks for 192.168.1.53"
+        );
+        assert!(finding.mend.contains("ens192.arp_ignore=0"));
+    }
+    let mut director = master();
+    director.set("net.ipv4.conf.ens192.arp_ignore", 8);
+    assert_eq!(ids(&director), ["arp-silent"]);
+    let mut other = host(9);
+    other.set("net.ipv4.conf.ens192.arp_ignore", 8);
+    assert_eq!(ids(&other), [""; 0], "no LVS here");
+    let mut file_only = real_server();
+    file_only.boot.settings = file(&[("ens192.arp_ignore", 8)]);
+    assert_eq!(ids(&file_only), ["sysctl-file"]);
+}
+
+/// A real server whose parameters are set on its NIC alone, with one more interface.
+fn with_interface(bridge: bool, network: &str) -> Facts {
+    let mut facts = real_server();
+    let mut other = facts.links[1].clone();
+    (other.index, other.name, other.bridge) = (3, "other".to_owned(), bridge);
+    facts.links.push(other);
+    facts.addresses.push(address(3, network));
+    for (name, value) in [("arp_ignore", 1), ("arp_announce", 2)] {
+        facts.set(&format!("net.ipv4.conf.all.{name}"), 0);
+        facts.set(&format!("net.ipv4.conf.ens192.{name}"), value);
+        facts.set(&format!("net.ipv4.conf.other.{name}"), 0);
+    }
+    facts
+}
+
+#[test]
+fn an_interface_that_does_not_see_the_lan_of_the_vip_leaks_nothing() {
+    let leaks = ["arp-answers", "arp-announces"];
+    let severities = |facts: &Facts| {
+        let found = examine(facts).findings;
+        found.iter().map(|it| it.severity).collect::<Vec<_>>()
+    };
+    let docker = with_interface(true, "172.17.0.1/16");
+    assert_eq!(ids(&docker), [""; 0], "docker0");
+    let aside = with_interface(false, "10.9.9.53/24");
+    assert_eq!(ids(&aside), leaks, "somebody may have plugged it in there");
+    assert_eq!(severities(&aside), [Severity::Note; 2]);
+    for (bridge, network) in [
+        (false, "192.168.1.153/24"),
+        (true, "192.168.1.153/24"),
+        (false, "192.168.1.153/25"),
+        (false, "2001:db8::53/64"),
+    ] {
+        let facts = with_interface(bridge, network);
+        assert_eq!(ids(&facts), leaks, "{network}");
+        assert_eq!(severities(&facts), [Severity::Broken; 2], "{network}");
+    }
+    let mut heard = with_interface(true, "10.9.9.53/24");
+    heard.hears(51, 51, &[VIP]);
+    let wire = heard.wire.as_mut().unwrap();
+    wire.heard.last_mut().unwrap().interface = "other".to_owned();
+    assert_eq!(severities(&heard), [Severity::Broken; 2], "a director is");
+}
+
+#[test]
+fn a_vip_of_no_network_here_may_be_on_any_lan_but_that_of_a_bridge() {
+    let routed = |bridge| {
+        let mut facts = with_interface(bridge, "172.17.0.1/16");
+        facts.addresses[2].address = "203.0.113.200/32".parse().unwrap();
+        facts.wire = None;
+        facts
+    };
+    assert_eq!(ids(&routed(false)), ["arp-answers", "arp-announces"]);
+    assert_eq!(ids(&routed(true)), [""; 0]);
+}
+
+#[test]
+fn a_line_of_sysctl_d_does_no_harm_on_a_bridge_of_containers() {
+    let mut facts = with_interface(true, "172.17.0.1/16");
+    facts.boot.settings = file(&[("all.arp_ignore", 0), ("ens192.arp_ignore", 1)]);
+    assert_eq!(ids(&facts), [""; 0]);
 }
 
 #[test]

@@ -41,13 +41,13 @@ fn readiness_names_everything_that_is_wrong() {
 #[test]
 fn a_parameter_is_told_with_what_the_kernel_makes_of_it_and_all() {
     let mut host = Host::fresh();
-    host.set("net.ipv4.conf.eth0.arp_ignore", 8);
+    host.set("net.ipv4.conf.eth0.arp_ignore", 2);
     let mut agent = host.start(&config(&[VIP]));
     host.settle(&mut agent);
     let status = agent.status();
     let of = |key: &str| status.sysctls.iter().find(|s| s.key == key).unwrap();
     let nic = of("net.ipv4.conf.eth0.arp_ignore");
-    assert_eq!((nic.value, nic.effective, nic.ok), (Some(8), Some(8), true));
+    assert_eq!((nic.value, nic.effective, nic.ok), (Some(2), Some(2), true));
     let lo = of("net.ipv4.conf.lo.arp_announce");
     assert_eq!((lo.original, lo.effective), (Some(0), Some(2)));
 }
