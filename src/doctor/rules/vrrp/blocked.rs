@@ -94,7 +94,11 @@ fn by_ear(facts: &Facts, family: Family) -> Option<Finding> {
             let seen = format!("{seen}: `{}` met {growth} packets in that time", it.by);
             VRRP_BLOCKED.found(seen, mends::let_pass(facts, &it.base, &advert))
         }
-        Some((it, None)) => VRRP_BLOCKED.found(format!("{seen}: perhaps by `{}`", it.by), look),
+        Some((it, None)) => {
+            let first = mends::let_pass(facts, &it.base, &advert);
+            let mend = format!("{first}; if that is not enough, {look}");
+            VRRP_BLOCKED.found(format!("{seen}: perhaps by `{}`", it.by), mend)
+        }
         None => VRRP_BLOCKED.found(seen, look),
     };
     Some(finding)
