@@ -15,7 +15,7 @@ use std::net::Ipv4Addr;
 
 use crate::lvs::{Family, Prefixed};
 
-pub use packet::{Field, Match, Packet};
+pub use packet::{Asked, Field, Kind, Match, Packet};
 pub use suspects::Suspect;
 
 /// Where a base chain is asked.

@@ -13,7 +13,8 @@ use std::iter::Peekable;
 use std::ops::RangeInclusive;
 
 use super::{
-    Chain, ChainId, Field, Hook, Match, Rule, Ruleset, Verdict, network, protocol as protocol_of,
+    Asked, Chain, ChainId, Field, Hook, Kind, Match, Rule, Ruleset, Verdict, network,
+    protocol as protocol_of,
 };
 
 /// Reads the whole output; what is no rule is left out.
@@ -108,6 +109,13 @@ fn read<'a>(word: &'a str, words: &mut Peekable<impl Iterator<Item = &'a str>>, 
         "!" => (false, words.next().unwrap_or_default()),
         option => (true, option),
     };
+    if option == "--limit-iface-in" {
+        let last = rule.matches.last_mut().map(|it| &mut it.of);
+        if let Some(Field::Kind(asked @ Asked::Address, _)) = last {
+            *asked = Asked::AddressHere;
+            return;
+        }
+    }
     let Some(value) = words.next_if(|next| *next != "!" && !is_option(next)) else {
         rule.matches.push(Match {
             is,
@@ -138,13 +146,12 @@ fn read<'a>(word: &'a str, words: &mut Peekable<impl Iterator<Item = &'a str>>, 
             return;
         }
         "-p" => protocol_of(value).map(|protocol| Field::Protocol(vec![protocol])),
-        "-i" => Some(Field::Interface(Hook::Input, value.to_owned())),
-        "-o" => Some(Field::Interface(Hook::Output, value.to_owned())),
+        "-i" => Some(Field::Interface(Hook::Input, vec![value.to_owned()])),
+        "-o" => Some(Field::Interface(Hook::Output, vec![value.to_owned()])),
         "-s" => network(value).map(|network| Field::Source(vec![network])),
         "-d" => network(value).map(|network| Field::Destination(vec![network])),
-        "--pkt-type" | "--dst-type" if value.eq_ignore_ascii_case("multicast") => {
-            Some(Field::Multicast)
-        }
+        "--pkt-type" => kinds(Asked::Frame, value),
+        "--dst-type" => kinds(Asked::Address, value),
         "--sport" | "--sports" => ports(value).map(Field::SourcePort),
         "--dport" | "--dports" => ports(value).map(Field::Port),
         "--state" | "--ctstate" => {
@@ -160,6 +167,12 @@ fn read<'a>(word: &'a str, words: &mut Peekable<impl Iterator<Item = &'a str>>, 
         is,
         of: of.unwrap_or(Field::Unknown),
     });
+}
+
+/// `LOCAL`, `BROADCAST,MULTICAST`.
+fn kinds(asked: Asked, text: &str) -> Option<Field> {
+    let kinds: Option<_> = text.split(',').map(|it| Kind::named(asked, it)).collect();
+    Some(Field::Kind(asked, kinds?))
 }
 
 fn is_option(word: &str) -> bool {

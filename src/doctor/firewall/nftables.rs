@@ -2,16 +2,20 @@
 
 use std::ops::RangeInclusive;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::lvs::{Family, Prefixed};
 use crate::sys;
 
+mod implied;
 mod map;
+mod named;
 
 use super::{
-    Chain, ChainId, Field, Hook, Match, Rule, Ruleset, Verdict, network, protocol as protocol_of,
+    Asked, Chain, ChainId, Field, Hook, Kind, Match, Rule, Ruleset, Verdict, network,
+    protocol as protocol_of,
 };
+use named::Named;
 
 /// Reads the whole output.
 ///
@@ -20,7 +24,9 @@ use super::{
 pub fn parse(text: &str) -> serde_json::Result<Ruleset> {
     let document: Value = serde_json::from_str(text)?;
     let mut ruleset = Ruleset::default();
-    for object in list(&document["nftables"]) {
+    let objects = list(&document["nftables"]);
+    let named = Named::of(objects);
+    for object in objects {
         if is_of_lvsd(&object["chain"]) || is_of_lvsd(&object["rule"]) {
             continue;
         }
@@ -28,7 +34,10 @@ pub fn parse(text: &str) -> serde_json::Result<Ruleset> {
             ruleset.chains.insert(id(chain, "name"), read_chain(chain));
         } else if let rule @ Value::Object(_) = &object["rule"] {
             let chain = ruleset.chains.entry(id(rule, "chain")).or_default();
-            chain.rules.extend(map::spread(read_rule(rule), rule));
+            let spelt = named.spelt_out(rule);
+            chain
+                .rules
+                .extend(map::spread(read_rule(rule, &spelt), &spelt));
         }
     }
     Ok(ruleset)
@@ -74,7 +83,8 @@ fn read_chain(chain: &Value) -> Chain {
     }
 }
 
-fn read_rule(rule: &Value) -> Rule {
+/// A rule as it is written and with the elements of its sets.
+fn read_rule(rule: &Value, spelt: &Value) -> Rule {
     let mut read = Rule {
         matches: Vec::new(),
         verdict: Verdict::Continue,
@@ -82,17 +92,22 @@ fn read_rule(rule: &Value) -> Rule {
         text: String::new(),
     };
     let mut words = Vec::new();
-    for expression in list(&rule["expr"]) {
-        let Some((kind, value)) = expression.as_object().and_then(|it| it.iter().next()) else {
+    for (written, spelt) in list(&rule["expr"]).iter().zip(list(&spelt["expr"])) {
+        let Some((kind, value)) = written.as_object().and_then(|it| it.iter().next()) else {
             continue;
         };
         let word = match kind.as_str() {
             "match" => {
-                read.matches.extend(matches(value));
+                read.matches.extend(matches(&spelt["match"]));
                 words_of(value)
             }
             "counter" => {
                 read.packets = value["packets"].as_u64();
+                continue;
+            }
+            // What these say of each element, such as a limit, decides whether the rule is met.
+            "meter" | "set" if !value["stmt"].is_null() => {
+                read.matches.push(unknown(true));
                 continue;
             }
             "log" | "mangle" | "notrack" | "meter" | "set" | "flow" => continue,
@@ -141,22 +156,40 @@ fn unknown(is: bool) -> Match {
     }
 }
 
-/// The conditions of one match: a port of TCP speaks of the protocol too, an address of the
-/// version of IP.
+/// The conditions of one match, and those that come with what it looks at.
 fn matches(value: &Value) -> Vec<Match> {
-    let is = text(&value["op"]) != "!=";
-    if !matches!(text(&value["op"]), "==" | "!=" | "in") {
-        return vec![unknown(is)];
-    }
-    let (left, right) = (&value["left"], &value["right"]);
+    let (left, right, op) = (&value["left"], &value["right"], text(&value["op"]));
+    let is = op != "!=";
+    let own = match (&left["concat"], op) {
+        (Value::Array(parts), "==" | "in") => columns(parts, right),
+        (Value::Array(_), _) => vec![unknown(is)],
+        (_, "==" | "!=" | "in") => {
+            let of = field(left, right).unwrap_or(Field::Unknown);
+            vec![Match { is, of }]
+        }
+        _ => vec![unknown(is)],
+    };
+    let implied = implied::by(left).into_iter();
+    let implied = implied.map(|of| Match { is: true, of });
+    implied.chain(own).collect()
+}
+
+/// What is looked at and for which values; none: there is no word for it here.
+fn field(left: &Value, right: &Value) -> Option<Field> {
     let payload = &left["payload"];
-    let field = (text(&payload["protocol"]), text(&payload["field"]));
-    let of = match (text(&left["meta"]["key"]), text(&left["ct"]["key"]), field) {
+    let header = match &payload["tunnel"] {
+        Value::Null => (text(&payload["protocol"]), text(&payload["field"])),
+        _ => return None,
+    };
+    match (text(&left["meta"]["key"]), text(&left["ct"]["key"]), header) {
         ("l4proto", _, _) | (_, _, ("ip", "protocol") | ("ip6", "nexthdr")) => {
             all(right, protocol).map(Field::Protocol)
         }
-        ("nfproto" | "protocol", _, _) => family(text(right)).map(Field::Family),
-        ("pkttype", _, _) if text(right) == "multicast" => Some(Field::Multicast),
+        ("nfproto" | "protocol", _, _) => {
+            let families = all(right, |it| version(text(it)))?;
+            Some(Field::Family(families.into_iter().flatten().collect()))
+        }
+        ("pkttype", _, _) => kinds(Asked::Frame, right),
         ("iifname" | "iif", _, _) => interface(Hook::Input, right),
         ("oifname" | "oif", _, _) => interface(Hook::Output, right),
         (_, "state", _) => Some(Field::State {
@@ -167,27 +200,49 @@ fn matches(value: &Value) -> Vec<Match> {
         (_, _, ("ip" | "ip6", "daddr")) => all(right, address).map(Field::Destination),
         (_, _, ("tcp" | "udp" | "th", "sport")) => all(right, ports).map(Field::SourcePort),
         (_, _, ("tcp" | "udp" | "th", "dport")) => all(right, ports).map(Field::Port),
-        _ if is_type_of_destination(&left["fib"]) && text(right) == "multicast" => {
-            Some(Field::Multicast)
-        }
-        _ => None,
-    };
-    let spoken = match field {
-        (name @ ("tcp" | "udp"), _) => protocol_of(name).map(|it| Field::Protocol(vec![it])),
-        (name, _) => family(name).map(Field::Family),
-    };
-    let spoken = spoken.map(|of| Match { is: true, of });
-    let matched = Match {
-        is,
-        of: of.unwrap_or(Field::Unknown),
-    };
-    spoken.into_iter().chain([matched]).collect()
+        _ => kinds(asked_by_fib(&left["fib"])?, right),
+    }
 }
 
-/// `fib daddr type`
-fn is_type_of_destination(fib: &Value) -> bool {
+/// The conditions of a concatenation, such as `ip daddr . tcp dport`: each part must have a
+/// value that some element has for it. With several elements this is not enough.
+fn columns(parts: &[Value], right: &Value) -> Vec<Match> {
+    let elements: Vec<_> = each(right).map(|it| list(&it["concat"])).collect();
+    if elements.iter().any(|it| it.len() != parts.len()) {
+        return vec![unknown(true)];
+    }
+    let of_part = parts.iter().enumerate().flat_map(|(index, part)| {
+        let values: Vec<_> = elements.iter().map(|it| &it[index]).collect();
+        matches(&json!({"op": "==", "left": part, "right": {"set": values}}))
+    });
+    let mut found: Vec<_> = of_part.collect();
+    if elements.len() > 1 {
+        found.push(unknown(true));
+    }
+    found
+}
+
+/// `fib daddr type`, `fib daddr . iif type`
+fn asked_by_fib(fib: &Value) -> Option<Asked> {
     let flags: Vec<_> = each(&fib["flags"]).map(text).collect();
-    text(&fib["result"]) == "type" && flags == ["daddr"]
+    match (text(&fib["result"]), flags.as_slice()) {
+        ("type", ["daddr"]) => Some(Asked::Address),
+        ("type", ["daddr", "iif"] | ["iif", "daddr"]) => Some(Asked::AddressHere),
+        _ => None,
+    }
+}
+
+fn kinds(asked: Asked, right: &Value) -> Option<Field> {
+    let kinds = all(right, |it| Kind::named(asked, text(it)))?;
+    Some(Field::Kind(asked, kinds))
+}
+
+/// The version of IP that a value of such a key is; the inner none: another protocol.
+fn version(name: &str) -> Option<Option<Family>> {
+    match name {
+        "arp" | "vlan" | "8021q" | "8021ad" | "bridge" | "netdev" => Some(None),
+        _ => family(name).map(Some),
+    }
 }
 
 /// As headers, and keys that tell the version of IP, are called.
@@ -208,10 +263,16 @@ fn each(value: &Value) -> impl Iterator<Item = &Value> {
             _ => std::slice::from_ref(other),
         },
     };
-    elements.iter()
+    elements.iter().map(bare)
 }
 
-/// None unless all can be read: a named set is not printed here.
+/// An element that has a timeout, a counter or a comment is an object of its own.
+fn bare(element: &Value) -> &Value {
+    let object = element.get("elem");
+    object.map_or(element, |object| &object["val"])
+}
+
+/// None unless all can be read.
 fn all<T>(value: &Value, read: impl Fn(&Value) -> Option<T>) -> Option<Vec<T>> {
     each(value).map(read).collect()
 }
@@ -224,8 +285,11 @@ fn protocol(value: &Value) -> Option<u8> {
 }
 
 fn interface(hook: Hook, value: &Value) -> Option<Field> {
-    let name = value.as_str().filter(|name| !name.starts_with('@'))?;
-    Some(Field::Interface(hook, name.to_owned()))
+    let name = |it: &Value| {
+        let name = it.as_str().filter(|name| !name.starts_with('@'))?;
+        Some(name.to_owned())
+    };
+    all(value, name).map(|names| Field::Interface(hook, names))
 }
 
 fn address(value: &Value) -> Option<Prefixed> {

@@ -21,18 +21,18 @@ pub struct Match {
 /// What a match looks at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Field {
-    /// Version of IP.
-    Family(Family),
+    /// Version of IP, one of; none: another protocol, as ARP is.
+    Family(Vec<Family>),
     /// IP protocol, one of.
     Protocol(Vec<u8>),
-    /// The interface it came in by, or goes out by; `+` or `*` ends a prefix.
-    Interface(Hook, String),
+    /// The interface it came in by, or goes out by, one of; `+` or `*` ends a prefix.
+    Interface(Hook, Vec<String>),
     /// Source, any of these networks.
     Source(Vec<Prefixed>),
     /// Destination, any of these networks.
     Destination(Vec<Prefixed>),
-    /// It came for a multicast group.
-    Multicast,
+    /// Whom it is for, one of.
+    Kind(Asked, Vec<Kind>),
     /// Source port of TCP or UDP, in any of these ranges.
     SourcePort(Vec<RangeInclusive<u16>>),
     /// Destination port of TCP or UDP, in any of these ranges.
@@ -70,6 +70,50 @@ pub struct Packet {
     pub port: Option<u16>,
     /// Whether it begins a connection, or is part of one.
     pub begins: bool,
+    /// The interface that has its destination, if it is this host's and that is known.
+    pub place: Option<String>,
+}
+
+/// What tells whom a packet is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// The frame that it came in.
+    Frame,
+    /// Its destination.
+    Address,
+    /// Its destination, as the interface that it came in by has it: an address on `lo` is
+    /// none of a network card's.
+    AddressHere,
+}
+
+/// Whom a packet is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// This host.
+    Local,
+    /// Somebody else.
+    Unicast,
+    /// A multicast group.
+    Multicast,
+    /// Everybody, or nobody; no packet that is asked about is such.
+    Other,
+}
+
+impl Kind {
+    /// As nft and, in capitals, iptables call it.
+    pub(super) fn named(asked: Asked, name: &str) -> Option<Self> {
+        match (asked, name.to_ascii_lowercase().as_str()) {
+            (Asked::Frame, "host" | "unicast") | (_, "local") => Some(Self::Local),
+            (_, "unicast") => Some(Self::Unicast),
+            (_, "multicast") => Some(Self::Multicast),
+            (
+                _,
+                "broadcast" | "other" | "otherhost" | "anycast" | "blackhole" | "unreachable"
+                | "prohibit" | "throw" | "nat" | "xresolve" | "unspec",
+            ) => Some(Self::Other),
+            _ => None,
+        }
+    }
 }
 
 impl Packet {
@@ -85,6 +129,7 @@ impl Packet {
             source_port: None,
             port: None,
             begins: true,
+            place: None,
         }
     }
 
@@ -155,6 +200,26 @@ impl Packet {
     }
 }
 
+impl Packet {
+    fn has_ports(&self) -> bool {
+        self.protocol != crate::vrrp::IP_PROTOCOL
+    }
+
+    /// Whom it is for; none: it cannot be told. The kernel looks at the frame, which one that
+    /// goes out has not yet.
+    fn kind(&self, asked: Asked) -> Option<Kind> {
+        let destination = self.destination.filter(|_| self.hook == Hook::Input)?;
+        match asked {
+            _ if destination.is_multicast() => Some(Kind::Multicast),
+            Asked::Frame | Asked::Address => Some(Kind::Local),
+            Asked::AddressHere => match *self.place.as_ref()? == self.interface {
+                true => Some(Kind::Local),
+                false => Some(Kind::Unicast),
+            },
+        }
+    }
+}
+
 impl Match {
     /// None: it cannot be told.
     pub(super) fn meets(&self, packet: &Packet) -> Option<bool> {
@@ -167,16 +232,22 @@ impl Match {
             networks.any(|network| network.contains(address))
         };
         let met = match &self.of {
-            Field::Family(family) => *family == packet.family,
+            Field::Family(families) => families.contains(&packet.family),
             Field::Protocol(protocols) => protocols.contains(&packet.protocol),
-            Field::Interface(hook, name) => {
-                *hook == packet.hook && matches_name(name, &packet.interface)
+            Field::Interface(hook, names) => {
+                let mut names = names.iter();
+                *hook == packet.hook && names.any(|it| matches_name(it, &packet.interface))
             }
             Field::Source(networks) => among(networks, packet.source?),
             Field::Destination(networks) => among(networks, packet.destination?),
-            // The kernel looks at the frame, which one that goes out has not yet.
-            Field::Multicast if packet.hook != Hook::Input => return None,
-            Field::Multicast => packet.destination?.is_multicast(),
+            Field::Kind(asked, kinds) => kinds.contains(&packet.kind(*asked)?),
+            Field::SourcePort(ranges) | Field::Port(ranges)
+                if !packet.has_ports() && ranges.iter().all(|it| *it.end() < 1024) =>
+            {
+                // An advert has its priority and the number of its VIPs where others have
+                // their port, its version and number where they have their source port.
+                false
+            }
             Field::SourcePort(ranges) => within(ranges, packet.source_port?),
             Field::Port(ranges) => within(ranges, packet.port?),
             Field::State { new, established } => match packet.begins {

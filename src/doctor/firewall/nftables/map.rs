@@ -12,7 +12,7 @@ pub(super) fn spread(read: Rule, rule: &Value) -> Vec<Rule> {
         return vec![read];
     };
     let Value::Array(elements) = &map["data"]["set"] else {
-        // A named map is not printed here, and may accept.
+        // A named map of which nothing is printed may accept.
         return vec![Rule {
             verdict: Verdict::Accept,
             ..read
