@@ -90,6 +90,7 @@ pub(super) async fn look(facts: &mut Facts) {
 fn ears(facts: &Facts) -> impl Iterator<Item = io::Result<Ear>> {
     let mut wanted = facts.vips();
     wanted.extend(super::neighbours(facts));
+    wanted.extend(facts.virtual_routers().into_iter().flat_map(|it| it.peers));
     facts.lan_links().filter_map(move |link| {
         let index = NonZeroU32::new(link.index)?;
         let mac = Mac::try_from(link.hardware_address.as_slice()).ok()?;

@@ -63,6 +63,7 @@ fn left_behind(facts: &Facts) -> BTreeMap<IpAddr, String> {
     let own: BTreeSet<_> = own.iter().flat_map(|it| &it.advert.addresses).collect();
     let mut known = known_to_director(facts);
     known.extend(vrrp::silenced(facts).into_iter().flat_map(|it| it.vips));
+    known.extend(vrrp::apart(facts).into_iter().flat_map(|it| it.vips));
     let vips = others.iter().flat_map(|master| {
         master
             .advert

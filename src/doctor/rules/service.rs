@@ -38,7 +38,8 @@ const EPHEMERAL: u16 = 5_000;
 /// host where nothing listens on the VIP; or none at all.
 pub(super) fn not_on_vip(facts: &Facts) -> Vec<Finding> {
     let vips = facts.served_vips().map(|vip| vip.address.address);
-    let found = vips.filter_map(|vip| {
+    let vips: BTreeSet<IpAddr> = vips.collect();
+    let found = vips.into_iter().filter_map(|vip| {
         let there = ports_on(facts, vip);
         let elsewhere = elsewhere(facts, vip);
         let is_idle = there.is_empty() && elsewhere.is_empty() && !receives(facts, vip);

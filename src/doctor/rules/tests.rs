@@ -5,6 +5,7 @@ mod agent;
 mod answers;
 mod director;
 mod kept_out;
+mod peers;
 mod server;
 mod silenced;
 mod site;

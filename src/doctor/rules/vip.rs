@@ -94,7 +94,11 @@ fn is_elected(facts: &Facts, vip: IpAddr) -> bool {
 /// such, and so is a real server that has the VIP on a NIC.
 pub(super) fn duplicate(facts: &Facts) -> Vec<Finding> {
     let vips = facts.vips().into_iter();
-    let is_told = |vip: &IpAddr| facts.holder(*vip).is_some() && serves_only(facts, *vip);
+    let apart = vrrp::apart(facts);
+    let is_told = |vip: &IpAddr| {
+        let on_nic = facts.holder(*vip).is_some() && serves_only(facts, *vip);
+        on_nic || apart.iter().any(|it| it.vips.contains(vip))
+    };
     let found = vips.filter(|vip| !is_told(vip)).filter_map(|vip| {
         let others = facts.others_with(vip)?;
         let here = facts.holder(vip);

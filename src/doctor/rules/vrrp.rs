@@ -1,6 +1,7 @@
 //! VRRP: adverts that cannot pass, two masters, somebody else's virtual router.
 
 mod blocked;
+mod peers;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -11,6 +12,7 @@ use crate::doctor::{Facts, Finding, Kind};
 use crate::vrrp::Version;
 
 pub(super) use blocked::{VRRP_BLOCKED, blocked};
+pub(super) use peers::apart;
 
 pub(super) const TWO_MASTERS: Kind = Kind::broken(
     "two-masters",
@@ -36,6 +38,7 @@ pub(super) fn two_masters(facts: &Facts) -> Vec<Finding> {
     let ours = |heard: &&Heard| heard.has_any(&vips);
     let mut told = BTreeSet::new();
     let mut findings: Vec<_> = silenced(facts).iter().map(Silenced::finding).collect();
+    findings.extend(apart(facts).iter().map(peers::Apart::finding));
     for one in facts.heard().filter(ours) {
         let masters: Vec<_> = facts.heard().filter(|it| rivals(it, one)).collect();
         let all = || [one].into_iter().chain(masters.iter().copied());
@@ -43,7 +46,10 @@ pub(super) fn two_masters(facts: &Facts) -> Vec<Finding> {
         if masters.is_empty() || !told.insert(names) {
             continue;
         }
-        let differences = differences(one, &masters);
+        let mut differences = differences(one, &masters);
+        let miss = peers::between(facts, all());
+        let by_peers = differences.is_empty() && !miss.is_empty();
+        differences.extend(miss);
         let seen = format!(
             "{} on {} has the masters {}{}",
             shared(one, &masters),
@@ -55,11 +61,20 @@ pub(super) fn two_masters(facts: &Facts) -> Vec<Finding> {
                 .collect::<String>()
         );
         let mend = match differences.is_empty() {
+            _ if by_peers => peers::NAME_EACH_OTHER.to_owned(),
             true => {
-                "run `lvsd doctor` on the other: a packet filter there drops adverts, or its \
-                 lvsd or keepalived refuses them, as its log says"
+                let others = all().filter(|it| !facts.is_own(it.source));
+                let others: Vec<_> = others.map(|it| it.source).collect();
+                let on = match others.as_slice() {
+                    [_] => "the other".to_owned(),
+                    several => listed(several),
+                };
+                format!(
+                    "run `lvsd doctor` on {on}: a packet filter there drops adverts, or its lvsd \
+                     or keepalived refuses them, as its log says"
+                )
             }
-            false => GIVE_THE_SAME,
+            false => GIVE_THE_SAME.to_owned(),
         };
         findings.push(TWO_MASTERS.found(seen, mend));
     }
