@@ -239,7 +239,7 @@ fn a_stopping_agent_lets_downloads_finish_while_new_clients_go_elsewhere(lab: &L
     agent.expect_exit(0);
     lab.say(&format!("the agent is gone after {:.1?}", begun.elapsed()));
     assert!(
-        agent.log().contains("stopped: VIPs and sysctls"),
+        agent.log().contains("no VIP of lvsd's is left"),
         "{}",
         agent.log()
     );
