@@ -99,6 +99,7 @@ fn a_table_that_somebody_flushes_while_a_thousand_servers_flap_comes_right(lab: 
     for round in 0..9 {
         let before = number(&director.status()["ipvs"]["operations"]);
         eventually("sixty changes are made", within(secs(40)), || {
+            assert!(!flapping.servers.is_finished(), "servers flap no more");
             number(&director.status()["ipvs"]["operations"]) > before + 60
         });
         if round % 4 == 0 {

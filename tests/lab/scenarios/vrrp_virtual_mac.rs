@@ -64,10 +64,12 @@ fn a_virtual_mac_that_is_renamed_gets_its_name_back_and_serves_on(lab: &Lab) {
         shown.ok()
     };
     let before = index(&pair.lvs51);
-    // Older kernels rename none that is up, so it is taken down in between.
+    // Older kernels rename none that is up, so it is taken down in between, unless lvsd was
+    // quicker in taking it up again.
     let rename = format!(
-        "ip link set {INTERFACE} name foo || \
-         {{ ip link set {INTERFACE} down; ip link set {INTERFACE} name foo; ip link set foo up; }}"
+        "ip link set {INTERFACE} name foo || for n in $(seq 50); do \
+         printf 'link set {INTERFACE} down\\nlink set {INTERFACE} name foo\\nlink set foo up\\n' \
+         | ip -batch - && exit; done"
     );
     pair.lvs51.run(&rename).ok();
     eventually("it has its name and is up", within(secs(10)), || {
