@@ -7,7 +7,7 @@ use crate::realserver::sysctl::Write;
 use crate::realserver::{mss, tunnel};
 use crate::sys::address::NewAddress;
 
-/// What to do, in order. [`Agent::done`] or [`Agent::failed`] tells how it went.
+/// What to do, in order. [`Agent::done`](super::Agent::done) or [`Agent::failed`](super::Agent::failed) tells how it went.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// Put this on disk, and do nothing that follows if it fails.
